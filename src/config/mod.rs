@@ -1,0 +1,3 @@
+//! The config file: text in, a checked [`model::Config`] or all problems out.
+
+pub mod model;

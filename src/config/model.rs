@@ -1,0 +1,383 @@
+//! The config as checked: every reference resolved, every value in its range.
+//!
+//! What can be named can be relied on: indices point into the lists beside
+//! them, names are canonical and unique, policies have what they need. The
+//! snapshot compiler, the prober and the listeners read this and nothing
+//! earlier. WIPs are rows in an arena, because there may be a million.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use crate::dns::Name;
+use crate::geo::{Location, Serves};
+use crate::health::check::{ProbeKind, Require};
+use crate::steer::{Families, OnAllDown, Policy};
+
+/// Most members a pool may have: a set of members fits four machine words.
+pub const POOL_MEMBERS_MAX: usize = 256;
+
+//------------ Config ---------------------------------------------------------
+
+/// A whole, valid configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[geo]`
+    pub geo: Geo,
+    /// `[health]`
+    pub health: Health,
+    /// `[metrics]`
+    pub metrics: Metrics,
+    /// `[log]`
+    pub log: Log,
+    /// `[zone."…"]`
+    pub zones: Vec<Zone>,
+    /// `[datacenter.…]`
+    pub datacenters: Vec<Datacenter>,
+    /// `[health_check.…]`
+    pub health_checks: Vec<HealthCheck>,
+    /// `[pool.…]`, and one unnamed pool for each distinct `members` list of a WIP.
+    pub pools: Vec<Pool>,
+    /// Everything a WIP says but its names; equal settings are one entry.
+    pub wip_settings: Vec<WipSettings>,
+    /// `[wip."…"]`
+    pub wips: Wips,
+    /// Files read: the main file, then includes and master files, for watching.
+    pub files: Vec<PathBuf>,
+}
+
+//------------ Sections -------------------------------------------------------
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Addresses for UDP and TCP.
+    pub listen: Vec<SocketAddr>,
+    /// NSID and `id.server` text; none: NSID is not given.
+    pub identity: Option<String>,
+    /// Where verdicts, serials and overrides are kept; none: nothing is kept.
+    pub state_dir: Option<PathBuf>,
+    /// UDP worker threads; 0: one per core.
+    pub workers: u16,
+    /// Whether client subnets (RFC 7871) steer answers at all.
+    pub ecs: bool,
+    /// Text for CHAOS `version.bind` and `version.server`; none: REFUSED.
+    pub chaos_version: Option<String>,
+    /// Largest number of TCP connections at once.
+    pub tcp_connections_max: u32,
+    /// A TCP connection idle this long is closed, in milliseconds.
+    pub tcp_idle_timeout_ms: u32,
+}
+
+impl Default for Server {
+    fn default() -> Server {
+        Server {
+            listen: vec![SocketAddr::from(([0, 0, 0, 0], 53)), SocketAddr::from(([0u16; 8], 53))],
+            identity: None,
+            state_dir: None,
+            workers: 0,
+            ecs: true,
+            chaos_version: None,
+            tcp_connections_max: 1_000,
+            tcp_idle_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, Default)]
+pub struct Admin {
+    /// Address of the admin listener; none: there is none.
+    pub listen: Option<AdminListen>,
+    /// File that holds the bearer token.
+    pub token_file: Option<PathBuf>,
+}
+
+/// Where the admin listener is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AdminListen {
+    /// "127.0.0.1:8053"
+    Tcp(SocketAddr),
+    /// "unix:/run/windrose/admin.sock"
+    Unix(PathBuf),
+}
+
+/// `[geo]`
+#[derive(Clone, Debug, Default)]
+pub struct Geo {
+    /// `.mmdb` files, as resolved paths; empty: the embedded country table.
+    pub databases: Vec<PathBuf>,
+}
+
+/// `[health]`
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Most probes per second a config may plan.
+    pub probe_budget: u32,
+    /// Longest that readiness waits for first verdicts, in milliseconds.
+    pub start_hold_ms: u32,
+    /// Most probes in flight at once.
+    pub concurrency: u32,
+    /// Most probes in flight to one address.
+    pub concurrency_per_address: u32,
+}
+
+impl Default for Health {
+    fn default() -> Health {
+        Health {
+            probe_budget: 20_000,
+            start_hold_ms: 10_000,
+            concurrency: 4_096,
+            concurrency_per_address: 64,
+        }
+    }
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Whether there are series per WIP; none: on up to 2,000 WIPs.
+    pub per_wip: Option<bool>,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// Least severe level shown, or a filter such as "info,windrose::probe=debug".
+    pub level: Option<String>,
+    /// None: text on a terminal, JSON otherwise.
+    pub format: Option<LogFormat>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+//------------ Zone -----------------------------------------------------------
+
+/// `[zone."…"]`
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// Canonical (lower-case) apex.
+    pub origin: Name,
+    /// NS targets; empty when the master file gives SOA and NS.
+    pub nameservers: Vec<Name>,
+    /// The SOA's RNAME, already in name form; none when the file gives the SOA.
+    pub hostmaster: Option<Name>,
+    /// The master file, as resolved path, and its text.
+    pub file: Option<MasterFile>,
+    /// Inline records: lines of master-file text, relative to the origin.
+    pub records: Vec<String>,
+    /// TTL of the SOA, NS and inline records without one, in seconds.
+    pub ttl_s: u32,
+    /// TTL of negative answers, in seconds. None: the file's SOA decides.
+    pub negative_ttl_s: Option<u32>,
+    /// A fixed serial; none: from the time of the load that changed content.
+    pub serial: Option<u32>,
+}
+
+/// A master file's path and what was read from it.
+#[derive(Clone, Debug)]
+pub struct MasterFile {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: Vec<u8>,
+}
+
+//------------ Datacenter -----------------------------------------------------
+
+/// `[datacenter.…]`
+#[derive(Clone, Debug)]
+pub struct Datacenter {
+    /// Its key in the file.
+    pub name: String,
+    /// At least one.
+    pub vips: Vec<Vip>,
+    /// Where it is; none: it has no distance.
+    pub location: Option<Location>,
+    /// Clients it serves, whatever the distance.
+    pub serves: Vec<Serves>,
+    /// Route 53's bias, −99…99.
+    pub bias: i8,
+    /// Default weight of members that stand for it.
+    pub weight: u32,
+    /// Base of the site's own names.
+    pub wildcard: Option<Name>,
+    /// Checks of the site as a whole: they gate every member in it.
+    pub health_checks: Vec<CheckId>,
+    /// How many of those must pass.
+    pub require: Require,
+}
+
+/// One address of a site's load balancer.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Vip {
+    /// The address answered.
+    pub address: IpAddr,
+    /// `for`: only clients inside these get it, instead of the plain ones. Empty: everyone else.
+    pub clients: Vec<IpNet>,
+}
+
+//------------ Health checks --------------------------------------------------
+
+/// Index into [`Config::health_checks`].
+pub type CheckId = u32;
+/// Index into [`Config::pools`].
+pub type PoolId = u32;
+/// Index into [`Config::datacenters`].
+pub type DatacenterId = u32;
+/// Index into [`Config::wip_settings`].
+pub type SettingsId = u32;
+
+/// `[health_check.…]`
+#[derive(Clone, Debug)]
+pub struct HealthCheck {
+    /// Its key in the file.
+    pub name: String,
+    /// What is sent and expected.
+    pub probe: ProbeKind,
+    /// Probe here instead of at the VIP.
+    pub address: Option<IpAddr>,
+    /// Time between probes, in milliseconds.
+    pub interval_ms: u32,
+    /// A probe's one deadline, in milliseconds; less than the interval.
+    pub timeout_ms: u32,
+    /// Time between probes while a contrary result is pending, in milliseconds.
+    pub confirm_interval_ms: u32,
+    /// Failures that make it DOWN.
+    pub fall: u8,
+    /// Consecutive successes that make it UP.
+    pub rise: u8,
+    /// Consecutive successes that forget counted failures.
+    pub clear: u8,
+}
+
+//------------ Pools and WIPs -------------------------------------------------
+
+/// A set of members with a policy.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Its key in the file; none for a WIP's own `members`.
+    pub name: Option<String>,
+    /// How a member is chosen.
+    pub policy: Policy,
+    /// 1 to [`POOL_MEMBERS_MAX`], distinct names.
+    pub members: Vec<Member>,
+    /// Fewest available members that make the pool usable.
+    pub min_available: u16,
+}
+
+/// One of a pool: a datacenter's VIPs or an explicit address.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The datacenter's name, or `name`, or the address as text.
+    pub name: String,
+    /// The datacenter it stands in, whose gate it obeys.
+    pub datacenter: Option<DatacenterId>,
+    /// At least one.
+    pub vips: Vec<Vip>,
+    /// Share under `weighted` and `hash`.
+    pub weight: u32,
+    /// Its own or its datacenter's.
+    pub location: Option<Location>,
+    /// Its own or its datacenter's.
+    pub serves: Vec<Serves>,
+    /// Its own or its datacenter's.
+    pub bias: i8,
+}
+
+/// All of a WIP but its names. Equal settings are shared.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct WipSettings {
+    /// Policy over `pools`; without effect when there is one.
+    pub policy: Policy,
+    /// At least one.
+    pub pools: Vec<PoolId>,
+    /// Checks of each member; empty: always up.
+    pub health_checks: Vec<CheckId>,
+    /// How many of those must pass.
+    pub require: Require,
+    /// TTL of a calm answer, in seconds.
+    pub ttl_s: u32,
+    /// Least TTL that health may give, in seconds.
+    pub ttl_min_s: u32,
+    /// Most members in one answer.
+    pub max_answers: u8,
+    /// When nobody is available.
+    pub on_all_down: OnAllDown,
+    /// Whether the client subnet option steers.
+    pub ecs: bool,
+    /// Whether A and AAAA are decided together.
+    pub families: Families,
+}
+
+/// All WIPs: rows over one arena of names.
+#[derive(Clone, Debug, Default)]
+pub struct Wips {
+    arena: Vec<u8>,
+    rows: Vec<WipRow>,
+    /// Further names of WIPs: canonical, distinct from every WIP and alias.
+    pub aliases: Vec<(Name, u32)>,
+    /// `check_host` of the WIPs that say one.
+    pub check_hosts: BTreeMap<u32, String>,
+}
+
+/// One WIP: where its name starts in the arena, and its settings.
+#[derive(Clone, Copy, Debug)]
+struct WipRow {
+    name: u32,
+    settings: SettingsId,
+}
+
+impl Wips {
+    /// Adds a WIP and returns its index. `wire` is its name in wire form; it is
+    /// kept in lower case.
+    pub fn push(&mut self, wire: &[u8], settings: SettingsId) -> u32 {
+        let name = u32::try_from(self.arena.len()).expect("names of all WIPs fit 4 GiB");
+        self.arena.extend(wire.iter().map(u8::to_ascii_lowercase));
+        self.rows.push(WipRow { name, settings });
+        (self.rows.len() - 1) as u32
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The canonical wire name of WIP `index`.
+    pub fn name(&self, index: u32) -> &[u8] {
+        let start = self.rows[index as usize].name as usize;
+        let end =
+            self.rows.get(index as usize + 1).map_or(self.arena.len(), |next| next.name as usize);
+        &self.arena[start..end]
+    }
+
+    /// The settings of WIP `index`.
+    pub fn settings(&self, index: u32) -> SettingsId {
+        self.rows[index as usize].settings
+    }
+
+    /// Frees what growing left over.
+    pub fn shrink(&mut self) {
+        self.arena.shrink_to_fit();
+        self.rows.shrink_to_fit();
+        self.aliases.shrink_to_fit();
+    }
+}

@@ -1,0 +1,169 @@
+//! The health table: one atomic word per verdict, written by one task, read by
+//! every query.
+//!
+//! ```text
+//! bit  0-1   probed state: 0 unknown, 1 up, 2 down
+//! bit  2     available: may be answered, gate and override counted in
+//! bit  3-4   override: 0 none, 1 drained, 2 forced up, 3 forced down
+//! bit 16-31  most seconds of TTL; 65535: no limit; 0: the least allowed
+//! bit 32-63  unix second at which it last stopped being available; 0: never
+//! ```
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::plan::VerdictId;
+
+/// A probed state (SEMANTICS §4).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum State {
+    /// Not judged yet, or no verdict for too long.
+    #[default]
+    Unknown,
+    /// Passing.
+    Up,
+    /// Failing.
+    Down,
+}
+
+/// An operator's word over health.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Override {
+    /// Health decides.
+    #[default]
+    None,
+    /// Out of new answers while health goes on being measured.
+    Drained,
+    /// Available whatever health and gate say.
+    ForcedUp,
+    /// Never answered.
+    ForcedDown,
+}
+
+/// [`Word::ttl_cap_s`] of a verdict that does not shorten TTLs.
+pub const TTL_CAP_NONE: u16 = u16::MAX;
+
+/// One verdict as queries see it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Word(u64);
+
+impl Word {
+    /// Never judged: available, at the least TTL.
+    pub const UNKNOWN: Word = Word(0b100);
+    /// Up with nothing pending.
+    pub const UP: Word = Word(0b101 | (TTL_CAP_NONE as u64) << 16);
+
+    /// Packs the parts.
+    pub fn new(
+        state: State,
+        available: bool,
+        over: Override,
+        ttl_cap_s: u16,
+        lost_at_s: u32,
+    ) -> Word {
+        Word(
+            state as u64
+                | u64::from(available) << 2
+                | (over as u64) << 3
+                | u64::from(ttl_cap_s) << 16
+                | u64::from(lost_at_s) << 32,
+        )
+    }
+
+    /// What probes say.
+    pub fn state(self) -> State {
+        match self.0 & 0b11 {
+            1 => State::Up,
+            2 => State::Down,
+            _ => State::Unknown,
+        }
+    }
+
+    /// Whether it may be answered: health, gate and override counted in.
+    #[inline]
+    pub fn available(self) -> bool {
+        self.0 & 0b100 != 0
+    }
+
+    /// The operator's word.
+    pub fn over(self) -> Override {
+        match self.0 >> 3 & 0b11 {
+            1 => Override::Drained,
+            2 => Override::ForcedUp,
+            3 => Override::ForcedDown,
+            _ => Override::None,
+        }
+    }
+
+    /// Most seconds an answer that depends on it may live; [`TTL_CAP_NONE`]: no limit.
+    #[inline]
+    pub fn ttl_cap_s(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    /// Unix second at which it last stopped being available; 0: never.
+    pub fn lost_at_s(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+/// All words of one snapshot.
+#[derive(Debug, Default)]
+pub struct Table {
+    words: Box<[AtomicU64]>,
+}
+
+impl Table {
+    /// A table of `length` words, all unknown.
+    pub fn new(length: usize) -> Table {
+        Table { words: (0..length).map(|_| AtomicU64::new(Word::UNKNOWN.0)).collect() }
+    }
+
+    /// Reads one word; a word out of range reads as up.
+    #[inline]
+    pub fn word(&self, id: VerdictId) -> Word {
+        self.words.get(id as usize).map_or(Word::UP, |word| Word(word.load(Ordering::Relaxed)))
+    }
+
+    /// Writes one word. One task alone may do so.
+    pub fn set(&self, id: VerdictId, word: Word) {
+        if let Some(slot) = self.words.get(id as usize) {
+            slot.store(word.0, Ordering::Relaxed);
+        }
+    }
+
+    /// How many words.
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_gives_back_its_parts() {
+        for state in [State::Unknown, State::Up, State::Down] {
+            for over in
+                [Override::None, Override::Drained, Override::ForcedUp, Override::ForcedDown]
+            {
+                let word = Word::new(state, true, over, 17, 1_800_000_000);
+                assert_eq!(
+                    (
+                        word.state(),
+                        word.available(),
+                        word.over(),
+                        word.ttl_cap_s(),
+                        word.lost_at_s()
+                    ),
+                    (state, true, over, 17, 1_800_000_000)
+                );
+            }
+        }
+    }
+}
