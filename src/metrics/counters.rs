@@ -1,0 +1,467 @@
+//! Counters of the query path.
+//!
+//! A UDP worker has counters of its own, which it alone writes: a relaxed load
+//! and store, no locked instruction, no cache line shared with another worker.
+//! Tasks that move between threads (TCP) share a set that is added to
+//! atomically. The scrape sums all sets.
+//!
+//! Each request moves `queries` once, and exactly one outcome once: a response
+//! or a drop. So once traffic has stopped, queries = responses + drops.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::histogram::{Histogram, HistogramTotals, RESPONSE_BOUNDS_NS};
+
+//------------ Labels ---------------------------------------------------------
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// Plain TCP (RFC 7766).
+    Tcp,
+}
+
+impl Transport {
+    /// All, in the order of their numbers.
+    pub const ALL: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+
+    /// The `transport` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        }
+    }
+}
+
+/// The address family a request came over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Family {
+    /// IPv4, mapped addresses included.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// All, in the order of their numbers.
+    pub const ALL: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+
+    /// The `family` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Family::Ipv4 => "ipv4",
+            Family::Ipv6 => "ipv6",
+        }
+    }
+
+    /// The family of `address`; a v4-mapped one counts as IPv4.
+    pub fn of(address: std::net::IpAddr) -> Family {
+        if address.to_canonical().is_ipv4() { Family::Ipv4 } else { Family::Ipv6 }
+    }
+}
+
+/// Why a request got no reply.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DropReason {
+    /// Fewer than the 12 bytes of a header.
+    Short,
+    /// QR was set: answering answers makes loops.
+    Response,
+    /// Sent from port 0, where no reply can go.
+    SourcePortZero,
+    /// Nothing in it can be answered.
+    Malformed,
+    /// The reply was made but could not be sent.
+    SendFailed,
+}
+
+impl DropReason {
+    /// All, in the order of their numbers.
+    pub const ALL: [DropReason; 5] = [
+        DropReason::Short,
+        DropReason::Response,
+        DropReason::SourcePortZero,
+        DropReason::Malformed,
+        DropReason::SendFailed,
+    ];
+
+    /// The `reason` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            DropReason::Short => "short",
+            DropReason::Response => "response",
+            DropReason::SourcePortZero => "source_port_zero",
+            DropReason::Malformed => "malformed",
+            DropReason::SendFailed => "send_failed",
+        }
+    }
+}
+
+/// Response codes counted one by one: 0 to 23 (RFC 6895 2.3). Those without a
+/// name here, and all above, are counted together as "other".
+pub const RCODE_NAMES: [Option<&str>; 24] = [
+    Some("NOERROR"),
+    Some("FORMERR"),
+    Some("SERVFAIL"),
+    Some("NXDOMAIN"),
+    Some("NOTIMP"),
+    Some("REFUSED"),
+    Some("YXDOMAIN"),
+    Some("YXRRSET"),
+    Some("NXRRSET"),
+    Some("NOTAUTH"),
+    Some("NOTZONE"),
+    Some("DSOTYPENI"),
+    None,
+    None,
+    None,
+    None,
+    Some("BADVERS"),
+    Some("BADKEY"),
+    Some("BADTIME"),
+    Some("BADMODE"),
+    Some("BADNAME"),
+    Some("BADALG"),
+    Some("BADTRUNC"),
+    Some("BADCOOKIE"),
+];
+
+/// Slots of a count by response code: one each, and "other".
+pub const RCODE_SLOTS: usize = RCODE_NAMES.len() + 1;
+
+const TRANSPORTS: usize = Transport::ALL.len();
+const FAMILIES: usize = Family::ALL.len();
+const REASONS: usize = DropReason::ALL.len();
+const RESPONSE_BUCKETS: usize = RESPONSE_BOUNDS_NS.len();
+
+//------------ Cells ----------------------------------------------------------
+
+/// One set of counters. Aligned so that two sets never share a cache line, nor
+/// the pair of lines that some processors fetch together.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Cells<const SHARED: bool> {
+    queries: [[AtomicU64; FAMILIES]; TRANSPORTS],
+    responses: [[AtomicU64; RCODE_SLOTS]; TRANSPORTS],
+    dropped: [AtomicU64; REASONS],
+    response_time: Histogram<RESPONSE_BUCKETS, SHARED>,
+}
+
+/// Adds to a counter that one thread writes, or (`SHARED`) several do. Wraps
+/// around after 2^64, which Prometheus reads as a restart.
+#[inline]
+pub(super) fn add<const SHARED: bool>(counter: &AtomicU64, amount: u64) {
+    if SHARED {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    } else {
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    }
+}
+
+impl<const SHARED: bool> Cells<SHARED> {
+    fn new() -> Cells<SHARED> {
+        Cells {
+            queries: [const { [const { AtomicU64::new(0) }; FAMILIES] }; TRANSPORTS],
+            responses: [const { [const { AtomicU64::new(0) }; RCODE_SLOTS] }; TRANSPORTS],
+            dropped: [const { AtomicU64::new(0) }; REASONS],
+            response_time: Histogram::new(&RESPONSE_BOUNDS_NS),
+        }
+    }
+
+    #[inline]
+    fn query(&self, transport: Transport, family: Family) {
+        add::<SHARED>(&self.queries[transport as usize][family as usize], 1);
+    }
+
+    #[inline]
+    fn response(&self, transport: Transport, rcode: u16) {
+        let slot = usize::from(rcode).min(RCODE_SLOTS - 1);
+        add::<SHARED>(&self.responses[transport as usize][slot], 1);
+    }
+
+    #[inline]
+    fn dropped(&self, reason: DropReason) {
+        add::<SHARED>(&self.dropped[reason as usize], 1);
+    }
+
+    fn add_to(&self, totals: &mut Totals) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        for transport in 0..TRANSPORTS {
+            for family in 0..FAMILIES {
+                totals.queries[transport][family] += read(&self.queries[transport][family]);
+            }
+            for rcode in 0..RCODE_SLOTS {
+                totals.responses[transport][rcode] += read(&self.responses[transport][rcode]);
+            }
+        }
+        for reason in 0..REASONS {
+            totals.dropped[reason] += read(&self.dropped[reason]);
+        }
+        self.response_time.add_to(&mut totals.response_time);
+    }
+}
+
+//------------ WorkerCounters -------------------------------------------------
+
+/// The counters of one thread. Neither `Clone` nor `Sync`: it can move to its
+/// thread, and nobody else can write it.
+#[derive(Debug)]
+pub struct WorkerCounters {
+    cells: Arc<Cells<false>>,
+    one_writer: PhantomData<Cell<()>>,
+}
+
+impl WorkerCounters {
+    /// A request came.
+    #[inline]
+    pub fn query(&self, transport: Transport, family: Family) {
+        self.cells.query(transport, family);
+    }
+
+    /// Outcome: a reply went out with the whole (extended) response code.
+    #[inline]
+    pub fn response(&self, transport: Transport, rcode: u16) {
+        self.cells.response(transport, rcode);
+    }
+
+    /// Outcome: no reply went out.
+    #[inline]
+    pub fn dropped(&self, reason: DropReason) {
+        self.cells.dropped(reason);
+    }
+
+    /// How long a sampled request took, from receipt to reply, in nanoseconds.
+    #[inline]
+    pub fn response_time(&self, duration_ns: u64) {
+        self.cells.response_time.observe(duration_ns);
+    }
+}
+
+//------------ SharedCounters -------------------------------------------------
+
+/// The counters of tasks that run on several threads. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SharedCounters {
+    cells: Arc<Cells<true>>,
+}
+
+impl SharedCounters {
+    /// A request came.
+    #[inline]
+    pub fn query(&self, transport: Transport, family: Family) {
+        self.cells.query(transport, family);
+    }
+
+    /// Outcome: a reply went out with the whole (extended) response code.
+    #[inline]
+    pub fn response(&self, transport: Transport, rcode: u16) {
+        self.cells.response(transport, rcode);
+    }
+
+    /// Outcome: no reply went out.
+    #[inline]
+    pub fn dropped(&self, reason: DropReason) {
+        self.cells.dropped(reason);
+    }
+
+    /// How long a sampled request took, from receipt to reply, in nanoseconds.
+    #[inline]
+    pub fn response_time(&self, duration_ns: u64) {
+        self.cells.response_time.observe(duration_ns);
+    }
+}
+
+//------------ Registry -------------------------------------------------------
+
+/// Knows every set of counters, so that a scrape can sum them.
+#[derive(Debug)]
+pub struct Registry {
+    /// Sets stay after their worker ends: a counter never goes back.
+    workers: Mutex<Vec<Arc<Cells<false>>>>,
+    shared: Arc<Cells<true>>,
+    connections: [Arc<AtomicU64>; TRANSPORTS],
+}
+
+impl Default for Registry {
+    fn default() -> Registry {
+        Registry::new()
+    }
+}
+
+impl Registry {
+    /// A registry without workers.
+    pub fn new() -> Registry {
+        Registry {
+            workers: Mutex::default(),
+            shared: Arc::new(Cells::new()),
+            connections: [const { AtomicU64::new(0) }; TRANSPORTS].map(Arc::new),
+        }
+    }
+
+    /// A new set of counters for one thread.
+    pub fn worker(&self) -> WorkerCounters {
+        let cells = Arc::new(Cells::new());
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cells));
+        WorkerCounters { cells, one_writer: PhantomData }
+    }
+
+    /// The set for tasks that run on several threads.
+    pub fn shared(&self) -> SharedCounters {
+        SharedCounters { cells: Arc::clone(&self.shared) }
+    }
+
+    /// Counts a connection as open until the guard is dropped.
+    pub fn connection(&self, transport: Transport) -> ConnectionGuard {
+        let open = Arc::clone(&self.connections[transport as usize]);
+        open.fetch_add(1, Ordering::Relaxed);
+        ConnectionGuard { open }
+    }
+
+    /// The sum of all sets, now.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.shared.add_to(&mut totals);
+        for cells in self.workers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            cells.add_to(&mut totals);
+        }
+        for (total, open) in totals.connections.iter_mut().zip(&self.connections) {
+            *total = open.load(Ordering::Relaxed);
+        }
+        totals
+    }
+}
+
+/// An open connection, for as long as it lives.
+#[derive(Debug)]
+pub struct ConnectionGuard {
+    open: Arc<AtomicU64>,
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+//------------ Totals ---------------------------------------------------------
+
+/// The sum of all counters at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// By [`Transport`] and [`Family`].
+    pub queries: [[u64; FAMILIES]; TRANSPORTS],
+    /// By [`Transport`] and slot of the response code; the last is "other".
+    pub responses: [[u64; RCODE_SLOTS]; TRANSPORTS],
+    /// By [`DropReason`].
+    pub dropped: [u64; REASONS],
+    /// Sampled response times.
+    pub response_time: HistogramTotals,
+    /// Open now, by [`Transport`].
+    pub connections: [u64; TRANSPORTS],
+}
+
+impl Totals {
+    /// All requests.
+    pub fn queries_sum(&self) -> u64 {
+        self.queries.iter().flatten().sum()
+    }
+
+    /// All replies.
+    pub fn responses_sum(&self) -> u64 {
+        self.responses.iter().flatten().sum()
+    }
+
+    /// All requests without reply.
+    pub fn dropped_sum(&self) -> u64 {
+        self.dropped.iter().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_of_many_threads_sum_up_while_they_are_scraped() {
+        const EACH: u64 = 20_000;
+        let registry = Registry::new();
+        std::thread::scope(|scope| {
+            for number in 0..4u16 {
+                let own = registry.worker();
+                let shared = registry.shared();
+                scope.spawn(move || {
+                    for _ in 0..EACH {
+                        own.query(Transport::Udp, Family::Ipv4);
+                        own.response(Transport::Udp, number);
+                        own.response_time(1_500);
+                        shared.query(Transport::Tcp, Family::Ipv6);
+                        shared.dropped(DropReason::Response);
+                    }
+                });
+            }
+            let mut before = 0;
+            for _ in 0..1_000 {
+                let now = registry.totals().queries_sum();
+                assert!(now >= before, "counters went back from {before} to {now}");
+                before = now;
+            }
+        });
+        let totals = registry.totals();
+        assert_eq!(totals.queries, [[4 * EACH, 0], [0, 4 * EACH]]);
+        assert_eq!(totals.responses[0][..5], [EACH, EACH, EACH, EACH, 0]);
+        assert_eq!(totals.dropped[DropReason::Response as usize], 4 * EACH);
+        assert_eq!(totals.queries_sum(), totals.responses_sum() + totals.dropped_sum());
+        assert_eq!(totals.response_time.counts[1], 4 * EACH);
+        assert_eq!(totals.response_time.sum_ns, 4 * EACH * 1_500);
+    }
+
+    #[test]
+    fn a_worker_that_ended_keeps_its_counts() {
+        let registry = Registry::new();
+        registry.worker().query(Transport::Udp, Family::Ipv6);
+        assert_eq!(registry.totals().queries_sum(), 1);
+    }
+
+    #[test]
+    fn any_response_code_has_a_slot() {
+        let registry = Registry::new();
+        let worker = registry.worker();
+        for rcode in [23, 24, 4_095, u16::MAX] {
+            worker.response(Transport::Tcp, rcode);
+        }
+        let responses = registry.totals().responses[Transport::Tcp as usize];
+        assert_eq!((responses[23], responses[RCODE_SLOTS - 1]), (1, 3));
+    }
+
+    #[test]
+    fn a_connection_counts_while_it_lives() {
+        let registry = Registry::new();
+        let first = registry.connection(Transport::Tcp);
+        let second = registry.connection(Transport::Tcp);
+        drop(first);
+        assert_eq!(registry.totals().connections, [0, 1]);
+        drop(second);
+        assert_eq!(registry.totals().connections, [0, 0]);
+    }
+
+    #[test]
+    fn labels_stand_at_their_numbers() {
+        for (number, reason) in DropReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, number);
+        }
+        for (number, transport) in Transport::ALL.iter().enumerate() {
+            assert_eq!(*transport as usize, number);
+        }
+        for (number, family) in Family::ALL.iter().enumerate() {
+            assert_eq!(*family as usize, number);
+        }
+        assert_eq!(Family::of("::ffff:192.0.2.1".parse().unwrap()), Family::Ipv4);
+        assert_eq!(Family::of("2001:db8::1".parse().unwrap()), Family::Ipv6);
+    }
+}
