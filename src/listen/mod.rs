@@ -17,6 +17,9 @@
 mod bind;
 mod drops;
 mod running;
+mod tcp;
+mod tcp_connection;
+mod tcp_registry;
 mod udp;
 pub mod udp_batch;
 
@@ -25,6 +28,8 @@ use std::net::{IpAddr, SocketAddr};
 pub use bind::{BindError, BindOptions, Bound, bind};
 pub use drops::{DropCounts, Drops};
 pub use running::{Running, StartError, StartOptions};
+pub use tcp::TcpOptions;
+pub use tcp_registry::TcpCounts;
 
 /// How a request came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,6 +81,6 @@ pub trait ResponderFactory {
     fn udp(&self, index: usize) -> Self::Responder;
 
     /// The TCP responder `index`, counted from 0; connections share
-    /// [`StartOptions::tcp_responders`] of them, one at a time each.
+    /// [`TcpOptions::responders`] of them, one at a time each.
     fn tcp(&self, index: usize) -> Self::Responder;
 }

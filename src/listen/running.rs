@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use thiserror::Error;
+use tokio::runtime::Handle;
 
+use super::tcp::TcpServer;
 use super::udp::Worker;
 use super::udp_batch::{allowed_processors, pin_to};
-use super::{Bound, DropCounts, Drops, Responder, ResponderFactory};
+use super::{Bound, DropCounts, Drops, Responder, ResponderFactory, TcpCounts, TcpOptions};
 
 /// How long [`Running::stop`] waits for the UDP threads: each needs one batch.
 const JOIN_WAIT: Duration = Duration::from_millis(900);
@@ -27,12 +29,14 @@ pub struct StartOptions {
     pub udp_batch: usize,
     /// Whether each UDP worker stays on one processor.
     pub pin: bool,
+    /// Limits of TCP.
+    pub tcp: TcpOptions,
 }
 
 impl Default for StartOptions {
     fn default() -> StartOptions {
         // Past 64 a larger batch saves nothing measurable, and delays its first reply.
-        StartOptions { udp_batch: 64, pin: false }
+        StartOptions { udp_batch: 64, pin: false, tcp: TcpOptions::default() }
     }
 }
 
@@ -47,17 +51,24 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The runtime cannot watch a listener.
+    #[error("cannot serve TCP on {address}: {source}")]
+    Tcp {
+        /// Where it listens.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// The listeners at work. Dropping it stops them too.
-#[derive(Debug)]
 pub struct Running {
     local: Vec<SocketAddr>,
     stop: Arc<AtomicBool>,
-    threads: Vec<UdpThread>,
+    udp: Vec<UdpThread>,
+    tcp: TcpServer,
 }
 
-#[derive(Debug)]
 struct UdpThread {
     socket: Arc<Socket>,
     drops: Arc<Drops>,
@@ -65,38 +76,46 @@ struct UdpThread {
 }
 
 impl Bound {
-    /// Starts the UDP threads, `udp-0` and so on.
+    /// Starts the UDP threads, `udp-0` and so on, and TCP on `runtime`, which must have
+    /// I/O and time enabled.
     ///
     /// # Errors
-    /// When the system has no thread left; what was started is stopped again.
+    /// When the system has no thread or descriptor left; what was started is stopped.
     pub fn start<F: ResponderFactory>(
         self,
         factory: &F,
         options: &StartOptions,
+        runtime: &Handle,
     ) -> Result<Running, StartError> {
+        let local = self.local_addrs();
+        let mut sockets = Vec::new();
+        let mut listeners = Vec::new();
+        for address in self.addresses {
+            // A worker's threads are on the same processor, whatever the address.
+            let workers = address.udp.into_iter().enumerate();
+            sockets.extend(workers.map(|(worker, socket)| (worker, address.local, socket)));
+            listeners.push((address.local, address.tcp));
+        }
+        let tcp = TcpServer::start(listeners, factory, &options.tcp, runtime)
+            .map_err(|(address, source)| StartError::Tcp { address, source })?;
+        let mut running = Running { local, stop: Arc::default(), udp: Vec::new(), tcp };
         // Without the list nothing is pinned; with it, worker w has the w-th of them.
         let processors =
             if options.pin { allowed_processors().unwrap_or_default() } else { Vec::new() };
-        let mut running =
-            Running { local: self.local_addrs(), stop: Arc::default(), threads: Vec::new() };
-        for address in self.addresses {
-            for (worker, socket) in address.udp.into_iter().enumerate() {
-                let socket = Arc::new(socket);
-                let index = running.threads.len();
-                let drops = Arc::<Drops>::default();
-                let worker_state = Worker {
-                    socket: Arc::clone(&socket),
-                    local: address.local.ip(),
-                    batch: options.udp_batch,
-                    responder: factory.udp(index),
-                    drops: Arc::clone(&drops),
-                    stop: Arc::clone(&running.stop),
-                };
-                let processor =
-                    (!processors.is_empty()).then(|| processors[worker % processors.len()]);
-                let handle = spawn(index, processor, worker_state)?;
-                running.threads.push(UdpThread { socket, drops, handle: Some(handle) });
-            }
+        for (index, (worker, local, socket)) in sockets.into_iter().enumerate() {
+            let socket = Arc::new(socket);
+            let drops = Arc::<Drops>::default();
+            let state = Worker {
+                socket: Arc::clone(&socket),
+                local: local.ip(),
+                batch: options.udp_batch,
+                responder: factory.udp(index),
+                drops: Arc::clone(&drops),
+                stop: Arc::clone(&running.stop),
+            };
+            let processor = processors.get(worker % processors.len().max(1)).copied();
+            let handle = Some(spawn(index, processor, state)?);
+            running.udp.push(UdpThread { socket, drops, handle });
         }
         Ok(running)
     }
@@ -110,10 +129,10 @@ fn spawn<R: Responder + 'static>(
     let name = format!("udp-{index}");
     let builder = std::thread::Builder::new().name(name.clone()).stack_size(STACK_BYTES);
     let run = move || {
-        if let Some(processor) = processor {
-            if let Err(error) = pin_to(processor) {
-                tracing::warn!(%error, processor, "cannot pin a UDP thread");
-            }
+        if let Some(processor) = processor
+            && let Err(error) = pin_to(processor)
+        {
+            tracing::warn!(%error, processor, "cannot pin a UDP thread");
         }
         worker.run();
     };
@@ -129,28 +148,35 @@ impl Running {
     /// What was dropped since the start, over all UDP threads.
     pub fn drops(&self) -> DropCounts {
         let mut sum = DropCounts::default();
-        for thread in &self.threads {
+        for thread in &self.udp {
             sum += thread.drops.counts();
         }
         sum
     }
 
-    /// Stops taking requests, answers those already taken or queued, and joins the
-    /// threads; false: one did not end within a second and is left behind.
+    /// TCP connections, now and since the start.
+    pub fn tcp(&self) -> TcpCounts {
+        self.tcp.counts()
+    }
+
+    /// Stops taking requests, answers those already taken or queued, closes the
+    /// connections and joins the threads, all within a second, for which it blocks;
+    /// false: a thread or task did not end and is left behind.
     pub fn stop(mut self) -> bool {
         self.stop_now()
     }
 
     fn stop_now(&mut self) -> bool {
         self.stop.store(true, Ordering::Relaxed);
-        for thread in &self.threads {
+        for thread in &self.udp {
             // Wakes the thread out of recvmmsg. Of a socket without a peer Linux says
             // ENOTCONN, after doing it.
             let _ = thread.socket.shutdown(Shutdown::Read);
         }
+        self.tcp.drain();
         let deadline = Instant::now() + JOIN_WAIT;
-        let mut all = true;
-        for thread in &mut self.threads {
+        let mut all = self.tcp.wait();
+        for thread in &mut self.udp {
             let Some(handle) = thread.handle.take() else { continue };
             while !handle.is_finished() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
@@ -164,6 +190,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop_now();
+        if !self.stop.load(Ordering::Relaxed) {
+            self.stop_now();
+        }
     }
 }
