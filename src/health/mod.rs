@@ -4,5 +4,9 @@
 //! runtimes, zones or answers.
 
 pub mod check;
+mod failure;
+pub mod machine;
 pub mod plan;
 pub mod table;
+
+pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
