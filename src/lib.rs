@@ -4,4 +4,5 @@ pub mod config;
 pub mod dns;
 pub mod geo;
 pub mod health;
+pub mod problem;
 pub mod steer;
