@@ -1,12 +1,13 @@
 //! Windrose, an authoritative DNS server for Global Server Load Balancing.
 
+pub mod answer;
 pub mod config;
 pub mod dns;
 pub mod geo;
 pub mod health;
-<<<<<<< HEAD
-pub mod metrics;
-=======
 pub mod listen;
->>>>>>> listen
+pub mod metrics;
+pub mod problem;
+pub mod snapshot;
 pub mod steer;
+pub mod zone;
