@@ -156,11 +156,7 @@ impl<'a> Context<'a> {
 
     /// OPT of a reply whose answer does not depend on the client.
     fn opt(&self) -> Opt<'a> {
-        Opt {
-            query: self.query.edns,
-            identity: self.serving.snapshot.identity(),
-            ..Opt::default()
-        }
+        Opt { query: self.query.edns, identity: self.serving.snapshot.identity(), ..Opt::default() }
     }
 
     /// A reply that is an rcode alone.

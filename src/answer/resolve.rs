@@ -6,7 +6,7 @@
 
 use super::wip::{self, Decided};
 use super::{Context, Outcome as Reply, Scratch, finish};
-use crate::dns::encode::{Full, Opt, Section, Status, Writer};
+use crate::dns::encode::{Full, Section, Status, Writer};
 use crate::dns::name::{self, NAME_LENGTH_MAX};
 use crate::dns::types::{Rcode, rtype};
 use crate::snapshot::SiteEntry;
@@ -65,15 +65,14 @@ pub(super) fn respond_at_decided_name(
         let mut writer = context.writer(out, &opt);
         let rdata = [ANY_HINFO].into_iter();
         let ttl_s = zone.negative_ttl_s();
-        let written = writer.put_rrset(
-            Section::Answer,
-            context.query.qname,
-            rtype::HINFO,
-            ttl_s,
-            rdata,
-        );
+        let written =
+            writer.put_rrset(Section::Answer, context.query.qname, rtype::HINFO, ttl_s, rdata);
         let truncated = written.is_err();
-        return finish(writer, Status { rcode: Rcode::NOERROR, authoritative: true, truncated }, &opt);
+        return finish(
+            writer,
+            Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
+            &opt,
+        );
     }
     respond(context, zone, Outcome::Node(node), scratch, out)
 }
@@ -139,7 +138,8 @@ impl<'a> Walk<'_, 'a, '_> {
                 }
             };
             let target = &current[..length];
-            let again = crate::zone::hash_of(target).is_none_or(|hash| seen[..=hop].contains(&hash));
+            let again =
+                crate::zone::hash_of(target).is_none_or(|hash| seen[..=hop].contains(&hash));
             if again {
                 return Ok(()); // a loop: what stands so far is the answer
             }
@@ -214,7 +214,11 @@ impl<'a> Walk<'_, 'a, '_> {
             rtype::A => &site.a,
             rtype::AAAA => &site.aaaa,
             rtype::ANY if node.is_empty() => {
-                if site.a.is_empty() { &site.aaaa } else { &site.a }
+                if site.a.is_empty() {
+                    &site.aaaa
+                } else {
+                    &site.a
+                }
             }
             _ => return self.node(zone, node, qname),
         };

@@ -131,9 +131,8 @@ impl Serving {
         workers: usize,
         previous: Option<&Serving>,
     ) -> Serving {
-        let workers = (0..workers)
-            .map(|index| WorkerState::new(&snapshot, index, previous))
-            .collect();
+        let workers =
+            (0..workers).map(|index| WorkerState::new(&snapshot, index, previous)).collect();
         Serving { snapshot, health, workers }
     }
 }

@@ -160,7 +160,8 @@ impl Layout {
 
     /// False when every client has the same row.
     fn needs_map(&self) -> bool {
-        let split = self.members().any(|member| member.vips.iter().any(|vip| !vip.clients.is_empty()));
+        let split =
+            self.members().any(|member| member.vips.iter().any(|vip| !vip.clients.is_empty()));
         let placed = self.members().any(|member| !member.site.is_nowhere());
         split || placed
     }
@@ -191,11 +192,8 @@ impl Layout {
             let ranks: Vec<Rank> =
                 pool.members.iter().map(|member| Rank::of(&member.site, &client)).collect();
             let start = row.members.len() as u16;
-            let (order, tied) = if pool.by_geo {
-                order(&ranks)
-            } else {
-                ((0..ranks.len() as u16).collect(), 0)
-            };
+            let (order, tied) =
+                if pool.by_geo { order(&ranks) } else { ((0..ranks.len() as u16).collect(), 0) };
             row.members.extend(order.into_iter().map(|member| start + member));
             row.tied.push(tied);
             for member in &pool.members {
@@ -256,7 +254,11 @@ fn visible(vips: &[Vip], networks: &[IpNet]) -> Vec<bool> {
     vips.iter()
         .map(|vip| {
             let best = if vip.address.is_ipv4() { best_v4 } else { best_v6 };
-            if vip.clients.is_empty() { best.is_none() } else { best.is_some() && covering(vip) == best }
+            if vip.clients.is_empty() {
+                best.is_none()
+            } else {
+                best.is_some() && covering(vip) == best
+            }
         })
         .collect()
 }

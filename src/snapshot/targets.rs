@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::problem::{CompileProblem, Subject};
 use crate::config::model::{CheckId, Config, Datacenter, DatacenterId, Member, WipSettings};
 use crate::dns::name;
-use crate::health::check::{ProbeKind, Require};
+use crate::health::check::ProbeKind;
 use crate::health::plan::{Identity, Plan, Target, TargetId, Thresholds, Verdict, VerdictId};
 
 /// Collects targets and verdicts while WIPs go by.
@@ -67,12 +67,8 @@ impl<'a> Targets<'a> {
     }
 
     fn member(&mut self, settings: &WipSettings, member: &Member, wip: &str, host: &str) {
-        let asker = Asker {
-            member: &member.name,
-            wip: Some(wip),
-            datacenter: member.datacenter,
-            host,
-        };
+        let asker =
+            Asker { member: &member.name, wip: Some(wip), datacenter: member.datacenter, host };
         for vip in &member.vips {
             let gate = member.datacenter.and_then(|id| self.gate(id, vip.address));
             let targets = self.targets(&settings.health_checks, vip.address, &asker);
@@ -146,7 +142,11 @@ impl Plan {
     /// Probes per second when all is calm.
     pub fn probes_per_second(&self) -> f64 {
         let probed = |target: &&Target| target.identity.probe != ProbeKind::Always;
-        self.targets.iter().filter(probed).map(|target| 1_000.0 / f64::from(target.interval_ms)).sum()
+        self.targets
+            .iter()
+            .filter(probed)
+            .map(|target| 1_000.0 / f64::from(target.interval_ms))
+            .sum()
     }
 }
 
@@ -171,12 +171,10 @@ fn budget_problem(plan: &Plan, budget: u32) -> Option<CompileProblem> {
 
 /// True when a WIP's own name goes into its probes.
 fn needs_host(config: &Config, settings: &WipSettings) -> bool {
-    settings.health_checks.iter().any(|&check| {
-        match &config.health_checks[check as usize].probe {
-            ProbeKind::Http(http) => http.host.is_none(),
-            ProbeKind::Tcp(tcp) => tcp.tls.as_ref().is_some_and(|tls| tls.sni.is_none()),
-            ProbeKind::Always => false,
-        }
+    settings.health_checks.iter().any(|&check| match &config.health_checks[check as usize].probe {
+        ProbeKind::Http(http) => http.host.is_none(),
+        ProbeKind::Tcp(tcp) => tcp.tls.as_ref().is_some_and(|tls| tls.sni.is_none()),
+        ProbeKind::Always => false,
     })
 }
 

@@ -103,7 +103,8 @@ impl WorkerState {
 impl Snapshot {
     /// Names of a WIP's members, in the order of its strategy.
     pub fn member_names(&self, entry: &WipEntry) -> Vec<&str> {
-        let settings = &self.config.wip_settings[self.strategy_settings[entry.strategy as usize] as usize];
+        let settings =
+            &self.config.wip_settings[self.strategy_settings[entry.strategy as usize] as usize];
         settings
             .pools
             .iter()

@@ -3,9 +3,9 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::SiteEntry;
 use super::problem::{CompileProblem, Subject};
 use super::serial::Serials;
-use super::SiteEntry;
 use crate::config::model::{Config, Datacenter, WipSettings, Zone};
 use crate::dns::types::rtype;
 use crate::steer::strategy::Record as AddressRecord;

@@ -42,10 +42,7 @@ impl Site {
 
     fn point(&self) -> Option<Point> {
         let (latitude, longitude) = self.point?;
-        Some(Point {
-            latitude: f64::from_bits(latitude),
-            longitude: f64::from_bits(longitude),
-        })
+        Some(Point { latitude: f64::from_bits(latitude), longitude: f64::from_bits(longitude) })
     }
 }
 
