@@ -1,5 +1,6 @@
 //! Windrose, an authoritative DNS server for Global Server Load Balancing.
 
+pub mod admin;
 pub mod config;
 pub mod dns;
 pub mod geo;
