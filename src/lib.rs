@@ -5,5 +5,6 @@ pub mod config;
 pub mod dns;
 pub mod geo;
 pub mod health;
+pub mod log;
 pub mod metrics;
 pub mod steer;

@@ -1,7 +1,7 @@
 //! Paths and handlers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::rejection::QueryRejection;
@@ -21,12 +21,15 @@ use super::listener::Limits;
 use super::page;
 use super::problem::Problem;
 use super::types::ExplainRequest;
+use crate::log::Sparse;
 use crate::metrics::text;
 
 /// Most bytes of a request's body. No request has more than a few hundred.
 pub(super) const BODY_LENGTH_MAX: usize = 64 * 1_024;
 /// Most calls to the daemon at once, metrics apart.
 const DESK_CALLS_MAX: usize = 4;
+
+static NOT_ADMITTED: Sparse = Sparse::every(Duration::from_secs(10));
 
 /// What handlers share.
 pub(super) struct Shared {
@@ -99,7 +102,11 @@ async fn admitted(shared: &Arc<Shared>, request: Request) -> Result<Request, Pro
         let (on_thread, headers) = (Arc::clone(shared), request.headers().clone());
         let checked = shared.tokens.run(move || on_thread.guard.check_token(&headers)).await?;
         if let Err(problem) = checked {
-            tracing::debug!(peer = ?request.extensions().get::<Peer>(), %path, "not admitted");
+            if let (Some(left_out), Some(Peer(peer))) =
+                (NOT_ADMITTED.allow(Instant::now()), request.extensions().get())
+            {
+                tracing::warn!(%peer, %path, status = problem.status, left_out, "not admitted");
+            }
             return Err(problem);
         }
     }

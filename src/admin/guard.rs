@@ -8,16 +8,20 @@
 //! - A request with an Origin must come from our own pages (cross-site requests).
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
 use crate::config::model::AdminListen;
+use crate::log::Sparse;
 
 /// Fewest bytes of a token: below, guessing it is too easy.
 const TOKEN_LENGTH_MIN: usize = 16;
 /// Most bytes read from the token's file.
 const TOKEN_FILE_LENGTH_MAX: u64 = 4_096;
+
+static TOKEN_UNUSABLE: Sparse = Sparse::every(Duration::from_secs(10));
 
 /// The rules of one listener.
 #[derive(Debug)]
@@ -73,7 +77,10 @@ impl Guard {
     pub(super) fn check_token(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let Some(path) = &self.token_file else { return Ok(()) };
         let token = read_token(path).map_err(|error| {
-            tracing::error!(file = %path.display(), %error, "admin token unusable, API closed");
+            if let Some(left_out) = TOKEN_UNUSABLE.allow(Instant::now()) {
+                let file = path.display();
+                tracing::error!(%file, %error, left_out, "admin token unusable: the API is closed");
+            }
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "token-unusable",

@@ -14,7 +14,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -29,6 +29,7 @@ use super::api::{self, Peer};
 use super::desk::Desk;
 use super::guard::{self, Guard, TokenError};
 use crate::config::model::AdminListen;
+use crate::log::Sparse;
 
 /// Most connections at once.
 pub(super) const CONNECTIONS_MAX: usize = 32;
@@ -36,6 +37,8 @@ pub(super) const CONNECTIONS_MAX: usize = 32;
 const HEAD_LENGTH_MAX: usize = 16 * 1_024;
 /// Pause after an accept that failed, as it does without free descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+static ACCEPT_FAILED: Sparse = Sparse::every(Duration::from_secs(10));
 
 /// How long each thing may take.
 #[derive(Clone, Copy, Debug)]
@@ -252,7 +255,9 @@ async fn accept_all<A: Accept>(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => connections.start(stream, peer),
                 Err(error) => {
-                    tracing::warn!(%error, "admin listener: accept failed");
+                    if let Some(left_out) = ACCEPT_FAILED.allow(Instant::now()) {
+                        tracing::warn!(%error, left_out, "admin listener: accept failed");
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
