@@ -1,10 +1,12 @@
 //! Windrose, an authoritative DNS server for Global Server Load Balancing.
 
+pub mod admin;
 pub mod answer;
 pub mod config;
 pub mod dns;
 pub mod geo;
 pub mod health;
+pub mod log;
 pub mod listen;
 pub mod metrics;
 pub mod problem;

@@ -108,6 +108,26 @@ pub enum AdminListen {
     Unix(PathBuf),
 }
 
+impl AdminListen {
+    /// Whether others than this host's users can reach it, so that `token_file`
+    /// must be set.
+    pub fn requires_token(&self) -> bool {
+        match self {
+            AdminListen::Tcp(address) => !address.ip().to_canonical().is_loopback(),
+            AdminListen::Unix(_) => false,
+        }
+    }
+}
+
+impl std::fmt::Display for AdminListen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AdminListen::Tcp(address) => address.fmt(f),
+            AdminListen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// `[geo]`
 #[derive(Clone, Debug, Default)]
 pub struct Geo {
