@@ -1,4 +1,5 @@
 //! UDP from outside: the listener with an echoing responder, asked over real sockets.
+#![allow(clippy::unwrap_used)] // a panic here is a failed test
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

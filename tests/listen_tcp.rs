@@ -1,5 +1,6 @@
 //! TCP from outside: the listener with a responder that does as the request says, asked
 //! over real connections by clients of every kind.
+#![allow(clippy::unwrap_used)] // a panic here is a failed test
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
