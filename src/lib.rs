@@ -5,3 +5,4 @@ pub mod dns;
 pub mod geo;
 pub mod health;
 pub mod steer;
+pub mod zone;
