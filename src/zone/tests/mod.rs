@@ -1,0 +1,3 @@
+//! Lookups as text cases, held against a naive oracle, and at full size.
+
+mod cases;
