@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod answer;
+pub mod clock;
 pub mod config;
 pub mod dns;
 pub mod geo;
@@ -11,5 +12,6 @@ pub mod listen;
 pub mod metrics;
 pub mod problem;
 pub mod snapshot;
+pub mod probe;
 pub mod steer;
 pub mod zone;

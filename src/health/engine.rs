@@ -20,7 +20,7 @@ use super::carry;
 use super::failure::{Failure, Outcome};
 use super::links::Links;
 use super::machine::{Step, Transition};
-use super::plan::{Plan, TargetId, VerdictId};
+use super::plan::{Plan, Target, TargetId, VerdictId};
 use super::schedule::{self, Budget, Queue};
 use super::table::{Override, State, Table, Word};
 use super::track::{TargetStatus, Tracked};
@@ -43,7 +43,7 @@ pub type ProbeKey = u64;
 /// A probe to be made now. Exactly one result must follow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Due {
-    /// For [`Engine::result`].
+    /// For [`Engine::result`] and [`Engine::target_of`].
     pub key: ProbeKey,
     /// Index into the plan of the engine that gave it.
     pub target: TargetId,
@@ -150,6 +150,16 @@ impl Engine {
     /// What is probed.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// Which target the probes named `key` belong to; none: it is gone.
+    pub fn target_id(&self, key: ProbeKey) -> Option<TargetId> {
+        self.by_key.get(&key).copied()
+    }
+
+    /// As [`Engine::target_id`], the target itself.
+    pub fn target_of(&self, key: ProbeKey) -> Option<&Target> {
+        self.target_id(key).map(|id| &self.plan.targets[id as usize])
     }
 
     /// True once every target was judged, or cannot be from this host.
