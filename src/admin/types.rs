@@ -182,21 +182,36 @@ pub struct ReloadRefused {
     pub problems: Vec<ConfigProblem>,
 }
 
-/// One thing that is wrong in the config.
+/// One thing that is wrong in the config, as `windrose check --json` shows it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ConfigProblem {
-    /// Stable code: "unknown-key".
+    /// Stable: "unknown-key".
     pub code: String,
-    /// The file; none where the problem has no place.
-    pub file: Option<String>,
-    /// From 1.
-    pub line: Option<u32>,
-    /// From 1.
-    pub column: Option<u32>,
-    /// What is wrong.
-    pub message: String,
+    /// "error" or "warning".
+    pub severity: String,
+    /// What is wrong, in a line.
+    pub title: String,
+    /// Where; the first is the one to look at.
+    pub places: Vec<ConfigPlace>,
+    /// What else is to be known.
+    pub notes: Vec<String>,
     /// What may help.
-    pub hint: Option<String>,
+    pub help: Vec<String>,
+}
+
+/// Where in the config something is wrong.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ConfigPlace {
+    /// The file.
+    pub file: String,
+    /// From 1; none: the file as a whole.
+    pub line: Option<u32>,
+    /// From 1, in characters.
+    pub column: Option<u32>,
+    /// The line's text.
+    pub excerpt: Option<String>,
+    /// A few words on this place; may be empty.
+    pub label: String,
 }
 
 #[cfg(test)]

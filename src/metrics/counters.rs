@@ -5,8 +5,10 @@
 //! Tasks that move between threads (TCP) share a set that is added to
 //! atomically. The scrape sums all sets.
 //!
-//! Each request moves `queries` once, and exactly one outcome once: a response
-//! or a drop. So once traffic has stopped, queries = responses + drops.
+//! Each request that is read moves `queries` once, and exactly one outcome once:
+//! a response or a drop. So once traffic has stopped, queries = responses +
+//! drops, those drops left out that happen before reading or after answering
+//! ([`DropReason::stage`]).
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -75,20 +77,37 @@ pub enum DropReason {
     Response,
     /// Sent from port 0, where no reply can go.
     SourcePortZero,
-    /// Nothing in it can be answered.
-    Malformed,
-    /// The reply was made but could not be sent.
+    /// A datagram longer than any request is.
+    Oversized,
+    /// The kernel did not tell who sent it, or to which address.
+    Unaddressed,
+    /// The kernel refused the reply.
     SendFailed,
+    /// The send queue stayed full.
+    SendFull,
+}
+
+/// When a request is dropped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DropStage {
+    /// Before it is read: it is not among the queries.
+    Unread,
+    /// Instead of an answer: its outcome.
+    Outcome,
+    /// After its answer was made: it is among the responses too.
+    Unsent,
 }
 
 impl DropReason {
     /// All, in the order of their numbers.
-    pub const ALL: [DropReason; 5] = [
+    pub const ALL: [DropReason; 7] = [
         DropReason::Short,
         DropReason::Response,
         DropReason::SourcePortZero,
-        DropReason::Malformed,
+        DropReason::Oversized,
+        DropReason::Unaddressed,
         DropReason::SendFailed,
+        DropReason::SendFull,
     ];
 
     /// The `reason` label.
@@ -97,8 +116,21 @@ impl DropReason {
             DropReason::Short => "short",
             DropReason::Response => "response",
             DropReason::SourcePortZero => "source_port_zero",
-            DropReason::Malformed => "malformed",
+            DropReason::Oversized => "oversized",
+            DropReason::Unaddressed => "unaddressed",
             DropReason::SendFailed => "send_failed",
+            DropReason::SendFull => "send_full",
+        }
+    }
+
+    /// When requests are dropped for it.
+    pub fn stage(self) -> DropStage {
+        match self {
+            DropReason::Short | DropReason::Response => DropStage::Outcome,
+            DropReason::SourcePortZero | DropReason::Oversized | DropReason::Unaddressed => {
+                DropStage::Unread
+            }
+            DropReason::SendFailed | DropReason::SendFull => DropStage::Unsent,
         }
     }
 }
@@ -285,7 +317,6 @@ pub struct Registry {
     /// Sets stay after their worker ends: a counter never goes back.
     workers: Mutex<Vec<Arc<Cells<false>>>>,
     shared: Arc<Cells<true>>,
-    connections: [Arc<AtomicU64>; TRANSPORTS],
 }
 
 impl Default for Registry {
@@ -297,11 +328,7 @@ impl Default for Registry {
 impl Registry {
     /// A registry without workers.
     pub fn new() -> Registry {
-        Registry {
-            workers: Mutex::default(),
-            shared: Arc::new(Cells::new()),
-            connections: [const { AtomicU64::new(0) }; TRANSPORTS].map(Arc::new),
-        }
+        Registry { workers: Mutex::default(), shared: Arc::new(Cells::new()) }
     }
 
     /// A new set of counters for one thread.
@@ -316,13 +343,6 @@ impl Registry {
         SharedCounters { cells: Arc::clone(&self.shared) }
     }
 
-    /// Counts a connection as open until the guard is dropped.
-    pub fn connection(&self, transport: Transport) -> ConnectionGuard {
-        let open = Arc::clone(&self.connections[transport as usize]);
-        open.fetch_add(1, Ordering::Relaxed);
-        ConnectionGuard { open }
-    }
-
     /// The sum of all sets, now.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
@@ -330,22 +350,7 @@ impl Registry {
         for cells in self.workers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             cells.add_to(&mut totals);
         }
-        for (total, open) in totals.connections.iter_mut().zip(&self.connections) {
-            *total = open.load(Ordering::Relaxed);
-        }
         totals
-    }
-}
-
-/// An open connection, for as long as it lives.
-#[derive(Debug)]
-pub struct ConnectionGuard {
-    open: Arc<AtomicU64>,
-}
-
-impl Drop for ConnectionGuard {
-    fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -358,12 +363,10 @@ pub struct Totals {
     pub queries: [[u64; FAMILIES]; TRANSPORTS],
     /// By [`Transport`] and slot of the response code; the last is "other".
     pub responses: [[u64; RCODE_SLOTS]; TRANSPORTS],
-    /// By [`DropReason`].
+    /// By [`DropReason`]. What the listeners count for themselves is added here.
     pub dropped: [u64; REASONS],
     /// Sampled response times.
     pub response_time: HistogramTotals,
-    /// Open now, by [`Transport`].
-    pub connections: [u64; TRANSPORTS],
 }
 
 impl Totals {
@@ -377,9 +380,10 @@ impl Totals {
         self.responses.iter().flatten().sum()
     }
 
-    /// All requests without reply.
-    pub fn dropped_sum(&self) -> u64 {
-        self.dropped.iter().sum()
+    /// All requests whose outcome was a drop.
+    pub fn dropped_outcomes_sum(&self) -> u64 {
+        let outcome = |reason: &&DropReason| reason.stage() == DropStage::Outcome;
+        DropReason::ALL.iter().filter(outcome).map(|reason| self.dropped[*reason as usize]).sum()
     }
 }
 
@@ -416,9 +420,9 @@ mod tests {
         assert_eq!(totals.queries, [[4 * EACH, 0], [0, 4 * EACH]]);
         assert_eq!(totals.responses[0][..5], [EACH, EACH, EACH, EACH, 0]);
         assert_eq!(totals.dropped[DropReason::Response as usize], 4 * EACH);
-        assert_eq!(totals.queries_sum(), totals.responses_sum() + totals.dropped_sum());
+        assert_eq!(totals.queries_sum(), totals.responses_sum() + totals.dropped_outcomes_sum());
         assert_eq!(totals.response_time.counts[1], 4 * EACH);
-        assert_eq!(totals.response_time.sum_ns, 4 * EACH * 1_500);
+        assert_eq!(totals.response_time.sum, 4 * EACH * 1_500);
     }
 
     #[test]
@@ -437,17 +441,6 @@ mod tests {
         }
         let responses = registry.totals().responses[Transport::Tcp as usize];
         assert_eq!((responses[23], responses[RCODE_SLOTS - 1]), (1, 3));
-    }
-
-    #[test]
-    fn a_connection_counts_while_it_lives() {
-        let registry = Registry::new();
-        let first = registry.connection(Transport::Tcp);
-        let second = registry.connection(Transport::Tcp);
-        drop(first);
-        assert_eq!(registry.totals().connections, [0, 1]);
-        drop(second);
-        assert_eq!(registry.totals().connections, [0, 0]);
     }
 
     #[test]

@@ -61,15 +61,19 @@ families! {
     BUILD_INFO Gauge "windrose_build_info" ["version"]
         "Always 1; the label names the running version.";
     DNS_QUERIES Counter "windrose_dns_queries_total" ["transport", "family"]
-        "Requests received. Each moves one response or one drop as well.";
+        "Requests read. Each moves one response or one drop as well.";
     DNS_RESPONSES Counter "windrose_dns_responses_total" ["transport", "rcode"]
-        "Replies sent, by response code.";
+        "Replies made, by response code.";
     DNS_DROPPED Counter "windrose_dns_dropped_total" ["reason"]
         "Requests that got no reply, by reason.";
     DNS_RESPONSE_SECONDS Histogram "windrose_dns_response_seconds" []
         "Time from a request's receipt to its reply, of a sample of the requests.";
     CONNECTIONS Gauge "windrose_connections" ["transport"]
         "DNS connections open now.";
+    CONNECTIONS_ADMITTED Counter "windrose_connections_admitted_total" ["transport"]
+        "DNS connections taken in.";
+    CONNECTIONS_CUT Counter "windrose_connections_cut_total" ["transport", "reason"]
+        "DNS connections this server refused or closed, by reason.";
     WIP_ANSWERS Counter "windrose_wip_answers_total" ["wip", "member"]
         "Answers that held this member's address.";
     WIP_FAIL_OPEN Counter "windrose_wip_fail_open_total" ["wip"]

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::counters::add;
+use super::text::Value;
 
 /// Upper bounds of the response-time buckets, in nanoseconds. Most answers take
 /// a few microseconds; the last bounds catch stalls of the host.
@@ -21,23 +22,6 @@ pub const RESPONSE_BOUNDS_NS: [u64; 14] = [
     25_000_000,
     100_000_000,
     1_000_000_000,
-];
-
-/// Upper bounds of the probe-duration buckets, in nanoseconds: from a loopback
-/// connection to the longest usual timeout.
-pub const PROBE_BOUNDS_NS: [u64; 12] = [
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    10_000_000_000,
 ];
 
 //------------ Histogram ------------------------------------------------------
@@ -72,13 +56,14 @@ impl<const N: usize, const SHARED: bool> Histogram<N, SHARED> {
 
     /// Adds what was counted so far to `totals`.
     pub(super) fn add_to(&self, totals: &mut HistogramTotals) {
-        totals.bounds_ns = self.bounds_ns;
+        totals.bounds = self.bounds_ns;
+        totals.unit = Unit::Nanoseconds;
         totals.counts.resize(N + 1, 0);
         let all = self.buckets.iter().chain([&self.above]);
         for (total, bucket) in totals.counts.iter_mut().zip(all) {
             *total += bucket.load(Ordering::Relaxed);
         }
-        totals.sum_ns = totals.sum_ns.wrapping_add(self.sum_ns.load(Ordering::Relaxed));
+        totals.sum = totals.sum.wrapping_add(self.sum_ns.load(Ordering::Relaxed));
     }
 }
 
@@ -87,12 +72,34 @@ impl<const N: usize, const SHARED: bool> Histogram<N, SHARED> {
 /// A histogram as read at one moment.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct HistogramTotals {
-    /// Upper bounds, ascending, in nanoseconds.
-    pub bounds_ns: &'static [u64],
+    /// What bounds and sum are given in.
+    pub unit: Unit,
+    /// Upper bounds, ascending.
+    pub bounds: &'static [u64],
     /// Durations in each bucket alone, then those above the last bound.
     pub counts: Vec<u64>,
-    /// Sum of all durations, in nanoseconds.
-    pub sum_ns: u64,
+    /// Sum of all durations.
+    pub sum: u64,
+}
+
+/// A unit of time; the page shows seconds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Unit {
+    /// 10⁻⁹ s.
+    #[default]
+    Nanoseconds,
+    /// 10⁻⁶ s.
+    Microseconds,
+}
+
+impl Unit {
+    /// `count` of it, as a value.
+    pub(super) fn value(self, count: u64) -> Value {
+        match self {
+            Unit::Nanoseconds => Value::Nanoseconds(count),
+            Unit::Microseconds => Value::Microseconds(count),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -108,12 +115,11 @@ mod tests {
         let mut totals = HistogramTotals::default();
         histogram.add_to(&mut totals);
         assert_eq!(totals.counts, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
-        assert_eq!(totals.sum_ns, 1_000 + 1_001 + 2_000_000_001 + u64::from(u32::MAX));
+        assert_eq!(totals.sum, 1_000 + 1_001 + 2_000_000_001 + u64::from(u32::MAX));
     }
 
     #[test]
     fn bounds_ascend() {
         assert!(RESPONSE_BOUNDS_NS.is_sorted_by(|a, b| a < b));
-        assert!(PROBE_BOUNDS_NS.is_sorted_by(|a, b| a < b));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! UDP worker ─ WorkerCounters ┐  one writer each, no read-modify-write
-//! TCP tasks  ─ SharedCounters ┼► Registry ─ sum at scrape ┐
-//! prober     ─ ProbeCounters ─┘                           ├► Scrape ─ render ─► text
+//! TCP tasks  ─ SharedCounters ┴► Registry ─ sum at scrape ┐
+//! probes, connections, config: plain values ──────────────┼► Scrape ─ render ─► text
 //! WIPs, members: read where they live, streamed ──────────┘
 //! ```
 //!
@@ -14,12 +14,13 @@
 pub mod counters;
 pub mod families;
 pub mod histogram;
-pub mod probes;
 pub mod scrape;
 pub mod text;
+pub mod transitions;
 
 pub use counters::{
-    DropReason, Family, Registry, SharedCounters, Totals, Transport, WorkerCounters,
+    DropReason, DropStage, Family, Registry, SharedCounters, Totals, Transport, WorkerCounters,
 };
-pub use probes::{CheckCounters, ProbeCounters, ProbeResult, TransitionCounters, TransitionTo};
-pub use scrape::{MemberState, Process, Scrape, WipSeries, render};
+pub use histogram::{HistogramTotals, Unit};
+pub use scrape::{CheckTotals, ConnectionTotals, MemberState, Process, Scrape, WipSeries, render};
+pub use transitions::{TransitionCounters, TransitionTo};

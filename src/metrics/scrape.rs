@@ -2,8 +2,9 @@
 
 use super::counters::{DropReason, Family, RCODE_NAMES, Totals, Transport};
 use super::families::{self as family, MetricFamily};
-use super::probes::{CheckTotals, ProbeResult, TransitionCounters};
+use super::histogram::HistogramTotals;
 use super::text::{Page, Value};
+use super::transitions::TransitionCounters;
 
 /// Response codes that are shown from the start at 0, so that the first one of
 /// a kind is a rise that an alert can see; others appear when they happen.
@@ -18,14 +19,16 @@ pub struct Scrape<'a> {
     pub version: &'a str,
     /// The query path's counters.
     pub totals: &'a Totals,
+    /// Connections, for each transport that has them.
+    pub connections: &'a [(Transport, ConnectionTotals)],
     /// Series per WIP; none when there are too many (`[metrics] per_wip`).
     pub wips: Option<&'a dyn WipSeries>,
     /// Changes of health; shown with the series per WIP.
     pub transitions: &'a TransitionCounters,
     /// Counts of all checks.
     pub probes: &'a [CheckTotals],
-    /// How far the most overdue probe is behind, in nanoseconds; none: no prober runs.
-    pub probe_lag_ns: Option<u64>,
+    /// How far the most overdue probe is behind, in milliseconds; none: no prober runs.
+    pub probe_lag_ms: Option<u64>,
     /// Number of the config in force.
     pub config_generation: u64,
     /// Whether the last load was taken.
@@ -36,6 +39,37 @@ pub struct Scrape<'a> {
     pub geo_database_built_at_s: Option<u64>,
     /// What the system says about this process; none: it does not say.
     pub process: Option<Process>,
+}
+
+/// Connections of one transport.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ConnectionTotals {
+    /// Open now.
+    pub open: u64,
+    /// Taken in since the start.
+    pub admitted: u64,
+    /// Closed while idle, to make room for another.
+    pub evicted: u64,
+    /// Refused: no room and none idle.
+    pub refused_full: u64,
+    /// Refused: its client has as many as one may.
+    pub refused_client: u64,
+    /// Closed: a message or a reply took too long.
+    pub stalled: u64,
+    /// Closed: nothing in what it sent could be answered.
+    pub unanswerable: u64,
+}
+
+/// Probes of one check.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CheckTotals {
+    /// Name of the check.
+    pub check: String,
+    /// Each result there can be, those that did not happen included, and how
+    /// often: ("success", 5), ("timeout", 0), …
+    pub results: Vec<(&'static str, u64)>,
+    /// From start to verdict.
+    pub duration: HistogramTotals,
 }
 
 /// Values that live with the WIPs. Each method gives its series to `emit`, all
@@ -81,6 +115,15 @@ pub struct Process {
     pub started_at_ns: u64,
 }
 
+/// Most WIPs that have series of their own when `[metrics] per_wip` is not set:
+/// at ten members each they make a page of about 5 MB.
+pub const WIPS_WITH_SERIES_MAX: usize = 2_000;
+
+/// Whether WIPs have series of their own: as set, or while they are few.
+pub fn has_series_per_wip(per_wip: Option<bool>, wips: usize) -> bool {
+    per_wip.unwrap_or(wips <= WIPS_WITH_SERIES_MAX)
+}
+
 //------------ render ---------------------------------------------------------
 
 /// Appends the page to `out`.
@@ -88,6 +131,7 @@ pub fn render(scrape: &Scrape<'_>, out: &mut String) {
     let mut page = Page::new(out);
     page.begin(&family::BUILD_INFO).sample(&[scrape.version], Value::Whole(1));
     dns(&mut page, scrape.totals);
+    connections(&mut page, scrape.connections);
     if let Some(wips) = scrape.wips {
         per_wip(&mut page, wips, scrape.transitions);
     }
@@ -125,10 +169,29 @@ fn dns(page: &mut Page<'_>, totals: &Totals) {
         samples.sample(&[reason.label()], Value::Whole(totals.dropped[reason as usize]));
     }
     page.begin(&family::DNS_RESPONSE_SECONDS).histogram(&[], &totals.response_time);
-    // Datagrams have no connections: a series for them would always be 0.
-    let tcp = Transport::Tcp;
-    page.begin(&family::CONNECTIONS)
-        .sample(&[tcp.label()], Value::Whole(totals.connections[tcp as usize]));
+}
+
+fn connections(page: &mut Page<'_>, connections: &[(Transport, ConnectionTotals)]) {
+    let mut samples = page.begin(&family::CONNECTIONS);
+    for (transport, totals) in connections {
+        samples.sample(&[transport.label()], Value::Whole(totals.open));
+    }
+    let mut samples = page.begin(&family::CONNECTIONS_ADMITTED);
+    for (transport, totals) in connections {
+        samples.sample(&[transport.label()], Value::Whole(totals.admitted));
+    }
+    let mut samples = page.begin(&family::CONNECTIONS_CUT);
+    for (transport, totals) in connections {
+        for (reason, count) in [
+            ("evicted", totals.evicted),
+            ("refused_full", totals.refused_full),
+            ("refused_client", totals.refused_client),
+            ("stalled", totals.stalled),
+            ("unanswerable", totals.unanswerable),
+        ] {
+            samples.sample(&[transport.label(), reason], Value::Whole(count));
+        }
+    }
 }
 
 fn per_wip(page: &mut Page<'_>, wips: &dyn WipSeries, transitions: &TransitionCounters) {
@@ -149,17 +212,16 @@ fn per_wip(page: &mut Page<'_>, wips: &dyn WipSeries, transitions: &TransitionCo
 fn probes(page: &mut Page<'_>, scrape: &Scrape<'_>) {
     let mut samples = page.begin(&family::PROBE_RESULTS);
     for check in scrape.probes {
-        for result in ProbeResult::ALL {
-            let count = check.results[result as usize];
-            samples.sample(&[&check.check, result.label()], Value::Whole(count));
+        for (result, count) in &check.results {
+            samples.sample(&[&check.check, result], Value::Whole(*count));
         }
     }
     let mut samples = page.begin(&family::PROBE_DURATION);
     for check in scrape.probes {
         samples.histogram(&[&check.check], &check.duration);
     }
-    if let Some(lag_ns) = scrape.probe_lag_ns {
-        page.single(&family::PROBE_LAG, Value::Nanoseconds(lag_ns));
+    if let Some(lag_ms) = scrape.probe_lag_ms {
+        page.single(&family::PROBE_LAG, Value::Milliseconds(lag_ms));
     }
 }
 
@@ -188,9 +250,10 @@ fn optional(page: &mut Page<'_>, family: &'static MetricFamily, value: Option<u6
 
 #[cfg(test)]
 mod tests {
-    use super::super::counters::Registry;
+    use super::super::counters::{DropReason, Registry};
     use super::super::families::FAMILIES;
-    use super::super::probes::{ProbeCounters, TransitionTo};
+    use super::super::histogram::Unit;
+    use super::super::transitions::TransitionTo;
     use super::*;
 
     struct Wips;
@@ -219,22 +282,31 @@ mod tests {
         }
         let shared = registry.shared();
         shared.query(Transport::Tcp, Family::Ipv6);
-        shared.dropped(DropReason::SendFailed);
-        let _open = registry.connection(Transport::Tcp);
+        shared.dropped(DropReason::Response);
+        let connections =
+            ConnectionTotals { open: 1, admitted: 9, evicted: 2, stalled: 1, ..Default::default() };
         let transitions = TransitionCounters::default();
         transitions.record("shop.gslb.example.com", "fra", TransitionTo::Down);
         transitions.record("", "iad", TransitionTo::Up);
-        let probes = ProbeCounters::default();
-        probes.check("readiness").record(ProbeResult::Success, 3_200_000);
-        probes.check("readiness").record(ProbeResult::Status, 11_000_000_000);
+        let check = CheckTotals {
+            check: "readiness".to_owned(),
+            results: vec![("success", 1), ("timeout", 0), ("status", 1)],
+            duration: HistogramTotals {
+                unit: Unit::Microseconds,
+                bounds: &[500, 2_500_000],
+                counts: vec![0, 1, 1],
+                sum: 11_003_200,
+            },
+        };
         let mut out = String::new();
         let scrape = Scrape {
             version: "0.1.0",
             totals: &registry.totals(),
+            connections: &[(Transport::Tcp, connections)],
             wips,
             transitions: &transitions,
-            probes: &probes.totals(),
-            probe_lag_ns: Some(12_000_000),
+            probes: &[check],
+            probe_lag_ms: Some(12),
             config_generation: 3,
             config_reload_success: true,
             config_reload_at_s: 1_800_000_000,
@@ -276,6 +348,18 @@ mod tests {
             })
             .collect();
         assert_eq!(headers, expected);
+    }
+
+    #[test]
+    fn series_per_wip_are_as_set_or_while_wips_are_few() {
+        for (setting, wips, on) in [
+            (None, 2_000, true),
+            (None, 2_001, false),
+            (Some(true), 2_001, true),
+            (Some(false), 1, false),
+        ] {
+            assert_eq!(has_series_per_wip(setting, wips), on, "{setting:?} {wips}");
+        }
     }
 
     #[test]

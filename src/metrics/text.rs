@@ -18,26 +18,37 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub enum Value {
     /// A count, a state, a unix time, bytes.
     Whole(u64),
-    /// A time span in nanoseconds, shown in seconds without loss.
+    /// A time span or unix time, shown in seconds without loss.
     Nanoseconds(u64),
+    /// Likewise.
+    Microseconds(u64),
+    /// Likewise.
+    Milliseconds(u64),
 }
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SECOND_NS: u64 = 1_000_000_000;
         match *self {
             Value::Whole(value) => write!(f, "{value}"),
-            Value::Nanoseconds(ns) if ns % SECOND_NS == 0 => write!(f, "{}", ns / SECOND_NS),
-            Value::Nanoseconds(ns) => {
-                let (mut fraction, mut digits) = (ns % SECOND_NS, 9);
-                while fraction % 10 == 0 {
-                    fraction /= 10;
-                    digits -= 1;
-                }
-                write!(f, "{}.{fraction:0digits$}", ns / SECOND_NS)
-            }
+            Value::Nanoseconds(value) => write_seconds(f, value, 9),
+            Value::Microseconds(value) => write_seconds(f, value, 6),
+            Value::Milliseconds(value) => write_seconds(f, value, 3),
         }
     }
+}
+
+/// Writes `value` with its last `digits` behind the point, final zeros left out.
+fn write_seconds(f: &mut fmt::Formatter<'_>, value: u64, mut digits: usize) -> fmt::Result {
+    let (mut fraction, whole) =
+        (value % 10u64.pow(digits as u32), value / 10u64.pow(digits as u32));
+    if fraction == 0 {
+        return write!(f, "{whole}");
+    }
+    while fraction.is_multiple_of(10) {
+        fraction /= 10;
+        digits -= 1;
+    }
+    write!(f, "{whole}.{fraction:0digits$}")
 }
 
 //------------ Page -----------------------------------------------------------
@@ -90,7 +101,7 @@ impl FamilyWriter<'_> {
     pub fn histogram(&mut self, labels: &[&str], totals: &HistogramTotals) {
         debug_assert_eq!(self.family.kind, Kind::Histogram);
         let mut count = 0;
-        let bounds = totals.bounds_ns.iter().map(|&bound| Some(Value::Nanoseconds(bound)));
+        let bounds = totals.bounds.iter().map(|&bound| Some(totals.unit.value(bound)));
         for (bound, bucket) in bounds.chain([None]).zip(&totals.counts) {
             count += bucket;
             self.write("_bucket", labels, Some(bound), Value::Whole(count));
@@ -98,7 +109,7 @@ impl FamilyWriter<'_> {
         if totals.counts.is_empty() {
             self.write("_bucket", labels, Some(None), Value::Whole(0));
         }
-        self.write("_sum", labels, None, Value::Nanoseconds(totals.sum_ns));
+        self.write("_sum", labels, None, totals.unit.value(totals.sum));
         self.write("_count", labels, None, Value::Whole(count));
     }
 
@@ -150,15 +161,19 @@ mod tests {
 
     #[test]
     fn seconds_are_shown_without_loss() {
-        for (ns, text) in [
-            (0, "0"),
-            (1, "0.000000001"),
-            (1_500, "0.0000015"),
-            (1_000_000_000, "1"),
-            (12_300_000_000, "12.3"),
-            (u64::MAX, "18446744073.709551615"),
+        for (value, text) in [
+            (Value::Nanoseconds(0), "0"),
+            (Value::Nanoseconds(1), "0.000000001"),
+            (Value::Nanoseconds(1_500), "0.0000015"),
+            (Value::Nanoseconds(1_000_000_000), "1"),
+            (Value::Nanoseconds(12_300_000_000), "12.3"),
+            (Value::Nanoseconds(u64::MAX), "18446744073.709551615"),
+            (Value::Microseconds(2_500), "0.0025"),
+            (Value::Microseconds(60_000_001), "60.000001"),
+            (Value::Milliseconds(10), "0.01"),
+            (Value::Milliseconds(u64::MAX), "18446744073709551.615"),
         ] {
-            assert_eq!(Value::Nanoseconds(ns).to_string(), text);
+            assert_eq!(value.to_string(), text);
         }
     }
 
