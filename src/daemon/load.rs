@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::disk::Disk;
-use super::geo;
+use super::{geo, state};
 use crate::clock;
 use crate::config::model::Config;
 use crate::config::{self, Loaded, Origins};
@@ -59,6 +59,10 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Refused> {
     let mut loaded = config::load(path, &Disk);
     let Some(config) = loaded.config.take() else { return Err(refuse(loaded)) };
     let config = Arc::new(config);
+    let serials = match before.generation {
+        0 => state::read_serials(&config),
+        _ => before.serials,
+    };
     let base = match geo::load(&config.geo.databases) {
         Ok(base) => base,
         Err(error) => match before.geo {
@@ -77,7 +81,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Refused> {
     let input = Input {
         config: Arc::clone(&config),
         base,
-        serials: before.serials,
+        serials,
         now_s: u64::from(clock::unix_s()),
         generation: before.generation + 1,
     };

@@ -114,6 +114,15 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// Datacenters of a WIP's members, in the order of its strategy.
+    pub fn member_datacenters(&self, wip: u32) -> Vec<Option<u32>> {
+        let settings = &self.config.wip_settings[self.config.wips.settings(wip) as usize];
+        let pools = settings.pools.iter().map(|&pool| &self.config.pools[pool as usize]);
+        pools.flat_map(|pool| &pool.members).map(|member| member.datacenter).collect()
+    }
+}
+
 impl Serving {
     /// Calls `emit(wip, member, answers)` for each member that has a counter.
     pub fn each_answer_count(&self, mut emit: impl FnMut(&str, &str, u64)) {
