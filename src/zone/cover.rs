@@ -64,7 +64,8 @@ fn above(assembly: &Assembly, key: &Key, hashes: &[u64], apex_labels: usize) -> 
         let Some(id) = found.and_then(|slot| assembly.detail_at(slot)) else { continue };
         let detail = &assembly.details[id as usize];
         if detail.is(CUT) || detail.is(DNAME) && label > 0 {
-            return (id, NONE);
+            // The site still counts where `*` is a cut but stands for other names.
+            return (id, site);
         }
         if detail.is(SITE_BASE) {
             site = detail.site;

@@ -102,7 +102,9 @@ impl Zones {
     }
 
     /// DS at the apex of a zone whose parent is ours too: the parent answers
-    /// (RFC 4035 3.1.4.1). None when the parent is not ours.
+    /// (RFC 4035 3.1.4.1). None when the parent is not ours. A parent that does
+    /// not delegate the zone has nothing there, but never denies the name:
+    /// resolvers would deny all below it (RFC 8020).
     fn parent_side(&self, apex: &Detail, key: &Key) -> Option<Lookup<'_>> {
         if key.labels() == 0 {
             return None;
@@ -113,11 +115,12 @@ impl Zones {
         if parent.zone() == NOT_OURS {
             return None;
         }
-        if apex.parent_side != NONE && self.diverted(parent).is_none() {
-            let node = self.node_of(&self.details[apex.parent_side as usize]);
-            return Some(self.found(parent, Outcome::Node(node)));
-        }
-        Some(self.miss(parent, hash))
+        let outcome = self.diverted(parent).unwrap_or_else(|| {
+            let side = self.details.get(apex.parent_side as usize);
+            let empty = Detail::new(apex.name, usize::from(apex.name_length));
+            Outcome::Node(self.node_of(side.unwrap_or(&empty)))
+        });
+        Some(self.found(parent, outcome))
     }
 
     /// The lowest ancestor that exists, with its hash. Ancestors of every name
