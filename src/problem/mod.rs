@@ -84,11 +84,7 @@ impl Spot {
 
     /// The same place with words.
     pub fn label(self, label: impl Into<String>) -> Place {
-        Place {
-            file: self.file,
-            position: Position::Span(self.range()),
-            label: label.into(),
-        }
+        Place { file: self.file, position: Position::Span(self.range()), label: label.into() }
     }
 }
 
@@ -189,6 +185,9 @@ impl Problem {
     }
 }
 
+/// Code, main place and title.
+type Said = (&'static str, Option<(FileId, Position)>, String);
+
 //------------ Problems -------------------------------------------------------
 
 /// All that was found.
@@ -196,7 +195,7 @@ impl Problem {
 pub struct Problems {
     list: Vec<Problem>,
     /// Code and main place of each: the same is said once.
-    seen: HashSet<(&'static str, Option<(FileId, Position)>, String)>,
+    seen: HashSet<Said>,
     errors: usize,
     warnings: usize,
 }

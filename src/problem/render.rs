@@ -79,22 +79,16 @@ fn shares_excerpt(first: &Place, next: &Place, sources: &Sources) -> bool {
 /// The lines of `places` (all of one file) with marks; the first is the main mark.
 fn excerpt<'a>(places: &[Place], primary: bool, sources: &'a Sources) -> Element<'a> {
     let name = clean(&sources.name(places[0].file));
-    let spans: Vec<(Range<usize>, &Place)> = places
-        .iter()
-        .filter_map(|place| Some((sources.span(place)?, place)))
-        .collect();
+    let spans: Vec<(Range<usize>, &Place)> =
+        places.iter().filter_map(|place| Some((sources.span(place)?, place))).collect();
     let Some((window, line)) = window(&spans, places, sources) else {
         return origin(name, &places[0], sources).into();
     };
     let text = sources.text(places[0].file).unwrap_or_default();
-    let mut snippet =
-        Snippet::source(&text[window.clone()]).path(name).line_start(line as usize);
+    let mut snippet = Snippet::source(&text[window.clone()]).path(name).line_start(line as usize);
     for (index, (span, place)) in spans.into_iter().enumerate() {
-        let kind = if primary && index == 0 {
-            AnnotationKind::Primary
-        } else {
-            AnnotationKind::Context
-        };
+        let kind =
+            if primary && index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         let end = span.end.clamp(span.start, window.end) - window.start;
         let annotation = kind.span(span.start - window.start..end);
         snippet = snippet.annotation(if place.label.is_empty() {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::{Place, Position, Problems};
 
 /// Most files one load may read: a file's number fits two bytes.
-pub const FILES_MAX: usize = u16::MAX as usize;
+const FILES_MAX: usize = u16::MAX as usize;
 
 /// A file in [`Sources`].
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
