@@ -159,6 +159,9 @@ pub(super) fn explain(error: &Error) -> String {
             "certificate not valid yet".to_owned()
         }
         CertificateError::UnknownIssuer => "certificate from an unknown issuer".to_owned(),
+        CertificateError::BadSignature => {
+            "certificate signed by another key than its issuer's".to_owned()
+        }
         CertificateError::NotValidForName => "certificate for another name".to_owned(),
         CertificateError::NotValidForNameContext { expected, presented } => {
             let expected = expected.to_str();
