@@ -128,18 +128,19 @@ impl Desk for FrontDesk {
 
 /// `serving` with every VIP of some datacenters down; none when there are none
 /// to think down. The error names a datacenter that is not there.
-pub(crate) fn think_down(
-    serving: &Serving,
-    down: &[String],
-) -> Result<Option<Serving>, String> {
+pub(crate) fn think_down(serving: &Serving, down: &[String]) -> Result<Option<Serving>, String> {
     if down.is_empty() {
         return Ok(None);
     }
     let snapshot = &serving.snapshot;
     let datacenters = &snapshot.config.datacenters;
-    if let Some(unknown) = down.iter().find(|name| !datacenters.iter().any(|dc| dc.name == **name)) {
+    if let Some(unknown) = down.iter().find(|name| !datacenters.iter().any(|dc| dc.name == **name))
+    {
         let known: Vec<&str> = datacenters.iter().map(|dc| dc.name.as_str()).collect();
-        return Err(format!("there is no datacenter \"{unknown}\"; there are {}", known.join(", ")));
+        return Err(format!(
+            "there is no datacenter \"{unknown}\"; there are {}",
+            known.join(", ")
+        ));
     }
     let health = Table::new(serving.health.len());
     for id in 0..serving.health.len() as VerdictId {
@@ -170,19 +171,8 @@ pub(crate) fn think_down(
 
 /// Problems as the API gives them.
 pub(super) fn config_problems(problems: &Problems, sources: &Sources) -> Vec<ConfigProblem> {
-    let problem = |problem: &crate::problem::Problem| {
-        let place = problem.places.first();
-        let at = place.and_then(|place| sources.line_column(place));
-        ConfigProblem {
-            code: problem.code.to_owned(),
-            file: place.map(|place| sources.name(place.file)),
-            line: at.map(|at| at.line),
-            column: at.map(|at| at.column),
-            message: problem.title.clone(),
-            hint: problem.help.first().cloned(),
-        }
-    };
-    problems.iter().map(problem).collect()
+    // Both sides are the project's own; a test of the admin types keeps them alike.
+    serde_json::from_value(problems.to_json(sources)).unwrap_or_default()
 }
 
 /// Why a verdict is as it is, from its first target that is not calmly up.
@@ -264,9 +254,8 @@ fn members_not_up(serving: &Serving, view: Option<&View>) -> Vec<MemberStatus> {
                 }
                 let verdict = snapshot.plan.verdicts.get(id as usize);
                 let target = verdict.and_then(|verdict| verdict.targets.first());
-                let status = view
-                    .zip(target)
-                    .and_then(|(view, &target)| view.targets.get(target as usize));
+                let status =
+                    view.zip(target).and_then(|(view, &target)| view.targets.get(target as usize));
                 found.push(MemberStatus {
                     wip: snapshot.wip_name(wip as u32),
                     member: name.to_owned(),

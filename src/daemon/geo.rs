@@ -14,9 +14,9 @@ pub fn load(databases: &[PathBuf]) -> Result<Arc<BaseTable>, String> {
     }
     let mut files = Vec::with_capacity(databases.len());
     for path in databases {
-        let bytes = Disk.read(path).map_err(|error| {
-            format!("cannot read the geo database {}: {error}", path.display())
-        })?;
+        let bytes = Disk
+            .read(path)
+            .map_err(|error| format!("cannot read the geo database {}: {error}", path.display()))?;
         files.push((path.display().to_string(), bytes));
     }
     BaseTable::from_databases(&files).map(Arc::new).map_err(|error| error.to_string())

@@ -37,8 +37,8 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
     let probes = publisher.prober().map(|prober| prober.metrics());
     let checks = probes.as_ref().map(check_totals).unwrap_or_default();
     let series = Series(&serving);
-    let per_wip = metrics::has_series_per_wip(config.metrics.per_wip, config.wips.len());
-    let built = serving.snapshot.base.info().iter().filter_map(|source| source.build_epoch_s).min();
+    let per_wip = metrics::scrape::has_series_per_wip(config.metrics.per_wip, config.wips.len());
+    let built = serving.snapshot.base.info().iter().map(|source| source.build_epoch_s).min();
     metrics::render(
         &Scrape {
             version: env!("CARGO_PKG_VERSION"),
@@ -61,7 +61,9 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
 fn check_totals(probes: &ProbeMetrics) -> Vec<CheckTotals> {
     let total = |(check, counters): (&String, &CheckCounters)| {
         let mut results = vec![("success", counters.passed)];
-        results.extend(FailureKind::ALL.iter().map(|&kind| (kind.as_str(), counters.failed[kind as usize])));
+        results.extend(
+            FailureKind::ALL.iter().map(|&kind| (kind.as_str(), counters.failed[kind as usize])),
+        );
         CheckTotals { check: check.clone(), results, duration: duration(counters) }
     };
     probes.checks.iter().map(total).collect()

@@ -77,7 +77,8 @@ impl Daemon {
     /// Loads `config_path` and starts everything it asks for. Returns when
     /// queries are answered.
     pub fn start(config_path: &Path) -> Result<Daemon, StartError> {
-        let loaded = load::load(config_path).map_err(|refused| StartError::Config(refused.report))?;
+        let loaded =
+            load::load(config_path).map_err(|refused| StartError::Config(refused.report))?;
         Daemon::start_loaded(config_path.to_owned(), loaded)
     }
 
@@ -99,8 +100,8 @@ impl Daemon {
         let prober = Prober::start(limits, clock).map_err(system)?;
         let udp_threads = bound.udp_threads();
         let workers = udp_threads + TCP_RESPONDERS;
-        let publisher = Publisher::start(path, loaded, prober, clock, workers)
-            .map_err(StartError::Config)?;
+        let publisher =
+            Publisher::start(path, loaded, prober, clock, workers).map_err(StartError::Config)?;
         let publisher = Arc::new(publisher);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(RUNTIME_THREADS)

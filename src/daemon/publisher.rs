@@ -13,12 +13,12 @@ use arc_swap::ArcSwap;
 
 use super::load::{self, Before, Candidate, Refused};
 use super::state;
-use crate::admin::{ReloadRefused, ReloadReport};
+use crate::admin::types::{ReloadRefused, ReloadReport};
 use crate::clock::Clock;
 use crate::config::model::Config;
 use crate::metrics::{Registry, TransitionCounters};
 use crate::probe::Prober;
-use crate::snapshot::{Serving, Snapshot};
+use crate::snapshot::Serving;
 
 /// An automatic reload may remove at most this share of the WIPs, in percent: a
 /// truncated file is often valid TOML.
@@ -156,7 +156,7 @@ impl Publisher {
                 let changes = report.changes.join("; ");
                 let generation = report.generation;
                 for warning in &report.warnings {
-                    tracing::warn!(code = warning.code, "{}", warning.message);
+                    tracing::warn!(code = warning.code, "{}", warning.title);
                 }
                 tracing::info!(cause = cause.as_str(), generation, changes, "config loaded");
             }
@@ -183,15 +183,12 @@ impl Publisher {
         let Candidate { mut snapshot, config, problems, sources } = candidate;
         let changes = Changes::between(&current.snapshot.config, &config);
         if cause == Cause::FileChange {
-            changes.allowed_automatically().map_err(|report| ReloadRefused {
-                report,
-                problems: Vec::new(),
-            })?;
+            changes
+                .allowed_automatically()
+                .map_err(|report| ReloadRefused { report, problems: Vec::new() })?;
         }
-        let stopped = || ReloadRefused {
-            report: "the server is stopping".to_owned(),
-            problems: Vec::new(),
-        };
+        let stopped =
+            || ReloadRefused { report: "the server is stopping".to_owned(), problems: Vec::new() };
         let prober = self.prober().ok_or_else(stopped)?;
         let plan = std::mem::take(&mut snapshot.plan);
         snapshot.plan = plan.clone();

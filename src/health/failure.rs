@@ -93,6 +93,13 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    /// "timeout: no response within 2000 ms"
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.kind.as_str(), self.detail)
+    }
+}
+
 /// What a probe found.
 #[derive(Clone, Debug)]
 pub struct Outcome {

@@ -118,7 +118,7 @@ pub(super) struct TcpServer {
     registry: Arc<Registry>,
     phase: watch::Sender<Phase>,
     /// Every task holds a sender and sends nothing: they are gone when it closes.
-    alive: Receiver<()>,
+    alive: Mutex<Receiver<()>>,
 }
 
 impl TcpServer {
@@ -147,7 +147,7 @@ impl TcpServer {
                 Acceptor { shared: Arc::clone(&shared), told: told.clone(), alive: sender.clone() };
             runtime.spawn(acceptor.run(listener));
         }
-        Ok(TcpServer { registry, phase, alive })
+        Ok(TcpServer { registry, phase, alive: Mutex::new(alive) })
     }
 
     pub(super) fn counts(&self) -> TcpCounts {
@@ -169,7 +169,8 @@ impl TcpServer {
     }
 
     fn ended(&self, wait: Duration) -> bool {
-        self.alive.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected)
+        let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        alive.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected)
     }
 }
 
