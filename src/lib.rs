@@ -1,6 +1,7 @@
 //! Windrose, an authoritative DNS server for Global Server Load Balancing.
 
 pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod dns;
 pub mod geo;
