@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod answer;
 pub mod clock;
+pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod dns;

@@ -66,6 +66,7 @@ impl From<ApiError> for Problem {
 impl From<ReloadRefused> for Problem {
     fn from(refused: ReloadRefused) -> Problem {
         let detail = match refused.problems.len() {
+            0 => "The old one stays in force.".to_owned(),
             1 => "The config has a problem; the old one stays in force.".to_owned(),
             count => format!("The config has {count} problems; the old one stays in force."),
         };
