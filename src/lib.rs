@@ -2,8 +2,8 @@
 
 pub mod admin;
 pub mod answer;
-pub mod clock;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod dns;

@@ -22,8 +22,10 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
     let mut totals = publisher.registry.totals();
     let drops = running.drops();
     totals.dropped[DropReason::SourcePortZero as usize] += drops.port_zero;
-    totals.dropped[DropReason::Malformed as usize] += drops.oversized + drops.unaddressed;
-    totals.dropped[DropReason::SendFailed as usize] += drops.send_failed + drops.send_full;
+    totals.dropped[DropReason::Oversized as usize] += drops.oversized;
+    totals.dropped[DropReason::Unaddressed as usize] += drops.unaddressed;
+    totals.dropped[DropReason::SendFailed as usize] += drops.send_failed;
+    totals.dropped[DropReason::SendFull as usize] += drops.send_full;
     let tcp = running.tcp();
     let connections = ConnectionTotals {
         open: tcp.open,

@@ -11,7 +11,7 @@
 
 mod desk;
 pub mod disk;
-mod geo;
+pub(crate) mod geo;
 pub mod load;
 mod metrics;
 mod publisher;
@@ -34,6 +34,7 @@ use crate::clock::Clock;
 use crate::config::model::Config;
 use crate::listen::{self, BindOptions, Running, StartOptions, TcpOptions};
 use crate::probe::{ProbeLimits, Prober};
+pub(crate) use desk::think_down;
 use publisher::{Cause, Publisher};
 
 /// Threads of the runtime that serves TCP and the admin listener.
