@@ -14,10 +14,13 @@ const SETS: [&[u16]; 8] =
     [&[TXT], &[A], &[NS], &[NS, DS], &[DNAME], &[A, DNAME], &[CNAME], &[A, NS, TXT]];
 const LABELS: [&str; 4] = ["a", "b", "c", "*"];
 
+/// Owners with their types, the apex's SOA and NS left out.
+type Records = Vec<(Name, &'static [u16])>;
+
 #[derive(Clone, Debug)]
 struct World {
-    /// Origin, and owners with their types, the apex's SOA and NS left out.
-    zones: Vec<(Name, Vec<(Name, &'static [u16])>)>,
+    /// By origin.
+    zones: Vec<(Name, Records)>,
     wips: Vec<(Name, u32)>,
     sites: Vec<(Name, u32)>,
 }
@@ -204,7 +207,7 @@ fn name_under(origin: &'static str) -> impl Strategy<Value = Name> {
         .prop_map(move |labels| Name::parse(&format!("{}.{origin}", labels.join("."))).unwrap())
 }
 
-fn zone(origin: &'static str) -> impl Strategy<Value = (Name, Vec<(Name, &'static [u16])>)> {
+fn zone(origin: &'static str) -> impl Strategy<Value = (Name, Records)> {
     let record = (name_under(origin), prop::sample::select(&SETS[..]));
     prop::collection::vec(record, 0..8).prop_map(move |mut records| {
         let mut seen = Vec::new();
