@@ -12,8 +12,9 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
+use super::check::Require;
 use super::engine::{Engine, Now, ProbeKey};
-use super::plan::{Identity, Plan, Target, TargetId};
+use super::plan::{Identity, Plan, Target, TargetId, Verdict};
 use super::schedule::{self, Start, steady_per_s};
 use super::table::{Override, State, Table, Word};
 use super::track::Tracked;
@@ -49,17 +50,44 @@ pub(super) fn targets(
     (targets, next_key)
 }
 
-/// A table whose words know when each verdict was lost, and no more yet. With
-/// several targets to a verdict that is the latest loss among them.
-pub(super) fn table(plan: &Plan, targets: &[Tracked]) -> Table {
-    let lost_at_s = |ids: &[TargetId]| ids.iter().map(|id| targets[*id as usize].lost_at_s).max();
+/// A table whose words know when each verdict was lost, and no more yet: from the
+/// same verdict before; for a new one, the latest loss among its targets.
+pub(super) fn table(plan: &Plan, targets: &[Tracked], previous: Option<&Engine>) -> Table {
+    let mut before = HashMap::new();
+    if let Some(previous) = previous {
+        for (id, verdict) in (0..).zip(&previous.plan.verdicts) {
+            let signature = Signature::new(verdict, &previous.plan, &previous.targets);
+            before.insert(signature, previous.table.word(id).lost_at_s());
+        }
+    }
+    let latest = |ids: &[TargetId]| ids.iter().map(|id| targets[*id as usize].lost_at_s).max();
     let table = Table::new(plan.verdicts.len());
     for (id, verdict) in (0..).zip(&plan.verdicts) {
-        let gate = verdict.gate.and_then(|gate| lost_at_s(&plan.verdicts[gate as usize].targets));
-        let lost_at_s = lost_at_s(&verdict.targets).max(gate).unwrap_or(0);
+        let lost_at_s = before.get(&Signature::new(verdict, plan, targets)).copied();
+        let lost_at_s = lost_at_s.or_else(|| latest(&verdict.targets)).unwrap_or(0);
         table.set(id, Word::new(State::Unknown, false, Override::None, 0, lost_at_s));
     }
     table
+}
+
+/// A verdict in words that outlive a reload.
+#[derive(Eq, Hash, PartialEq)]
+struct Signature {
+    targets: Vec<ProbeKey>,
+    require: Require,
+    gate: Option<(Vec<ProbeKey>, Require)>,
+}
+
+impl Signature {
+    fn new(verdict: &Verdict, plan: &Plan, targets: &[Tracked]) -> Signature {
+        let keys = |ids: &[TargetId]| ids.iter().map(|id| targets[*id as usize].key).collect();
+        let gate = verdict.gate.map(|gate| &plan.verdicts[gate as usize]);
+        Signature {
+            targets: keys(&verdict.targets),
+            require: verdict.require,
+            gate: gate.map(|gate| (keys(&gate.targets), gate.require)),
+        }
+    }
 }
 
 /// The same probe goes on. A shorter interval counts from now: what was in time

@@ -124,7 +124,7 @@ impl Engine {
         let plan = Arc::new(plan);
         let next_key = previous.map_or(0, |engine| engine.next_key);
         let (targets, next_key) = carry::targets(&plan, previous, next_key, now);
-        let table = Arc::new(carry::table(&plan, &targets));
+        let table = Arc::new(carry::table(&plan, &targets, previous));
         let mut engine = Engine {
             links: Links::new(&plan),
             by_key: targets.iter().zip(0..).map(|(target, id)| (target.key, id)).collect(),
