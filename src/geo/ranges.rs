@@ -197,7 +197,7 @@ fn push_fine<K: Key>(fine: &mut Vec<u32>, starts: &[K], first: usize, top_shift:
         return 0;
     }
     // Wide enough for four starts a cut, were they spread evenly.
-    let bits = (starts.len() / 4).ilog2().max(1).min(FINE_BITS_MAX).min(top_shift);
+    let bits = (starts.len() / 4).ilog2().clamp(1, FINE_BITS_MAX).min(top_shift);
     let offset = fine.len();
     if offset >> FINE_OFFSET_BITS != 0 {
         return 0;
