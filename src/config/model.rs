@@ -50,6 +50,8 @@ pub struct Config {
     pub wips: Wips,
     /// Files read: the main file, then includes and master files, for watching.
     pub files: Vec<PathBuf>,
+    /// Patterns of `include`, resolved: a new file that matches is a change too.
+    pub include_patterns: Vec<String>,
 }
 
 //------------ Sections -------------------------------------------------------
@@ -91,7 +93,7 @@ impl Default for Server {
 }
 
 /// `[admin]`
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Admin {
     /// Address of the admin listener; none: there is none.
     pub listen: Option<AdminListen>,

@@ -1,0 +1,151 @@
+//! Whether a reply is right: the question asked, the response code and records that were
+//! expected, and the client subnet echoed (RFC 7871 section 7.2.1).
+
+use std::net::IpAddr;
+
+use crate::queries::{Edns, Expected, HEADER, OPTION_ECS, TYPE_A, TYPE_AAAA, TYPE_OPT};
+
+/// What is wrong with a reply.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wrong {
+    /// Not a whole message.
+    Malformed,
+    /// Not the question asked, byte for byte.
+    Question,
+    /// Not the response code expected.
+    Rcode,
+    /// Too few records, or an address that is none of those expected.
+    Answers,
+    /// OPT or the client subnet missing or different.
+    Edns,
+}
+
+/// How many kinds of wrong there are.
+pub(crate) const WRONG_KINDS: usize = 5;
+
+/// What replies are held against, besides the question's own expectation.
+pub(crate) struct Rules {
+    /// Addresses an answer may hold; none: any.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Whether the subnet sent must come back: not from the floor, which reads none.
+    pub(crate) ecs_echoed: bool,
+    /// What was asked with.
+    pub(crate) edns: Edns,
+}
+
+/// The response code of a reply, and what is wrong with it. `query` is what was sent,
+/// with a question of `question` bytes.
+pub(crate) fn check(
+    reply: &[u8],
+    query: &[u8],
+    question: usize,
+    expected: Expected,
+    rules: &Rules,
+) -> (u8, Result<(), Wrong>) {
+    let Some(header) = reply.first_chunk::<HEADER>() else { return (0, Err(Wrong::Malformed)) };
+    let rcode = header[3] & 15;
+    if header[2] & 0x80 == 0 {
+        return (rcode, Err(Wrong::Malformed));
+    }
+    let asked = HEADER..HEADER + question;
+    if header[4..6] != [0, 1] || reply.get(asked.clone()) != query.get(asked) {
+        return (rcode, Err(Wrong::Question));
+    }
+    if rcode != expected.rcode {
+        return (rcode, Err(Wrong::Rcode));
+    }
+    let kind = u16::from_be_bytes([query[HEADER + question - 4], query[HEADER + question - 3]]);
+    let ecs = query.get(HEADER + question + 11 + 4..);
+    (rcode, records(reply, HEADER + question, kind, expected.answers, rules, ecs))
+}
+
+/// Walks the records behind the question.
+fn records(
+    reply: &[u8],
+    mut at: usize,
+    kind: u16,
+    answers_min: u16,
+    rules: &Rules,
+    ecs: Option<&[u8]>,
+) -> Result<(), Wrong> {
+    let count = |at: usize| usize::from(u16::from_be_bytes([reply[at], reply[at + 1]]));
+    let answers = count(6);
+    let mut matching = 0;
+    let mut edns_right = rules.edns == Edns::None;
+    for number in 0..answers + count(8) + count(10) {
+        let record = Record::read(reply, &mut at).ok_or(Wrong::Malformed)?;
+        if number < answers && record.kind == kind {
+            matching += 1;
+            if !address_allowed(&record, &rules.addresses) {
+                return Err(Wrong::Answers);
+            }
+        }
+        if record.kind == TYPE_OPT {
+            edns_right = match rules.edns {
+                Edns::None => false,
+                Edns::Plain => true,
+                Edns::Ecs => !rules.ecs_echoed || ecs.is_some_and(|sent| echoes(record.data, sent)),
+            };
+        }
+    }
+    if at != reply.len() {
+        return Err(Wrong::Malformed);
+    }
+    if matching < answers_min {
+        return Err(Wrong::Answers);
+    }
+    if edns_right { Ok(()) } else { Err(Wrong::Edns) }
+}
+
+struct Record<'a> {
+    kind: u16,
+    data: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// The record at `at`, which moves behind it.
+    fn read(message: &'a [u8], at: &mut usize) -> Option<Record<'a>> {
+        loop {
+            let length = *message.get(*at)?;
+            match length {
+                0 => {
+                    *at += 1;
+                    break;
+                }
+                0xc0.. => {
+                    *at += 2;
+                    break;
+                }
+                _ => *at += 1 + usize::from(length),
+            }
+        }
+        let fixed = message.get(*at..)?.first_chunk::<10>()?;
+        let length = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+        let data = message.get(*at + 10..*at + 10 + length)?;
+        *at += 10 + length;
+        Some(Record { kind: u16::from_be_bytes([fixed[0], fixed[1]]), data })
+    }
+}
+
+fn address_allowed(record: &Record<'_>, allowed: &[IpAddr]) -> bool {
+    let address = match record.kind {
+        TYPE_A => <[u8; 4]>::try_from(record.data).ok().map(IpAddr::from),
+        TYPE_AAAA => <[u8; 16]>::try_from(record.data).ok().map(IpAddr::from),
+        _ => return true,
+    };
+    address.is_some_and(|address| allowed.is_empty() || allowed.contains(&address))
+}
+
+/// Whether among the options is the subnet sent, with any scope. `sent` is the option's
+/// data: family, source length, scope, address.
+fn echoes(mut options: &[u8], sent: &[u8]) -> bool {
+    while let Some((head, rest)) = options.split_first_chunk::<4>() {
+        let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        let Some(data) = rest.get(..length) else { return false };
+        if u16::from_be_bytes([head[0], head[1]]) == OPTION_ECS {
+            return data.len() == sent.len() && data[..3] == sent[..3] && data[4..] == sent[4..];
+        }
+        options = &rest[length..];
+    }
+    false
+}

@@ -1,0 +1,98 @@
+//! Keys of the process: server, admin, geo, health, metrics, log.
+
+use super::{Fallback, Form, Key, Kind, Section};
+use Fallback::{Absent, Is};
+
+const PATH: Kind = Kind::Text { what: "a path", example: "\"data/city.mmdb\"" };
+
+section! {
+    /// Keys before the first table.
+    root, "", Form::Root;
+    INCLUDE "include" Kind::List(&Kind::Text { what: "a path or pattern", example: "\"wips.d/*.toml\"" }),
+        Is("[]"),
+        "Further files, relative to this one; `*`, `?` and `[…]` match names, `**` directories. Read in the order of their names; they say anything but `include`.";
+}
+
+section! {
+    /// The DNS listeners and the process.
+    server, "server", Form::Single;
+    LISTEN "listen" Kind::OneOrMore(&Kind::Text { what: "an address and port", example: "\"0.0.0.0:53\"" }),
+        Is("[\"0.0.0.0:53\", \"[::]:53\"]"),
+        "Addresses for UDP and TCP.";
+    IDENTITY "identity" Kind::Text { what: "a text of at most 64 bytes", example: "\"gtm1.example.net\"" },
+        Absent("no NSID is given and id.server is refused"),
+        "Who answered: NSID (RFC 5001) and the CHAOS name id.server.";
+    STATE_DIR "state_dir" Kind::Text { what: "a path", example: "\"/var/lib/windrose\"" },
+        Absent("nothing outlives the process"),
+        "Directory for health verdicts, zone serials and overrides.";
+    WORKERS "workers" Kind::Integer { min: 0, max: 1_024 },
+        Is("0"),
+        "UDP threads; 0 is one per core.";
+    ECS "ecs" Kind::Bool,
+        Is("true"),
+        "Whether client subnets (RFC 7871) steer answers; false echoes them with scope 0.";
+    CHAOS_VERSION "chaos_version" Kind::Text { what: "a text of at most 255 bytes", example: "\"windrose\"" },
+        Absent("the names are refused: a version tells attackers what to try"),
+        "Text for the CHAOS names version.bind and version.server.";
+    TCP_CONNECTIONS_MAX "tcp_connections_max" Kind::Integer { min: 1, max: 1_000_000 },
+        Is("1000"),
+        "Most TCP connections at once; more are closed at once, so that descriptors stay bounded.";
+    TCP_IDLE_TIMEOUT "tcp_idle_timeout" Kind::Duration { min_ms: 100, max_ms: 600_000 },
+        Is("\"10s\""),
+        "A TCP connection idle this long is closed (RFC 7766 6.2.3).";
+}
+
+section! {
+    /// The HTTP listener for metrics, the API and the status page.
+    admin, "admin", Form::Single;
+    LISTEN "listen" Kind::Text { what: "an address and port, \"unix:/PATH\" or \"off\"", example: "\"127.0.0.1:8053\"" },
+        Is("\"127.0.0.1:8053\""),
+        "Where it listens: an address and port, \"unix:/run/windrose/admin.sock\", or \"off\".";
+    TOKEN_FILE "token_file" Kind::Text { what: "a path", example: "\"/etc/windrose/admin.token\"" },
+        Absent("no token is asked for; allowed on loopback and unix sockets only"),
+        "File with the bearer token.";
+}
+
+section! {
+    /// Where clients are.
+    geo, "geo", Form::Single;
+    DATABASES "databases" Kind::OneOrMore(&PATH),
+        Is("[]"),
+        "MMDB files (city, country, ASN; MaxMind's or DB-IP's fields). None: the country table that is built in.";
+}
+
+section! {
+    /// Limits of health checking as a whole.
+    health, "health", Form::Single;
+    PROBE_BUDGET "probe_budget" Kind::Integer { min: 1, max: 10_000_000 },
+        Is("20000"),
+        "Most probes per second a config may plan; one that plans more is refused.";
+    START_HOLD "start_hold" Kind::Duration { min_ms: 0, max_ms: 600_000 },
+        Is("\"10s\""),
+        "Longest that readiness waits for first verdicts; queries are answered meanwhile.";
+    CONCURRENCY "concurrency" Kind::Integer { min: 1, max: 1_000_000 },
+        Is("4096"),
+        "Most probes in flight at once.";
+    CONCURRENCY_PER_ADDRESS "concurrency_per_address" Kind::Integer { min: 1, max: 65_535 },
+        Is("64"),
+        "Most probes in flight to one address, so that a load balancer is not flooded.";
+}
+
+section! {
+    /// What is counted.
+    metrics, "metrics", Form::Single;
+    PER_WIP "per_wip" Kind::Bool,
+        Absent("on up to 2,000 WIPs, off above: a scrape must stay small"),
+        "Whether there are series per WIP.";
+}
+
+section! {
+    /// What is logged.
+    log, "log", Form::Single;
+    LEVEL "level" Kind::Text { what: "a level or filter", example: "\"info,windrose::probe=debug\"" },
+        Absent("\"info\", unless the environment or command line says otherwise"),
+        "Least severe level shown (error, warn, info, debug, trace), or a filter by module.";
+    FORMAT "format" Kind::Choice(&["text", "json"]),
+        Absent("text on a terminal, JSON otherwise"),
+        "How lines look.";
+}

@@ -1,0 +1,271 @@
+//! Reading files: the main one, those it includes, and their TOML.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::keys::root;
+use super::model::Config;
+use super::raw::Raw;
+use super::reader::{Context, Table};
+use super::{Files, Loaded, names, resolve, sections, warnings};
+use crate::problem::{FileId, Problem, Problems, Sources, Spot};
+
+/// Largest config file, in bytes: places are four bytes.
+const FILE_LENGTH_MAX: usize = 1 << 31;
+/// Texts are kept for excerpts up to this many bytes in all; further ones are
+/// read again when a problem needs them.
+const TEXT_KEPT_MAX: usize = 4 << 20;
+/// Most syntax errors shown of one file: behind the first few they follow from one another.
+const SYNTAX_ERRORS_MAX: usize = 5;
+
+/// Loads a main file and all it includes.
+pub(super) fn load(main: &Path, files: &dyn Files) -> Loaded {
+    let mut loader = Loader {
+        files,
+        problems: Problems::default(),
+        sources: Sources::default(),
+        raw: Raw::default(),
+        paths: Vec::new(),
+        patterns: Vec::new(),
+        kept: 0,
+        whole: true,
+    };
+    loader.read_all(main);
+    loader.finish()
+}
+
+/// Reads again the texts that `problems` needs and `sources` does not hold.
+pub(super) fn fetch_texts(sources: &mut Sources, problems: &Problems, files: &dyn Files) {
+    for file in sources.wanted(problems) {
+        if let Ok(bytes) = files.read(sources.path(file)) {
+            sources.set_text(file, Some(String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+}
+
+struct Loader<'f> {
+    files: &'f dyn Files,
+    problems: Problems,
+    sources: Sources,
+    raw: Raw,
+    paths: Vec<PathBuf>,
+    /// `include` patterns, resolved.
+    patterns: Vec<String>,
+    /// Bytes of text kept in `sources`.
+    kept: usize,
+    /// False once a file could not be read or parsed: names it defines are
+    /// then not known, and what refers to them is not judged.
+    whole: bool,
+}
+
+impl Loader<'_> {
+    fn read_all(&mut self, main: &Path) {
+        self.builtin_defaults(main);
+        let includes = self.read_file(main, None);
+        for (path, spot) in includes {
+            self.read_file(&path, Some(spot));
+        }
+    }
+
+    /// `[wip_defaults]` and singles as if nobody wrote them.
+    fn builtin_defaults(&mut self, main: &Path) {
+        let Some(file) = self.sources.add(main) else { return };
+        let mut cx = Context {
+            files: self.files,
+            problems: &mut self.problems,
+            file,
+            dir: main.parent().unwrap_or(Path::new("")),
+            base: 0,
+        };
+        sections::builtin(&mut self.raw, Spot::new(file, 0..0), &mut cx);
+    }
+
+    /// Reads one file; returns the files it includes, with the place that names them.
+    fn read_file(&mut self, path: &Path, included_at: Option<Spot>) -> Vec<(PathBuf, Spot)> {
+        let Some(file) = self.sources.find(path).or_else(|| self.sources.add(path)) else {
+            let problem = Problem::error("too-many-files", "more than 65,535 files are read");
+            self.problems.push(problem.help("put more WIPs into each file"));
+            return Vec::new();
+        };
+        self.paths.push(path.to_owned());
+        let Some(text) = self.read_text(path, file, included_at) else {
+            self.whole = false;
+            return Vec::new();
+        };
+        let includes = self.read_tables(path, file, &text, included_at.is_none());
+        if self.kept + text.len() <= TEXT_KEPT_MAX {
+            self.kept += text.len();
+            self.sources.set_text(file, Some(text));
+        }
+        includes
+    }
+
+    fn read_text(&mut self, path: &Path, file: FileId, at: Option<Spot>) -> Option<String> {
+        let bytes = match self.files.read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let (code, what) = match error.kind() {
+                    ErrorKind::NotFound => ("file-missing", "is not there".to_owned()),
+                    _ => ("file-unreadable", format!("cannot be read: {error}")),
+                };
+                let title = format!("{} {what}", path.display());
+                let problem = Problem::error(code, title).in_file(file);
+                self.problems.push(match at {
+                    Some(spot) => problem.at_with(spot, "included here"),
+                    None => problem,
+                });
+                return None;
+            }
+        };
+        if bytes.len() > FILE_LENGTH_MAX {
+            let title = format!("{} is larger than 2 GiB", path.display());
+            self.problems.push(Problem::error("file-too-large", title).in_file(file));
+            return None;
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                self.not_text(path, file, error.as_bytes(), error.utf8_error().valid_up_to());
+                None
+            }
+        }
+    }
+
+    fn not_text(&mut self, path: &Path, file: FileId, bytes: &[u8], at: usize) {
+        let before = &bytes[..at];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |index| index + 1);
+        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+        let title = format!("{} is not UTF-8 text", path.display());
+        self.problems.push(
+            Problem::error("not-utf8", title)
+                .at_line(file, line as u32, column as u32)
+                .note(format!("byte 0x{:02x} cannot stand here", bytes[at]))
+                .help("save the file as UTF-8"),
+        );
+    }
+
+    fn read_tables(
+        &mut self,
+        path: &Path,
+        file: FileId,
+        text: &str,
+        main: bool,
+    ) -> Vec<(PathBuf, Spot)> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut cx = Context {
+            files: self.files,
+            problems: &mut self.problems,
+            file,
+            dir: path.parent().unwrap_or(Path::new("")),
+            base: 0,
+        };
+        let usable = syntax_errors(&errors, text, &mut cx);
+        if usable {
+            sections::read(table.get_ref(), &mut self.raw, &mut self.sources, &mut cx);
+        } else {
+            self.whole = false;
+        }
+        includes(table.get_ref(), path, main, &mut self.patterns, &mut cx)
+    }
+
+    fn finish(mut self) -> Loaded {
+        let mut config = Config::default();
+        let mut origins = super::Origins::default();
+        let settings = self.raw.wips.take_settings();
+        if self.whole {
+            names::check(&self.raw, &mut self.problems);
+            (config, origins) =
+                resolve::resolve(std::mem::take(&mut self.raw), &settings, &mut self.problems);
+            warnings::check(&config, &origins, &mut self.problems);
+        }
+        let masters = config.zones.iter().filter_map(|zone| Some(zone.file.as_ref()?.path.clone()));
+        self.paths.extend(masters);
+        config.files = self.paths;
+        config.include_patterns = self.patterns;
+        fetch_texts(&mut self.sources, &self.problems, self.files);
+        self.problems.sort();
+        let config = (!self.problems.has_errors()).then_some(config);
+        Loaded { config, problems: self.problems, sources: self.sources, origins }
+    }
+}
+
+/// Reports what TOML itself refuses. False when the tables cannot be relied on.
+fn syntax_errors(errors: &[toml::de::Error], text: &str, cx: &mut Context<'_>) -> bool {
+    let mut usable = true;
+    for (index, error) in errors.iter().enumerate() {
+        let message = error.message();
+        let duplicate = message == "duplicate key";
+        usable &= duplicate;
+        if index >= SYNTAX_ERRORS_MAX {
+            continue;
+        }
+        let range = error.span().unwrap_or(text.len()..text.len());
+        let spot = cx.spot(&range);
+        cx.problems.push(if duplicate {
+            let key = text.get(range).unwrap_or_default();
+            Problem::error("duplicate-key", format!("{key} is given twice"))
+                .at_with(spot, "again here")
+                .help("remove one: a table has each key and each header once")
+        } else {
+            Problem::error("toml-syntax", format!("not TOML: {message}")).at(spot)
+        });
+    }
+    usable
+}
+
+/// The files that `include` names, sorted, each once.
+fn includes(
+    table: &DeTable<'_>,
+    path: &Path,
+    main: bool,
+    patterns: &mut Vec<String>,
+    cx: &mut Context<'_>,
+) -> Vec<(PathBuf, Spot)> {
+    let Some((key, _)) = table.get_key_value(root::INCLUDE.name) else { return Vec::new() };
+    let spot = cx.spot(&key.span());
+    if !main {
+        cx.problems.push(
+            Problem::error("include-in-include", "an included file cannot include others")
+                .at_with(spot, "only the main file can")
+                .help("name all files in the main file; patterns such as \"wips.d/**/*.toml\" reach into directories"),
+        );
+        return Vec::new();
+    }
+    let root = Table::root(spot, table);
+    let Some(item) = root.get(&root::INCLUDE, cx) else { return Vec::new() };
+    let mut found: Vec<(PathBuf, Spot)> = Vec::new();
+    for pattern in item.list(cx, |item, cx| item.text(cx).map(str::to_owned)) {
+        let files = match_include(&pattern.value, pattern.spot, patterns, cx);
+        found.extend(files.into_iter().map(|file| (file, pattern.spot)));
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found.dedup_by(|a, b| a.0 == b.0);
+    found.retain(|(file, _)| file != path);
+    found
+}
+
+fn match_include(
+    pattern: &str,
+    spot: Spot,
+    patterns: &mut Vec<String>,
+    cx: &mut Context<'_>,
+) -> Vec<PathBuf> {
+    if !pattern.contains(['*', '?', '[']) {
+        return vec![cx.resolve(pattern)];
+    }
+    let dir = glob::Pattern::escape(&cx.dir.to_string_lossy());
+    let whole = Path::new(&dir).join(pattern);
+    let whole = whole.to_string_lossy().into_owned();
+    patterns.push(whole.clone());
+    match cx.files.glob(&whole) {
+        Ok(files) => files,
+        Err(error) => {
+            let title = format!("the pattern \"{pattern}\" cannot be used: {error}");
+            cx.problems.push(Problem::error("bad-pattern", title).at(spot));
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Where the parts of a config stand, kept for problems found after the load.
+
+use super::model::{CheckId, DatacenterId, PoolId};
+use crate::problem::{FileId, Spot};
+
+/// Places of the parts of a [`super::model::Config`], in the order of its lists.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    pub(super) zones: Vec<Spot>,
+    pub(super) master_files: Vec<Option<FileId>>,
+    pub(super) datacenters: Vec<Spot>,
+    pub(super) health_checks: Vec<Spot>,
+    pub(super) pools: Vec<Spot>,
+    pub(super) wips: Vec<Spot>,
+    pub(super) aliases: Vec<Spot>,
+}
+
+impl Origins {
+    /// The name of zone `index` in `[zone."…"]`.
+    pub fn zone(&self, index: usize) -> Option<Spot> {
+        self.zones.get(index).copied()
+    }
+
+    /// The master file of zone `index`, for problems with its lines.
+    pub fn master_file(&self, index: usize) -> Option<FileId> {
+        self.master_files.get(index).copied().flatten()
+    }
+
+    /// The name of a datacenter.
+    pub fn datacenter(&self, id: DatacenterId) -> Option<Spot> {
+        self.datacenters.get(id as usize).copied()
+    }
+
+    /// The name of a health check.
+    pub fn health_check(&self, id: CheckId) -> Option<Spot> {
+        self.health_checks.get(id as usize).copied()
+    }
+
+    /// The name of a pool, or the `members` list it was made from.
+    pub fn pool(&self, id: PoolId) -> Option<Spot> {
+        self.pools.get(id as usize).copied()
+    }
+
+    /// The name of WIP `index` in `[wip."…"]`.
+    pub fn wip(&self, index: u32) -> Option<Spot> {
+        self.wips.get(index as usize).copied()
+    }
+
+    /// The name of alias `index` (of `Wips::aliases`).
+    pub fn alias(&self, index: usize) -> Option<Spot> {
+        self.aliases.get(index).copied()
+    }
+}

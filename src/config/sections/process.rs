@@ -1,0 +1,127 @@
+//! `[server]`, `[admin]`, `[geo]`, `[health]`, `[metrics]`, `[log]`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::config::keys::{admin as a, geo as g, health as h, log as l, metrics as m, server as s};
+use crate::config::model::{Admin, AdminListen, Geo, Health, Log, LogFormat, Metrics, Server};
+use crate::config::reader::{Context, Item, Table};
+use crate::config::values::{self, Bad};
+use crate::problem::Problem;
+
+/// Most UDP and TCP addresses.
+const LISTEN_MAX: usize = 256;
+
+pub(super) fn server(table: &Table<'_>, cx: &mut Context<'_>) -> Server {
+    Server {
+        listen: table.value_or(&s::LISTEN, cx, listen),
+        identity: table.value(&s::IDENTITY, cx, |item, cx| short_text(item, 64, cx)),
+        state_dir: table.value(&s::STATE_DIR, cx, Item::path),
+        workers: table.value_or(&s::WORKERS, cx, Item::number),
+        ecs: table.value_or(&s::ECS, cx, Item::bool),
+        chaos_version: table.value(&s::CHAOS_VERSION, cx, |item, cx| short_text(item, 255, cx)),
+        tcp_connections_max: table.value_or(&s::TCP_CONNECTIONS_MAX, cx, Item::number),
+        tcp_idle_timeout_ms: table.value_or(&s::TCP_IDLE_TIMEOUT, cx, Item::duration_ms),
+    }
+}
+
+fn listen(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<SocketAddr>> {
+    let list = item.list(cx, |item, cx| item.parse(cx, values::listen));
+    let mut addresses: Vec<SocketAddr> = Vec::with_capacity(list.len());
+    for at in &list {
+        if addresses.contains(&at.value) {
+            let title = format!("`server.listen` has {} twice", at.value);
+            cx.problems.push(Problem::error("duplicate-value", title).at_with(at.spot, "again"));
+        }
+        addresses.push(at.value);
+    }
+    if addresses.len() > LISTEN_MAX {
+        return item.bad(&Bad::new("out-of-range", "has more than 256 addresses"), cx);
+    }
+    if addresses.is_empty() && item.elements(cx).is_empty() {
+        let bad = Bad::new("empty-list", "is empty: nobody could ask")
+            .help("leave it out for all addresses at port 53");
+        return item.bad(&bad, cx);
+    }
+    Some(addresses)
+}
+
+fn short_text(item: &Item<'_>, length_max: usize, cx: &mut Context<'_>) -> Option<String> {
+    let text = item.text(cx)?;
+    if text.is_empty() || text.len() > length_max {
+        let bad = Bad::new("out-of-range", format!("must have 1 to {length_max} bytes"))
+            .label(format!("{} bytes", text.len()));
+        return item.bad(&bad, cx);
+    }
+    Some(text.to_owned())
+}
+
+pub(super) fn admin(table: &Table<'_>, cx: &mut Context<'_>) -> Admin {
+    let listen = table.value(&a::LISTEN, cx, admin_listen).flatten();
+    let token_file: Option<PathBuf> = table.value(&a::TOKEN_FILE, cx, Item::existing_file);
+    if let Some(AdminListen::Tcp(address)) = &listen
+        && !address.ip().is_loopback()
+        && !table.has(&a::TOKEN_FILE)
+    {
+        cx.problems.push(
+            Problem::error("missing-key", "the admin listener needs a token off loopback")
+                .at_with(table.spot_of(&a::LISTEN, cx), "reachable from other hosts")
+                .help("add: token_file = \"/etc/windrose/admin.token\"")
+                .help("or listen on loopback or a unix socket"),
+        );
+    }
+    Admin { listen, token_file }
+}
+
+/// `Some(None)` is "off".
+fn admin_listen(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Option<AdminListen>> {
+    let text = item.text(cx)?;
+    if text == "off" {
+        return Some(None);
+    }
+    if let Some(path) = text.strip_prefix("unix:") {
+        if path.is_empty() {
+            return item.bad(&Bad::new("bad-path", "names no socket"), cx);
+        }
+        return Some(Some(AdminListen::Unix(cx.resolve(path))));
+    }
+    item.parse(cx, |text| {
+        values::listen(text).map(|address| Some(AdminListen::Tcp(address))).map_err(|bad| Bad {
+            help: vec![
+                "for example: \"127.0.0.1:8053\", \"unix:/run/windrose/admin.sock\" or \"off\""
+                    .to_owned(),
+            ],
+            ..bad
+        })
+    })
+}
+
+pub(super) fn geo(table: &Table<'_>, cx: &mut Context<'_>) -> Geo {
+    let databases = table.value_or(&g::DATABASES, cx, |item, cx| {
+        Some(item.list(cx, Item::existing_file).into_iter().map(|at| at.value).collect())
+    });
+    Geo { databases }
+}
+
+pub(super) fn health(table: &Table<'_>, cx: &mut Context<'_>) -> Health {
+    Health {
+        probe_budget: table.value_or(&h::PROBE_BUDGET, cx, Item::number),
+        start_hold_ms: table.value_or(&h::START_HOLD, cx, Item::duration_ms),
+        concurrency: table.value_or(&h::CONCURRENCY, cx, Item::number),
+        concurrency_per_address: table.value_or(&h::CONCURRENCY_PER_ADDRESS, cx, Item::number),
+    }
+}
+
+pub(super) fn metrics(table: &Table<'_>, cx: &mut Context<'_>) -> Metrics {
+    Metrics { per_wip: table.value(&m::PER_WIP, cx, Item::bool) }
+}
+
+pub(super) fn log(table: &Table<'_>, cx: &mut Context<'_>) -> Log {
+    Log {
+        level: table.value(&l::LEVEL, cx, |item, cx| short_text(item, 1_024, cx)),
+        format: table.value(&l::FORMAT, cx, Item::choice).map(|format| match format {
+            "json" => LogFormat::Json,
+            _ => LogFormat::Text,
+        }),
+    }
+}

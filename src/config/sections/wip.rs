@@ -1,0 +1,115 @@
+//! `[wip."…"]` and `[wip_defaults]`.
+
+use super::datacenter::{names, require};
+use super::members::{members, policy};
+use crate::config::keys::{on_all_down as o, wip as w};
+use crate::config::mistakes;
+use crate::config::raw::{Raw, RawSettings};
+use crate::config::reader::{At, Context, Item, Table};
+use crate::config::values;
+use crate::problem::Problem;
+use crate::steer::{Families, OnAllDown};
+
+/// Most WIPs; their names fit an arena of 4 GiB.
+const WIPS_MAX: usize = 16_000_000;
+/// Most addresses of `on_all_down`.
+const ADDRESSES_MAX: usize = 32;
+
+pub(super) fn wip(table: &Table<'_>, name: &str, raw: &mut Raw, cx: &mut Context<'_>) {
+    let settings = settings(table, cx);
+    let name = match values::name(name) {
+        Ok(name) => name,
+        Err(bad) => return cx.problems.push(mistakes::bad_table_name(table, &bad)),
+    };
+    let wips = &mut raw.wips;
+    if wips.rows.len() >= WIPS_MAX {
+        let title = format!("there are more than {WIPS_MAX} WIPs");
+        return cx.problems.push(Problem::error("too-many-wips", title).in_file(cx.file));
+    }
+    let settings = wips.intern(settings);
+    let index = wips.rows.push(name.wire(), settings);
+    wips.spots.push(table.spot);
+    if name.is_wildcard() {
+        wips.wildcards.push(index);
+    }
+    if let Some(item) = table.get(&w::ALIASES, cx) {
+        for alias in item.list(cx, |item, cx| item.parse(cx, values::name)) {
+            wips.rows.aliases.push((alias.value.to_lowercase(), index));
+            wips.alias_spots.push(alias.spot);
+        }
+    }
+    if let Some(item) = table.get(&w::CHECK_HOST, cx)
+        && let Some(host) = item.parse(cx, values::host)
+    {
+        wips.rows.check_hosts.insert(index, host);
+    }
+}
+
+/// What a WIP or `[wip_defaults]` says; the latter with its defaults filled in.
+pub(super) fn settings(table: &Table<'_>, cx: &mut Context<'_>) -> RawSettings {
+    if let (Some(members), Some(pools)) = (table.get(&w::MEMBERS, cx), table.get(&w::POOLS, cx)) {
+        cx.problems.push(
+            Problem::error("conflicting-keys", "`members` and `pools` exclude each other")
+                .at_with(pools.spot, "pools")
+                .at_with(members.spot, "members")
+                .help("put the members into a pool of their own: [pool.NAME]"),
+        );
+    }
+    RawSettings {
+        // A list that was refused reads as empty: it was given, and is not missed.
+        members: table
+            .get(&w::MEMBERS, cx)
+            .map(|item| members(&item, cx).unwrap_or_else(|| item.at(Vec::new()))),
+        pools: table.get(&w::POOLS, cx).map(|item| item.at(pools(&item, cx).unwrap_or_default())),
+        policy: table.value(&w::POLICY, cx, |item, cx| Some(item.at(policy(item, cx)?))),
+        health_checks: table
+            .value(&w::HEALTH_CHECK, cx, |item, cx| Some(item.at(names(item, cx)?))),
+        require: table.value(&w::REQUIRE, cx, require),
+        ttl_s: table.value(&w::TTL, cx, |item, cx| Some(item.at(item.seconds(cx)?))),
+        ttl_min_s: table.value(&w::TTL_MIN, cx, |item, cx| Some(item.at(item.seconds(cx)?))),
+        max_answers: table.value(&w::MAX_ANSWERS, cx, |item, cx| Some(item.at(item.number(cx)?))),
+        on_all_down: table
+            .value(&w::ON_ALL_DOWN, cx, |item, cx| Some(item.at(on_all_down(item, cx)?))),
+        ecs: table.value(&w::ECS, cx, |item, cx| Some(item.at(item.bool(cx)?))),
+        families: table.value(&w::FAMILIES, cx, |item, cx| {
+            Some(item.at(match item.choice(cx)? {
+                "independent" => Families::Independent,
+                _ => Families::Together,
+            }))
+        }),
+    }
+}
+
+fn pools(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<At<String>>> {
+    let pools = names(item, cx)?;
+    if pools.is_empty() && item.value.get_ref().is_array() {
+        let bad = values::Bad::new("empty-list", "is empty").label("needs a pool");
+        return item.bad(&bad, cx);
+    }
+    Some(pools)
+}
+
+fn on_all_down(item: &Item<'_>, cx: &mut Context<'_>) -> Option<OnAllDown> {
+    if item.is_table() {
+        let table = item.table(cx)?;
+        let list = table.get(&o::ADDRESSES, cx)?;
+        let written = list.elements(cx).len();
+        if written == 0 || written > ADDRESSES_MAX {
+            let reason = format!("must have 1 to {ADDRESSES_MAX} addresses");
+            return list.bad(&values::Bad::new("out-of-range", reason), cx);
+        }
+        let addresses = list.list(cx, |item, cx| item.parse(cx, values::address));
+        return Some(OnAllDown::Addresses(addresses.into_iter().map(|at| at.value).collect()));
+    }
+    if !item.value.get_ref().is_str() {
+        return item.wrong_type(cx);
+    }
+    Some(match item.choice(cx)? {
+        "first" => OnAllDown::First,
+        "last-known-good" => OnAllDown::LastKnownGood,
+        "nodata" => OnAllDown::NoData,
+        "servfail" => OnAllDown::ServFail,
+        "refuse" => OnAllDown::Refuse,
+        _ => OnAllDown::All,
+    })
+}

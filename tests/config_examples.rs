@@ -1,0 +1,141 @@
+//! Every config that is shipped loads, and does not when a key is misspelt.
+
+#![allow(clippy::unwrap_used)] // a panic in a test is a failed test
+
+mod config_support;
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use config_support::MemoryFiles;
+use windrose::config::model::Config;
+use windrose::config::{Loaded, load};
+use windrose::steer::Policy;
+
+/// Files that the shipped configs name.
+const OTHERS: [(&str, &str); 6] = [
+    ("/etc/windrose/admin.token", "token"),
+    ("ca.pem", ""),
+    ("/var/lib/windrose/city.mmdb", ""),
+    ("/var/lib/windrose/asn.mmdb", ""),
+    ("zones/gslb.example.com.zone", "www IN A 192.0.2.1\n"),
+    ("wips.d/team.toml", "[wip.\"team.gslb.example.com\"]\npolicy = \"hash\"\n"),
+];
+
+fn shipped() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut paths = vec![root.join("minimal.toml"), root.join("windrose.toml")];
+    for entry in std::fs::read_dir(root.join("examples")).unwrap() {
+        paths.push(entry.unwrap().path());
+    }
+    paths
+        .iter()
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+fn load_text(text: &str) -> Loaded {
+    let mut files = MemoryFiles::default();
+    files.insert("windrose.toml", text);
+    for (path, text) in OTHERS {
+        files.insert(path, text);
+    }
+    load(Path::new("windrose.toml"), &files)
+}
+
+fn config(name: &str) -> Config {
+    let (_, text) = shipped().into_iter().find(|(file, _)| file == name).unwrap();
+    load_text(&text).config.unwrap()
+}
+
+fn pool_members(config: &Config, pool: u32) -> Vec<&str> {
+    config.pools[pool as usize].members.iter().map(|member| member.name.as_str()).collect()
+}
+
+#[test]
+fn every_shipped_config_loads_without_a_word() {
+    for (name, text) in shipped() {
+        let loaded = load_text(&text);
+        assert_eq!(loaded.problems.render(&loaded.sources, false), "", "{name}");
+        assert!(loaded.config.is_some(), "{name}");
+    }
+}
+
+#[test]
+fn every_shipped_config_is_refused_with_an_unknown_key() {
+    for (name, text) in shipped() {
+        let with_typo = format!("{text}\n[serverr]\nlisten = \"[::]:53\"\n");
+        let loaded = load_text(&with_typo);
+        assert!(loaded.config.is_none(), "{name}");
+        assert!(loaded.problems.iter().any(|problem| problem.code == "unknown-section"), "{name}");
+    }
+}
+
+#[test]
+fn wips_take_defaults_members_and_pools_as_written() {
+    let config = config("datacenters.toml");
+    let settings = |name: &str| {
+        let index = (0..config.wips.len() as u32)
+            .find(|index| {
+                let name = windrose::dns::Name::parse(name).unwrap();
+                config.wips.name(*index) == name.wire()
+            })
+            .unwrap();
+        &config.wip_settings[config.wips.settings(index) as usize]
+    };
+    let shop = settings("shop.gslb.example.com");
+    assert_eq!(shop.policy, Policy::Geo);
+    assert_eq!(pool_members(&config, shop.pools[0]), ["fra", "iad"]);
+    assert_eq!((shop.ttl_s, shop.ttl_min_s), (30, 5));
+    let ledger = settings("ledger.gslb.example.com");
+    assert_eq!(config.pools[ledger.pools[0] as usize].policy, Policy::Failover);
+    assert_eq!(pool_members(&config, ledger.pools[0]), ["iad", "fra"]);
+    assert_eq!(ledger.health_checks, shop.health_checks);
+    let search = settings("search.gslb.example.com");
+    assert_eq!(search.pools.len(), 2);
+    assert_eq!(pool_members(&config, search.pools[0]), ["fra", "ams", "spare"]);
+    let weights: Vec<u32> = config.pools[0].members.iter().map(|member| member.weight).collect();
+    assert_eq!(weights, [1, 3, 0]);
+    let team = settings("team.gslb.example.com");
+    assert_eq!(config.pools[team.pools[0] as usize].policy, Policy::Hash);
+    assert_eq!(config.files.len(), 3);
+}
+
+#[test]
+fn split_horizon_addresses_keep_their_clients() {
+    let config = config("split-horizon.toml");
+    let vips = &config.datacenters[0].vips;
+    assert_eq!(vips[0].address, "203.0.113.10".parse::<IpAddr>().unwrap());
+    assert!(vips[0].clients.is_empty());
+    assert_eq!(vips[1].clients[0].to_string(), "10.0.0.0/8");
+    assert_eq!(config.zones[0].hostmaster.as_ref().unwrap().to_string(), "dns\\.admin.example.com");
+}
+
+#[test]
+fn each_commented_key_of_the_documented_file_can_be_uncommented() {
+    let text = windrose::config::default_file();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut tried = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let Some(key) = line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')) else {
+            continue;
+        };
+        if key.is_empty() {
+            continue;
+        }
+        tried += 1;
+        let mut changed = lines.clone();
+        changed[index] = key;
+        let loaded = load_text(&changed.join("\n"));
+        assert_eq!(
+            loaded.problems.errors(),
+            0,
+            "{key}\n{}",
+            loaded.problems.render(&loaded.sources, false)
+        );
+    }
+    assert!(tried > 60, "{tried}");
+}
