@@ -116,7 +116,7 @@ pub struct Process {
 }
 
 /// Most WIPs that have series of their own when `[metrics] per_wip` is not set:
-/// at ten members each they make a page of about 5 MB.
+/// at ten members each they make a page of some 6 MB.
 pub const WIPS_WITH_SERIES_MAX: usize = 2_000;
 
 /// Whether WIPs have series of their own: as set, or while they are few.
