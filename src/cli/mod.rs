@@ -208,5 +208,12 @@ fn geo_info(config: Option<PathBuf>) -> Result<(), Failed> {
         None => Vec::new(),
     };
     let base = daemon::geo::load(&databases).map_err(Failed)?;
-    print(&base.info_text())
+    let sources: Vec<String> = base.info().iter().map(ToString::to_string).collect();
+    let (v4, v6) = base.range_counts();
+    let classes = base.class_count();
+    print(&format!(
+        "{}\n{v4} IPv4 and {v6} IPv6 ranges, {classes} distinct places, {} KiB\n",
+        sources.join("\n"),
+        base.memory_bytes() / 1_024
+    ))
 }
