@@ -6,7 +6,7 @@
 
 use super::wip::{self, Decided};
 use super::{Context, Outcome as Reply, Scratch, finish};
-use crate::dns::encode::{Full, Section, Status, Writer};
+use crate::dns::encode::{Full, Opt, Section, Status, Writer};
 use crate::dns::name::{self, NAME_LENGTH_MAX};
 use crate::dns::types::{Rcode, rtype};
 use crate::snapshot::SiteEntry;
@@ -42,16 +42,23 @@ pub(super) fn respond(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Reply {
-    let opt = context.opt();
+    let mut opt = context.opt();
     let writer = context.writer(out, &opt);
     let mut walk = Walk {
         context,
         writer,
         status: Status { rcode: Rcode::NOERROR, authoritative: true, truncated: false },
         dnames: [(0, 0); CHAIN_MAX],
+        extended_error: None,
     };
     if walk.chain(zone, outcome, scratch).is_err() {
         walk.status.truncated = true;
+    }
+    // What only explains gives way to what answers.
+    let told = Opt { extended_error: walk.extended_error, ..opt };
+    if walk.writer.has_room(told.length() - opt.length()) {
+        walk.writer.reserve(told.length() - opt.length());
+        opt = told;
     }
     finish(walk.writer, walk.status, &opt)
 }
@@ -104,6 +111,8 @@ struct Walk<'c, 'a, 'o> {
     /// DNAMEs gone through, by where their owners stand in the zones' memory, and
     /// the length of the name that came under each.
     dnames: [(usize, usize); CHAIN_MAX],
+    /// Why the answer is a last resort.
+    extended_error: Option<(u16, &'static str)>,
 }
 
 /// Where a chain goes on.
@@ -276,6 +285,7 @@ impl<'a> Walk<'_, 'a, '_> {
         };
         wip::count(self.context, &decided, room);
         let Decided { strategy, decision, .. } = decided;
+        self.extended_error = wip::extended_error(strategy, &decision);
         let before = self.writer.count(Section::Answer);
         let with_ttl = |record: Record| record.with_ttl(decision.ttl_s);
         match decision.outcome {
@@ -288,8 +298,8 @@ impl<'a> Walk<'_, 'a, '_> {
                 self.put_addresses(qname, family.map(|&record| with_ttl(record)))?;
             }
             Decision::NoData => {}
-            Decision::ServFail => self.status.rcode = Rcode::SERVFAIL,
-            Decision::Refuse => self.status.rcode = Rcode::REFUSED,
+            Decision::ServFail => self.status = self.context.failure(Rcode::SERVFAIL),
+            Decision::Refuse => self.status = self.context.failure(Rcode::REFUSED),
         }
         let answered = self.writer.count(Section::Answer) > before;
         if !answered && self.status.rcode == Rcode::NOERROR {

@@ -93,8 +93,8 @@ pub(super) fn respond(
             }
         }
         Outcome::NoData => {}
-        Outcome::ServFail => status.rcode = Rcode::SERVFAIL,
-        Outcome::Refuse => status.rcode = Rcode::REFUSED,
+        Outcome::ServFail => status = context.failure(Rcode::SERVFAIL),
+        Outcome::Refuse => status = context.failure(Rcode::REFUSED),
     }
     if status.truncated {
         // RRsets are not split (RFC 2181 9).
@@ -108,7 +108,10 @@ pub(super) fn respond(
 }
 
 /// Clients that speak EDNS are told when an answer is a last resort (SEMANTICS §1.6).
-fn extended_error(strategy: &Strategy, decision: &Decision) -> Option<(u16, &'static str)> {
+pub(super) fn extended_error(
+    strategy: &Strategy,
+    decision: &Decision,
+) -> Option<(u16, &'static str)> {
     if decision.stage < Stage::AllDown {
         return None;
     }

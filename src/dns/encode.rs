@@ -118,6 +118,11 @@ impl<'a> Writer<'a> {
         self.limit = self.limit.saturating_sub(length);
     }
 
+    /// Whether `length` more bytes fit.
+    pub fn has_room(&self, length: usize) -> bool {
+        self.at + length <= self.limit
+    }
+
     /// Length so far.
     pub fn len(&self) -> usize {
         self.at
