@@ -3,7 +3,7 @@
 use super::counters::{DropReason, Family, RCODE_NAMES, Totals, Transport};
 use super::families::{self as family, MetricFamily};
 use super::histogram::HistogramTotals;
-use super::text::{Page, Value};
+use super::text::{FamilyWriter, Page, Value};
 use super::transitions::TransitionCounters;
 
 /// Response codes that are shown from the start at 0, so that the first one of
@@ -72,8 +72,9 @@ pub struct CheckTotals {
     pub duration: HistogramTotals,
 }
 
-/// Values that live with the WIPs. Each method gives its series to `emit`, all
-/// of them and each once, at the moment of the scrape.
+/// Values that live with the WIPs. Each method gives all its series to `emit`,
+/// WIP by WIP. A member that stands in several pools of a WIP may come once for
+/// each: the page must not have one series twice, so they are put together.
 pub trait WipSeries {
     /// WIP, member, answers that held it.
     fn answers(&self, emit: &mut dyn FnMut(&str, &str, u64));
@@ -196,17 +197,57 @@ fn connections(page: &mut Page<'_>, connections: &[(Transport, ConnectionTotals)
 
 fn per_wip(page: &mut Page<'_>, wips: &dyn WipSeries, transitions: &TransitionCounters) {
     let mut samples = page.begin(&family::WIP_ANSWERS);
-    wips.answers(&mut |wip, member, count| samples.sample(&[wip, member], Value::Whole(count)));
+    let mut members = Members::default();
+    wips.answers(&mut |wip, member, count| {
+        members.add(&mut samples, wip, member, count, |sum, count| sum + count);
+    });
+    members.end(&mut samples);
     let mut samples = page.begin(&family::WIP_FAIL_OPEN);
     wips.fail_open(&mut |wip, count| samples.sample(&[wip], Value::Whole(count)));
     let mut samples = page.begin(&family::MEMBER_STATE);
     wips.member_states(&mut |wip, member, state| {
-        samples.sample(&[wip, member], Value::Whole(state as u64));
+        // It is probed alike in each pool, so the states are equal.
+        members.add(&mut samples, wip, member, state as u64, |first, _| first);
     });
+    members.end(&mut samples);
     let mut samples = page.begin(&family::HEALTH_TRANSITIONS);
     transitions.each(|wip, member, to, count| {
         samples.sample(&[wip, member, to.label()], Value::Whole(count));
     });
+}
+
+/// The members of the WIP that is being given, each once.
+#[derive(Default)]
+struct Members {
+    wip: String,
+    values: Vec<(String, u64)>,
+}
+
+impl Members {
+    fn add(
+        &mut self,
+        samples: &mut FamilyWriter<'_>,
+        wip: &str,
+        member: &str,
+        value: u64,
+        merge: fn(u64, u64) -> u64,
+    ) {
+        if self.wip != wip {
+            self.end(samples);
+            wip.clone_into(&mut self.wip);
+        }
+        match self.values.iter_mut().find(|(known, _)| known == member) {
+            Some((_, known)) => *known = merge(*known, value),
+            None => self.values.push((member.to_owned(), value)),
+        }
+    }
+
+    /// Writes what was gathered.
+    fn end(&mut self, samples: &mut FamilyWriter<'_>) {
+        for (member, value) in self.values.drain(..) {
+            samples.sample(&[&self.wip, &member], Value::Whole(value));
+        }
+    }
 }
 
 fn probes(page: &mut Page<'_>, scrape: &Scrape<'_>) {
@@ -280,9 +321,8 @@ mod tests {
             worker.response(Transport::Udp, rcode);
             worker.response_time(duration_ns);
         }
-        let shared = registry.shared();
-        shared.query(Transport::Tcp, Family::Ipv6);
-        shared.dropped(DropReason::Response);
+        worker.query(Transport::Tcp, Family::Ipv6);
+        worker.dropped(DropReason::Response);
         let connections =
             ConnectionTotals { open: 1, admitted: 9, evicted: 2, stalled: 1, ..Default::default() };
         let transitions = TransitionCounters::default();
@@ -348,6 +388,41 @@ mod tests {
             })
             .collect();
         assert_eq!(headers, expected);
+    }
+
+    #[test]
+    fn a_member_of_several_pools_of_a_wip_is_one_series() {
+        struct Twice;
+        impl WipSeries for Twice {
+            fn answers(&self, emit: &mut dyn FnMut(&str, &str, u64)) {
+                for (wip, member, count) in
+                    [("a", "fra", 1), ("a", "iad", 2), ("a", "fra", 40), ("b", "fra", 5)]
+                {
+                    emit(wip, member, count);
+                }
+            }
+            fn fail_open(&self, _: &mut dyn FnMut(&str, u64)) {}
+            fn member_states(&self, emit: &mut dyn FnMut(&str, &str, MemberState)) {
+                emit("a", "fra", MemberState::Down);
+                emit("a", "fra", MemberState::Down);
+            }
+        }
+        let page = page(Some(&Twice));
+        let lines = |start: &str| -> Vec<String> {
+            page.lines().filter(|line| line.starts_with(start)).map(str::to_owned).collect()
+        };
+        assert_eq!(
+            lines("windrose_wip_answers_total{"),
+            [
+                "windrose_wip_answers_total{wip=\"a\",member=\"fra\"} 41",
+                "windrose_wip_answers_total{wip=\"a\",member=\"iad\"} 2",
+                "windrose_wip_answers_total{wip=\"b\",member=\"fra\"} 5",
+            ]
+        );
+        assert_eq!(
+            lines("windrose_member_state{"),
+            ["windrose_member_state{wip=\"a\",member=\"fra\"} 2"]
+        );
     }
 
     #[test]
