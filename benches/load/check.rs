@@ -27,8 +27,9 @@ pub(crate) const WRONG_KINDS: usize = 5;
 pub(crate) struct Rules {
     /// Addresses an answer may hold; none: any.
     pub(crate) addresses: Vec<IpAddr>,
-    /// Whether the subnet sent must come back: not from the floor, which reads none.
-    pub(crate) ecs_echoed: bool,
+    /// Replies come from the floor, which looks at nothing: only the echo of the question,
+    /// NOERROR and OPT are held against it.
+    pub(crate) floor: bool,
     /// What was asked with.
     pub(crate) edns: Edns,
 }
@@ -51,6 +52,7 @@ pub(crate) fn check(
     if header[4..6] != [0, 1] || reply.get(asked.clone()) != query.get(asked) {
         return (rcode, Err(Wrong::Question));
     }
+    let expected = if rules.floor { Expected { rcode: 0, answers: 0 } } else { expected };
     if rcode != expected.rcode {
         return (rcode, Err(Wrong::Rcode));
     }
@@ -84,7 +86,7 @@ fn records(
             edns_right = match rules.edns {
                 Edns::None => false,
                 Edns::Plain => true,
-                Edns::Ecs => !rules.ecs_echoed || ecs.is_some_and(|sent| echoes(record.data, sent)),
+                Edns::Ecs => rules.floor || ecs.is_some_and(|sent| echoes(record.data, sent)),
             };
         }
     }

@@ -8,9 +8,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a command-line tool
 
 mod check;
+mod loader;
 mod measure;
 mod queries;
-mod run;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
@@ -21,8 +21,8 @@ use clap::Parser;
 use windrose::listen::udp_batch::pin_to;
 
 use check::Rules;
+use loader::{Loader, Report};
 use queries::{Edns, Expected, HEADER, Questions, Random, finish, type_code};
-use run::{Loader, Report};
 
 /// Asks a DNS server over UDP as fast as it answers, and checks every answer.
 #[derive(Parser)]
@@ -49,6 +49,10 @@ struct Arguments {
     /// Fewest records of the type asked where a line has none.
     #[arg(long, default_value_t = 1)]
     expect_answers: u16,
+    /// The server is the floor: any NOERROR with OPT where one was sent will do, and the
+    /// other expectations are not looked at.
+    #[arg(long)]
+    floor: bool,
     /// An address that answers may hold; repeat it. None: any.
     #[arg(long)]
     expect_address: Vec<IpAddr>,
@@ -61,9 +65,6 @@ struct Arguments {
     /// Send the subnet of a random client with each query, and expect it echoed.
     #[arg(long)]
     ecs: bool,
-    /// Do not expect it echoed: for the floor, which reads none.
-    #[arg(long, requires = "ecs")]
-    ecs_ignored: bool,
     /// Queries without a reply at any time, over all sockets.
     #[arg(long, default_value_t = 256)]
     outstanding: usize,
@@ -97,10 +98,18 @@ struct Arguments {
     /// Print one line of JSON.
     #[arg(long)]
     json: bool,
+    /// KEY=TEXT to put into that line; repeat it.
+    #[arg(long, value_parser = parse_label)]
+    label: Vec<(String, String)>,
 }
 
 fn parse_type(word: &str) -> Result<u16, String> {
     type_code(word).ok_or_else(|| "neither A, AAAA nor a number".to_owned())
+}
+
+fn parse_label(word: &str) -> Result<(String, String), String> {
+    let (key, text) = word.split_once('=').ok_or_else(|| "not KEY=TEXT".to_owned())?;
+    Ok((key.to_owned(), text.to_owned()))
 }
 
 fn main() -> ExitCode {
@@ -129,11 +138,8 @@ fn start(arguments: &Arguments) -> Result<bool, String> {
         (_, true) => Edns::Plain,
         _ => Edns::None,
     };
-    let rules = Rules {
-        addresses: arguments.expect_address.clone(),
-        ecs_echoed: !arguments.ecs_ignored,
-        edns,
-    };
+    let addresses = arguments.expect_address.clone();
+    let rules = Rules { addresses, edns, floor: arguments.floor };
     let random = Random::new(arguments.seed);
     if let Some(seconds) = arguments.wait {
         return wait(arguments.server, seconds, &mut questions, random, &rules);
@@ -152,7 +158,7 @@ fn start(arguments: &Arguments) -> Result<bool, String> {
     loader.run(Duration::from_secs_f64(arguments.warmup), arguments.rate, None)?;
     let report = loader.run(seconds, arguments.rate, arguments.server_pid)?;
     if arguments.json {
-        println!("{}", report.json());
+        println!("{}", report.json(&arguments.label));
     } else {
         print!("{}", report.text());
     }

@@ -5,7 +5,6 @@
 
 mod check;
 pub mod client;
-mod demo;
 mod explain;
 mod operate;
 mod serve;
@@ -17,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 
-use crate::{config, daemon};
+use crate::{config, daemon, demo};
 
 /// Authoritative DNS server for Global Server Load Balancing.
 #[derive(Debug, Parser)]
@@ -109,11 +108,20 @@ struct OperateArguments {
 #[derive(Args, Debug)]
 struct DemoArguments {
     /// Port for DNS on 127.0.0.1
-    #[arg(long, default_value_t = 5353)]
+    #[arg(long, default_value_t = 5300)]
     port: u16,
     /// Port of the admin listener on 127.0.0.1
     #[arg(long, default_value_t = 8053)]
     admin_port: u16,
+    /// Play a failure and a return by itself, then end
+    #[arg(long)]
+    tour: bool,
+}
+
+impl DemoArguments {
+    fn options(&self) -> demo::Options {
+        demo::Options { port: self.port, admin_port: self.admin_port, tour: self.tour }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -145,7 +153,7 @@ pub fn run() -> ExitCode {
         Command::Geo(GeoCommand::Info { config }) => geo_info(config),
         Command::Status(arguments) => operate::status(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
-        Command::Demo(arguments) => demo::run(arguments.port, arguments.admin_port),
+        Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::new),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -200,5 +208,12 @@ fn geo_info(config: Option<PathBuf>) -> Result<(), Failed> {
         None => Vec::new(),
     };
     let base = daemon::geo::load(&databases).map_err(Failed)?;
-    print(&base.info_text())
+    let sources: Vec<String> = base.info().iter().map(ToString::to_string).collect();
+    let (v4, v6) = base.range_counts();
+    let classes = base.class_count();
+    print(&format!(
+        "{}\n{v4} IPv4 and {v6} IPv6 ranges, {classes} distinct places, {} KiB\n",
+        sources.join("\n"),
+        base.memory_bytes() / 1_024
+    ))
 }

@@ -9,7 +9,7 @@ use super::keys::root;
 use super::model::Config;
 use super::raw::Raw;
 use super::reader::{Context, Table};
-use super::{Files, Loaded, names, resolve, sections, warnings};
+use super::{Files, Loaded, duplicates, names, resolve, sections, warnings};
 use crate::problem::{FileId, Problem, Problems, Sources, Spot};
 
 /// Largest config file, in bytes: places are four bytes.
@@ -111,10 +111,10 @@ impl Loader<'_> {
                     _ => ("file-unreadable", format!("cannot be read: {error}")),
                 };
                 let title = format!("{} {what}", path.display());
-                let problem = Problem::error(code, title).in_file(file);
+                let problem = Problem::error(code, title);
                 self.problems.push(match at {
                     Some(spot) => problem.at_with(spot, "included here"),
-                    None => problem,
+                    None => problem.in_file(file),
                 });
                 return None;
             }
@@ -177,9 +177,13 @@ impl Loader<'_> {
         let settings = self.raw.wips.take_settings();
         if self.whole {
             names::check(&self.raw, &mut self.problems);
-            (config, origins) =
-                resolve::resolve(std::mem::take(&mut self.raw), &settings, &mut self.problems);
-            warnings::check(&config, &origins, &mut self.problems);
+            let raw = std::mem::take(&mut self.raw);
+            let used;
+            (config, origins, used) = resolve::resolve(raw, &settings, &mut self.problems);
+            // Behind an error, "not used" and the like are mostly its echo.
+            if !self.problems.has_errors() {
+                warnings::check(&config, &used, &origins, &mut self.problems);
+            }
         }
         let masters = config.zones.iter().filter_map(|zone| Some(zone.file.as_ref()?.path.clone()));
         self.paths.extend(masters);
@@ -194,26 +198,34 @@ impl Loader<'_> {
 
 /// Reports what TOML itself refuses. False when the tables cannot be relied on.
 fn syntax_errors(errors: &[toml::de::Error], text: &str, cx: &mut Context<'_>) -> bool {
-    let mut usable = true;
-    for (index, error) in errors.iter().enumerate() {
-        let message = error.message();
-        let duplicate = message == "duplicate key";
-        usable &= duplicate;
-        if index >= SYNTAX_ERRORS_MAX {
+    let (duplicates, others): (Vec<_>, Vec<_>) =
+        errors.iter().partition(|error| error.message() == "duplicate key");
+    let place = |error: &toml::de::Error| error.span().unwrap_or(text.len()..text.len());
+    for error in others.iter().take(SYNTAX_ERRORS_MAX) {
+        let title = format!("not TOML: {}", error.message());
+        let spot = cx.spot(&place(error));
+        cx.problems.push(Problem::error("toml-syntax", title).at(spot));
+    }
+    if duplicates.is_empty() {
+        return others.is_empty();
+    }
+    let firsts = duplicates::first_places(text);
+    for range in duplicates.into_iter().map(place) {
+        let first = firsts.get(&range);
+        // The TOML reader also blames the keys under a repeated header.
+        if first.is_none() && !firsts.is_empty() {
             continue;
         }
-        let range = error.span().unwrap_or(text.len()..text.len());
-        let spot = cx.spot(&range);
-        cx.problems.push(if duplicate {
-            let key = text.get(range).unwrap_or_default();
-            Problem::error("duplicate-key", format!("{key} is given twice"))
-                .at_with(spot, "again here")
-                .help("remove one: a table has each key and each header once")
-        } else {
-            Problem::error("toml-syntax", format!("not TOML: {message}")).at(spot)
-        });
+        let key = text.get(range.clone()).unwrap_or_default();
+        let mut problem = Problem::error("duplicate-key", format!("`{key}` is given twice"))
+            .at_with(cx.spot(&range), "again here");
+        if let Some(first) = first {
+            problem = problem.at_with(cx.spot(first), "first here");
+        }
+        let help = "remove one: a table has each key and each header once";
+        cx.problems.push(problem.help(help));
     }
-    usable
+    others.is_empty()
 }
 
 /// The files that `include` names, sorted, each once.
@@ -264,7 +276,9 @@ fn match_include(
         Ok(files) => files,
         Err(error) => {
             let title = format!("the pattern \"{pattern}\" cannot be used: {error}");
-            cx.problems.push(Problem::error("bad-pattern", title).at(spot));
+            cx.problems.push(Problem::error("bad-pattern", title).at(spot).help(
+                "`*` and `?` match within a name, `**` whole directories: \"wips.d/**/*.toml\"",
+            ));
             Vec::new()
         }
     }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
-use super::keys::{Form, Key, Kind, SECTIONS, Section, quoted_list};
-use super::reader::{Item, Table};
+use super::keys::{Fallback, Form, Key, Kind, SECTIONS, Section, quoted_list};
+use super::reader::{At, Item, Table};
 use super::values::Bad;
-use crate::problem::{Problem, Spot};
+use crate::problem::{Problem, Problems, Spot};
 
 /// Least likeness (0 to 1, Jaro-Winkler) for "did you mean".
 const LIKENESS_MIN: f64 = 0.82;
@@ -31,23 +31,7 @@ pub(super) fn key_path(section: &Section, name: Option<&str>, key: &str) -> Stri
 }
 
 /// A key its section does not have.
-pub(super) fn unknown_key(
-    section: &Section,
-    name: Option<&str>,
-    key: &str,
-    nested: bool,
-    spot: Spot,
-) -> Problem {
-    if let (true, Some(name), Form::Named { example, .. }) = (nested, name, section.form)
-        && example.starts_with('"')
-    {
-        return Problem::error(
-            "unquoted-name",
-            format!("[{}.{name}.{key}…] is not one name", section.name),
-        )
-        .at_with(spot, "a table within a table")
-        .help(format!("a name with dots stands in quotes: [{}.{example}]", section.name));
-    }
+pub(super) fn unknown_key(section: &Section, name: Option<&str>, key: &str, spot: Spot) -> Problem {
     let known: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
     let title = format!("unknown key {}", key_path(section, name, key));
     let problem = Problem::error("unknown-key", title)
@@ -61,6 +45,13 @@ pub(super) fn unknown_key(
         return problem.help(format!("`{key}` is a key of {}", elsewhere.join(", ")));
     }
     problem.help(format!("allowed: {}", known.join(", ")))
+}
+
+/// `[wip.shop.example.com]`, which TOML reads as tables within tables.
+pub(super) fn unquoted_name(section: &Section, whole: &str, spot: Spot) -> Problem {
+    Problem::error("unquoted-name", format!("the name {whole} is not in quotes"))
+        .at_with(spot, "read as a table within a table")
+        .help(format!("write [{}.\"{whole}\"]", section.name))
 }
 
 /// A table of the top level that is no section.
@@ -110,6 +101,10 @@ pub(super) fn wrong_type(item: &Item<'_>) -> Problem {
         _ => None,
     };
     let whole = std::ptr::eq(item.kind, &raw const item.key.kind);
+    let default = match item.key.fallback {
+        Fallback::Is(value) if !matches!(value, "[]" | "{}") => value.to_owned(),
+        _ => item.key.kind.example(),
+    };
     let write = match (item.kind, number) {
         (Kind::Duration { .. } | Kind::Seconds { .. }, Some(number)) => {
             return problem.help(format!(
@@ -117,7 +112,7 @@ pub(super) fn wrong_type(item: &Item<'_>) -> Problem {
                 item.key.name
             ));
         }
-        _ if whole => item.key.kind.example(),
+        _ if whole => default,
         (kind, _) => kind.example(),
     };
     if whole {
@@ -133,7 +128,10 @@ pub(super) fn unknown_value(item: &Item<'_>, text: &str, values: &[&str]) -> Pro
     Problem::error("unknown-value", title)
         .at_with(item.spot, "unknown value")
         .help_if(likely(text, values.iter().copied()).map(|v| format!("did you mean \"{v}\"?")))
-        .help(format!("allowed: {}", quoted_list(values)))
+        .help(match item.kind {
+            Kind::Either(_) => format!("allowed: {}", item.kind.expected()),
+            _ => format!("allowed: {}", quoted_list(values)),
+        })
 }
 
 /// A text that its reader did not understand.
@@ -179,6 +177,25 @@ pub(super) fn unknown_reference<'n>(
         0 => problem.help(format!("no {what} is defined yet: add [{section}.{name}]")),
         1..=LISTED_MAX => problem.help(format!("defined: {}", names.join(", "))),
         many => problem.help(format!("{many} are defined: {}, …", names[..LISTED_MAX].join(", "))),
+    }
+}
+
+/// Elements that stand twice in a list.
+pub(super) fn twice<T: PartialEq>(
+    item: &Item<'_>,
+    list: &[At<T>],
+    show: impl Fn(&T) -> String,
+    problems: &mut Problems,
+) {
+    for (index, at) in list.iter().enumerate() {
+        if let Some(first) = list[..index].iter().find(|other| other.value == at.value) {
+            let title = format!("{} has {} twice", path(item), show(&at.value));
+            problems.push(
+                Problem::error("duplicate-value", title)
+                    .at_with(at.spot, "again here")
+                    .at_with(first.spot, "first here"),
+            );
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! disk: files come through [`Files`]. It must not know snapshots, probes or
 //! listeners.
 
+mod duplicates;
 mod keys;
 mod load;
 mod mistakes;

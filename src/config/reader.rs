@@ -89,15 +89,15 @@ impl<'a> Table<'a> {
         cx: &mut Context<'_>,
     ) -> Table<'a> {
         let table = Table { section, name, spot, map };
-        for (key, value) in map {
-            if section.key(key.get_ref()).is_none() {
-                let spot = cx.spot(&key.span());
-                let nested = value.get_ref().is_table();
-                cx.problems.push(mistakes::unknown_key(section, name, key.get_ref(), nested, spot));
-            }
+        let mut misspelt: Vec<&str> = Vec::new();
+        for key in map.keys().filter(|key| section.key(key.get_ref()).is_none()) {
+            let spot = cx.spot(&key.span());
+            cx.problems.push(mistakes::unknown_key(section, name, key.get_ref(), spot));
+            misspelt.extend(mistakes::likely(key.get_ref(), section.keys.iter().map(|k| k.name)));
         }
         for key in section.keys {
-            if key.fallback == Fallback::Required && !map.contains_key(key.name) {
+            let required = key.fallback == Fallback::Required;
+            if required && !map.contains_key(key.name) && !misspelt.contains(&key.name) {
                 cx.problems.push(mistakes::missing_key(&table, key));
             }
         }
@@ -265,7 +265,10 @@ impl<'a> Item<'a> {
         let Kind::Seconds { max_s } = *self.kind else { return self.wrong_type(cx) };
         let ms = self.parse(cx, values::duration_ms)?;
         if ms % 1_000 != 0 {
-            return self.bad(&Bad::new("bad-duration", "is not whole seconds, which TTLs are"), cx);
+            return self.bad(
+                &Bad::new("bad-duration", "is not whole seconds").label("TTLs are whole seconds"),
+                cx,
+            );
         }
         match u32::try_from(ms / 1_000) {
             Ok(seconds) if seconds <= max_s => Some(seconds),
@@ -291,7 +294,10 @@ impl<'a> Item<'a> {
     pub(super) fn path(&self, cx: &mut Context<'_>) -> Option<PathBuf> {
         let text = self.text(cx)?;
         if text.is_empty() || text.contains('\0') {
-            return self.bad(&Bad::new("bad-path", "is not a path"), cx);
+            return self.bad(
+                &Bad::new("bad-path", "is not a path").label("empty, or with a zero byte"),
+                cx,
+            );
         }
         Some(cx.resolve(text))
     }

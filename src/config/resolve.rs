@@ -9,6 +9,8 @@ use super::model::{
 use super::origins::Origins;
 use super::raw::{Raw, RawDatacenter, RawMember, RawPool, RawSettings};
 use super::reader::At;
+use super::warnings::Used;
+use crate::geo::Serves;
 use crate::health::check::{ProbeKind, Require};
 use crate::problem::{Problem, Problems, Spot};
 use crate::steer::Policy;
@@ -21,7 +23,7 @@ pub(super) fn resolve(
     raw: Raw,
     settings: &[RawSettings],
     problems: &mut Problems,
-) -> (Config, Origins) {
+) -> (Config, Origins, Used) {
     let mut resolver = Resolver {
         checks: index(raw.health_checks.iter().map(|check| check.value.name.as_str())),
         datacenter_ids: index(raw.datacenters.iter().map(|site| site.name.as_str())),
@@ -32,6 +34,12 @@ pub(super) fn resolve(
         pool_spots: Vec::new(),
         own_pools: HashMap::new(),
         defaults: &raw.defaults,
+        has_databases: !raw.geo.databases.is_empty(),
+        used: Used {
+            checks: vec![false; raw.health_checks.len()],
+            datacenters: vec![false; raw.datacenters.len()],
+            pools: vec![false; raw.pools.len()],
+        },
         problems,
     };
     for site in &raw.datacenters {
@@ -43,10 +51,11 @@ pub(super) fn resolve(
         resolver.pools.push(resolved);
         resolver.pool_spots.push(pool.spot);
     }
+    resolver.check_defaults();
     let wip_settings = resolver.all_settings(&raw, settings);
-    let (datacenters, pools, pool_spots) =
-        (resolver.datacenters, resolver.pools, resolver.pool_spots);
-    finish(raw, datacenters, pools, pool_spots, wip_settings)
+    let Resolver { datacenters, pools, pool_spots, used, .. } = resolver;
+    let (config, origins) = finish(raw, datacenters, pools, pool_spots, wip_settings);
+    (config, origins, used)
 }
 
 fn finish(
@@ -103,6 +112,9 @@ struct Resolver<'r> {
     /// Unnamed pools by what makes them equal.
     own_pools: HashMap<(Policy, Vec<At<RawMember>>), PoolId>,
     defaults: &'r RawSettings,
+    /// Whether databases other than the built-in country table are read.
+    has_databases: bool,
+    used: Used,
     problems: &'r mut Problems,
 }
 
@@ -124,6 +136,7 @@ impl Resolver<'_> {
                 );
             }
         }
+        self.serves_can_be_decided(&site.serves);
         Datacenter {
             name: site.name.clone(),
             vips: plain(&site.vips),
@@ -137,12 +150,32 @@ impl Resolver<'_> {
         }
     }
 
+    /// Rules that the built-in table of countries knows nothing of.
+    fn serves_can_be_decided(&mut self, serves: &[At<Serves>]) {
+        for rule in serves.iter().filter(|_| !self.has_databases) {
+            let (what, database) = match rule.value {
+                Serves::Asn(_) => ("an AS number", "an ASN"),
+                Serves::Region(_) => ("a region", "a city"),
+                _ => continue,
+            };
+            let title = format!("no database is given that knows {what}");
+            self.problems.push(
+                Problem::warning("serves-undecidable", title)
+                    .at_with(rule.spot, "never matches")
+                    .help(format!("add {database} database: [geo] databases = [\"…\"]")),
+            );
+        }
+    }
+
     /// Ids of those that exist; the others are reported.
     fn check_ids(&mut self, names: &[At<String>]) -> Vec<CheckId> {
         let mut ids = Vec::with_capacity(names.len());
         for name in names {
             match self.checks.get(name.value.as_str()) {
-                Some(id) => ids.push(*id),
+                Some(id) => {
+                    self.used.checks[*id as usize] = true;
+                    ids.push(*id);
+                }
                 None => {
                     let known = self.checks.keys().copied();
                     self.problems.push(mistakes::unknown_reference(
@@ -223,6 +256,7 @@ impl Resolver<'_> {
             None => None,
             Some(name) => Some(self.datacenter_id(name)?),
         };
+        self.serves_can_be_decided(raw.serves.as_deref().unwrap_or_default());
         let site = datacenter.and_then(|id| self.datacenters.get(id as usize));
         let vips = match (&raw.vips, site) {
             (Some(vips), _) => plain(vips),
@@ -250,7 +284,9 @@ impl Resolver<'_> {
 
     fn datacenter_id(&mut self, name: &At<String>) -> Option<DatacenterId> {
         let id = self.datacenter_ids.get(name.value.as_str()).copied();
-        if id.is_none() {
+        if let Some(id) = id {
+            self.used.datacenters[id as usize] = true;
+        } else {
             let known = self.datacenter_ids.keys().copied();
             self.problems.push(mistakes::unknown_reference(
                 "datacenter",
@@ -264,6 +300,25 @@ impl Resolver<'_> {
     }
 
     //--- WIPs
+
+    /// References of `[wip_defaults]` hold even where no WIP takes them.
+    fn check_defaults(&mut self) {
+        let defaults = self.defaults;
+        if let Some(checks) = &defaults.health_checks {
+            self.check_ids(&checks.value);
+        }
+        if let Some(pools) = &defaults.pools {
+            self.pool_references(&pools.value);
+        }
+        if let Some(members) = &defaults.members {
+            self.members(&members.value);
+        }
+        if let (Some(min), Some(ttl)) = (defaults.ttl_min_s, defaults.ttl_s)
+            && min.value > ttl.value
+        {
+            self.problems.push(ttl_min_over_ttl(min, ttl));
+        }
+    }
 
     /// Resolves every distinct settings; the first WIP that uses one stands for all.
     fn all_settings(&mut self, raw: &Raw, settings: &[RawSettings]) -> Vec<WipSettings> {
@@ -336,7 +391,10 @@ impl Resolver<'_> {
         let mut ids = Vec::with_capacity(names.len());
         for name in names {
             match self.pool_ids.get(name.value.as_str()) {
-                Some(id) => ids.push(*id),
+                Some(id) => {
+                    self.used.pools[*id as usize] = true;
+                    ids.push(*id);
+                }
                 None => {
                     let known = self.pool_ids.keys().copied();
                     let mut problem =
@@ -393,7 +451,7 @@ impl Resolver<'_> {
 }
 
 /// A `ttl_min` that is above its `ttl`.
-pub(super) fn ttl_min_over_ttl(min: At<u32>, ttl: At<u32>) -> Problem {
+fn ttl_min_over_ttl(min: At<u32>, ttl: At<u32>) -> Problem {
     let title = format!("`ttl_min` ({}s) is more than `ttl` ({}s)", min.value, ttl.value);
     Problem::error("out-of-range", title)
         .at_with(min.spot, "must be at most the TTL")

@@ -97,15 +97,17 @@ pub(super) fn name(text: &str) -> Result<Name, Bad> {
         return Err(bad("it is a URL").help("write the name alone, without scheme and path"));
     }
     if text.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()) {
-        return Err(bad("it has a space or control character"));
+        return Err(bad("it has a space or control character").label("between or around labels"));
     }
     if text.contains(':') {
         return Err(bad("it has a `:`").help("write the name alone, without a port"));
     }
     if text.parse::<Ipv4Addr>().is_ok() {
-        return Err(bad("it is an address"));
+        return Err(bad("it is an address").label("a name is asked for"));
     }
-    let name = Name::parse(text).map_err(|error| bad(&error.to_string()))?;
+    let name = Name::parse(text).map_err(|error| {
+        bad(&error.to_string()).label("labels have 1 to 63 bytes, names up to 255")
+    })?;
     let star = name.labels().enumerate().any(|(at, l)| l.contains(&b'*') && (at > 0 || l != b"*"));
     if star {
         return Err(bad("`*` may only stand for the whole first label")
@@ -128,7 +130,9 @@ pub(super) fn plain_name(text: &str) -> Result<Name, Bad> {
 pub(super) fn host(text: &str) -> Result<String, Bad> {
     let name = plain_name(text)?;
     if text.contains('\\') || name.is_root() {
-        return Err(Bad::new("bad-name", "is not a host name"));
+        return Err(
+            Bad::new("bad-name", "is not a host name").help("for example: \"www.example.com\"")
+        );
     }
     Ok(text.trim_end_matches('.').to_owned())
 }
@@ -186,7 +190,7 @@ pub(super) fn address(text: &str) -> Result<IpAddr, Bad> {
         }
     })?;
     if address.is_unspecified() || address.is_multicast() || text == "255.255.255.255" {
-        return Err(bad("no host can have it"));
+        return Err(bad("no host can have it").label("unspecified, multicast or broadcast"));
     }
     if let IpAddr::V6(v6) = address
         && let Some(v4) = v6.to_ipv4_mapped()
@@ -329,7 +333,7 @@ pub(super) fn request_path(text: &str) -> Result<String, Bad> {
         );
     }
     if text.contains('#') {
-        return Err(bad("a fragment (`#`) is never sent"));
+        return Err(bad("a fragment is never sent").label("has `#`"));
     }
     Ok(text.to_owned())
 }
@@ -341,7 +345,8 @@ pub(super) fn header_name(text: &str) -> Result<String, Bad> {
         return Err(Bad::new(
             "bad-header",
             format!("has a header that cannot be sent: \"{text}\""),
-        ));
+        )
+        .help("a header's name has letters, digits and `-`"));
     }
     let reserved = ["host", "connection", "content-length", "transfer-encoding"];
     if reserved.contains(&text.to_ascii_lowercase().as_str()) {
@@ -354,7 +359,8 @@ pub(super) fn header_name(text: &str) -> Result<String, Bad> {
 /// A header's value.
 pub(super) fn header_value(text: &str) -> Result<String, Bad> {
     if text.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
-        return Err(Bad::new("bad-header", "has a value with a control character"));
+        return Err(Bad::new("bad-header", "has a value with a control character")
+            .label("would end the header"));
     }
     Ok(text.to_owned())
 }

@@ -216,6 +216,11 @@ impl Interner {
         &self.places[class as usize]
     }
 
+    /// How many classes.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// All places, by class.
     pub(super) fn into_places(self) -> Vec<Place> {
         self.places

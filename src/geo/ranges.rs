@@ -1,24 +1,25 @@
 //! A sorted list of ranges that covers a whole key space, made to be looked up fast.
 //!
 //! ```text
-//! key ─ top bits ─► slots ─┬─ few starts ───────────────────► starts ─► rows
-//!                          └─ many: next bits ─► fine ──────► (binary search)
+//! key ─ top bits ─► slots ─ next bits ─► cuts ─► starts (a few, side by side) ─► rows
 //! ```
 //! Real tables are lumpy: of the IPv6 space, a few hundred /16s hold all there
-//! is. So a slot with many starts gets a second level as wide as it is full.
+//! is. So each slot is cut as finely as it is full. There is no branch on what
+//! was read but for crowded cuts, so that a batch of lookups waits for memory
+//! all at once, not one after another.
 //!
 //! It must not know what keys or rows mean.
 
 use std::ops::{Add, BitXor, Shr, Sub};
 
-/// Starts in a slot above which it gets a second level.
-const SLOT_STARTS_MAX: usize = 8;
 /// Widest first level: 65,536 slots.
 const TOP_BITS_MAX: u32 = 16;
 /// Widest second level of one slot.
-const FINE_BITS_MAX: u32 = 16;
-/// `Slot::fine` holds the width above this bit, the offset below it.
-const FINE_OFFSET_BITS: u32 = 27;
+const CUT_BITS_MAX: u32 = 16;
+/// Starts compared at once; the list is padded by as many.
+const STRIDE: usize = 8;
+/// Starts per cut that the second level aims at, were they spread evenly.
+const CUT_STARTS: usize = 2;
 
 //------------ Key ------------------------------------------------------------
 
@@ -36,6 +37,8 @@ pub(super) trait Key:
     const BITS: u32;
     /// One.
     const ONE: Self;
+    /// All bits set.
+    const MAX: Self;
     /// Zero bits above the highest set one.
     fn leading_zeros(self) -> u32;
     /// The low bits, as an index.
@@ -49,6 +52,7 @@ macro_rules! key {
         impl Key for $integer {
             const BITS: u32 = <$integer>::BITS;
             const ONE: $integer = 1;
+            const MAX: $integer = <$integer>::MAX;
             #[inline(always)]
             fn leading_zeros(self) -> u32 {
                 <$integer>::leading_zeros(self)
@@ -83,14 +87,14 @@ pub(super) fn largest_network<K: Key>(key: K, first: K, next: Option<K>) -> u8 {
 /// Ranges over all of `K`, each with a row.
 #[derive(Clone, Debug)]
 pub(super) struct Ranges<K> {
-    /// First key of each range, ascending; the first is 0.
+    /// First key of each range, ascending; the first is 0. Then the padding.
     starts: Box<[K]>,
     rows: Rows,
-    /// One per value of the top bits, and one beyond the last.
+    /// One per value of the top bits.
     slots: Box<[Slot]>,
-    /// Second levels: index of the first start at or after each cut.
-    fine: Box<[u32]>,
-    /// `K::BITS` less the bits of the first level, at least 1.
+    /// For each cut of each slot, the index of the range that holds its first key.
+    cuts: Box<[u32]>,
+    /// `K::BITS` less the bits of the first level.
     top_shift: u32,
 }
 
@@ -101,12 +105,15 @@ enum Rows {
     Wide(Box<[u32]>),
 }
 
+/// How the keys of one slot are cut further.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    /// Index of the first start in this slot or after it.
-    first: u32,
-    /// 0: no second level; else its width in bits and its offset in `fine`.
-    fine: u32,
+    /// Index of its first cut.
+    cuts: u32,
+    /// How far to shift a key right, so that its low bits are the cut's number.
+    shift: u16,
+    /// Those low bits.
+    mask: u16,
 }
 
 impl<K: Key> Ranges<K> {
@@ -115,19 +122,14 @@ impl<K: Key> Ranges<K> {
         assert_eq!(starts.len(), rows.len());
         assert!(starts.first().is_some_and(|&first| first == K::default()));
         debug_assert!(starts.is_sorted_by(|a, b| a < b));
-        assert!(u32::try_from(starts.len()).is_ok(), "fewer than 2^32 ranges");
-        starts.shrink_to_fit();
+        assert!(starts.len() < u32::MAX as usize / 2, "indices of ranges and cuts fit 32 bits");
         let top_bits = (usize::BITS - starts.len().leading_zeros()).clamp(1, TOP_BITS_MAX);
         let top_shift = K::BITS - top_bits;
-        let mut ranges = Ranges {
-            starts: starts.into_boxed_slice(),
-            rows: Rows::new(rows),
-            slots: Box::default(),
-            fine: Box::default(),
-            top_shift,
-        };
-        ranges.index(1 << top_bits);
-        ranges
+        let (slots, cuts) = index(&starts, top_bits);
+        starts.reserve_exact(STRIDE);
+        starts.extend([K::MAX; STRIDE]);
+        starts.shrink_to_fit();
+        Ranges { starts: starts.into_boxed_slice(), rows: Rows::new(rows), slots, cuts, top_shift }
     }
 
     /// The row of `key`, and the length of the largest network around it that
@@ -135,7 +137,7 @@ impl<K: Key> Ranges<K> {
     #[inline]
     pub(super) fn lookup(&self, key: K) -> (u32, u8) {
         let at = self.position(key);
-        let next = self.starts.get(at + 1).copied();
+        let next = (at + 1 < self.len()).then(|| self.starts[at + 1]);
         (self.rows.get(at), largest_network(key, self.starts[at], next))
     }
 
@@ -147,71 +149,69 @@ impl<K: Key> Ranges<K> {
                 Rows::Wide(rows) => size_of_val(&**rows),
             }
             + size_of_val(&*self.slots)
-            + size_of_val(&*self.fine)
+            + size_of_val(&*self.cuts)
     }
 
     /// How many ranges.
     pub(super) fn len(&self) -> usize {
-        self.starts.len()
+        self.starts.len() - STRIDE
     }
 
     /// Index of the range that holds `key`.
     #[inline]
     fn position(&self, key: K) -> usize {
-        let top = (key >> self.top_shift).low_bits();
-        let slot = self.slots[top];
-        let (low, high) = if slot.fine == 0 {
-            (slot.first, self.slots[top + 1].first)
-        } else {
-            let bits = slot.fine >> FINE_OFFSET_BITS;
-            let offset = (slot.fine & ((1 << FINE_OFFSET_BITS) - 1)) as usize;
-            let below = (key >> (self.top_shift - bits)).low_bits() & ((1 << bits) - 1);
-            (self.fine[offset + below], self.fine[offset + below + 1])
-        };
-        let near = &self.starts[low as usize..high as usize];
-        // The first start is 0, so at least one is at or below every key.
-        low as usize + near.partition_point(|&start| start <= key) - 1
-    }
-
-    /// Builds both levels.
-    fn index(&mut self, slot_count: usize) {
-        let mut slots = vec![Slot::default(); slot_count + 1];
-        let mut fine = Vec::new();
-        let mut at = 0;
-        for (top, slot) in slots.iter_mut().take(slot_count).enumerate() {
-            let first = at;
-            let in_slot = |start: &K| (*start >> self.top_shift).low_bits() == top;
-            at += self.starts[at..].iter().take_while(|start| in_slot(start)).count();
-            slot.first = first as u32;
-            slot.fine = push_fine(&mut fine, &self.starts[first..at], first, self.top_shift);
+        let slot = self.slots[(key >> self.top_shift).low_bits()];
+        let cut = (key >> u32::from(slot.shift)).low_bits() & usize::from(slot.mask);
+        // The range that holds the cut's first key holds `key`, or one soon after.
+        let mut at = self.cuts[slot.cuts as usize + cut] as usize;
+        loop {
+            // Starts beyond the cut are above the key: no need to know its end.
+            let ahead = &self.starts[at + 1..][..STRIDE - 1];
+            let passed = ahead.iter().map(|&start| usize::from(start <= key)).sum::<usize>();
+            at += passed;
+            if passed < STRIDE - 1 {
+                // Padding passes for starts when the key is the very last.
+                return at.min(self.len() - 1);
+            }
+            if at + STRIDE > self.starts.len() {
+                return self.len() - 1;
+            }
         }
-        slots[slot_count].first = self.starts.len() as u32;
-        self.slots = slots.into_boxed_slice();
-        self.fine = fine.into_boxed_slice();
     }
 }
 
-/// Appends the second level of a slot and returns what `Slot::fine` holds.
-fn push_fine<K: Key>(fine: &mut Vec<u32>, starts: &[K], first: usize, top_shift: u32) -> u32 {
-    if starts.len() <= SLOT_STARTS_MAX {
-        return 0;
-    }
-    // Wide enough for four starts a cut, were they spread evenly.
-    let bits = (starts.len() / 4).ilog2().max(1).min(FINE_BITS_MAX).min(top_shift);
-    let offset = fine.len();
-    if offset >> FINE_OFFSET_BITS != 0 {
-        return 0;
-    }
-    let mask = (1usize << bits) - 1;
-    let mut at = 0;
-    for cut in 0..=mask {
-        while at < starts.len() && (starts[at] >> (top_shift - bits)).low_bits() & mask < cut {
-            at += 1;
+/// Both levels over the starts.
+fn index<K: Key>(starts: &[K], top_bits: u32) -> (Box<[Slot]>, Box<[u32]>) {
+    let top_shift = K::BITS - top_bits;
+    let mut slots = Vec::with_capacity(1 << top_bits);
+    let mut cuts = Vec::new();
+    // The first start at or after the slot.
+    let mut first = 0;
+    for top in 0..1usize << top_bits {
+        let in_slot = |start: &K| (*start >> top_shift).low_bits() == top;
+        let count = starts[first..].iter().take_while(|start| in_slot(start)).count();
+        let bits = (count / CUT_STARTS).max(1).ilog2().min(CUT_BITS_MAX).min(top_shift);
+        let shift = top_shift - bits;
+        let mask = (1usize << bits) - 1;
+        slots.push(Slot { cuts: cuts.len() as u32, shift: shift as u16, mask: mask as u16 });
+        let mut at = first;
+        let end = first + count;
+        for cut in 0..=mask {
+            // To the first start beyond the cut's first key; the range before it
+            // holds that key.
+            while at < end && starts[at] <= cut_start(top, cut, top_shift, shift) {
+                at += 1;
+            }
+            cuts.push(at.max(1) as u32 - 1);
         }
-        fine.push((first + at) as u32);
+        first = end;
     }
-    fine.push((first + starts.len()) as u32);
-    bits << FINE_OFFSET_BITS | offset as u32
+    (slots.into_boxed_slice(), cuts.into_boxed_slice())
+}
+
+/// The first key of a cut.
+fn cut_start<K: Key>(top: usize, cut: usize, top_shift: u32, shift: u32) -> K {
+    K::narrow((top as u128) << top_shift | (cut as u128) << shift)
 }
 
 impl Rows {

@@ -109,6 +109,7 @@ fn inherited(mut tracked: Tracked, old: &Tracked) -> Tracked {
         tracked.machine = old.machine.inherit();
         tracked.judged = tracked.settled();
         tracked.since_s = old.since_s;
+        tracked.transitions = old.transitions;
     }
     tracked.lost_at_s = old.lost_at_s;
     tracked

@@ -111,6 +111,8 @@ fn a_dying_member_is_lost_within_an_interval_and_two_confirm_probes() {
     assert_eq!(word.ttl_cap_s(), TTL_CAP_NONE);
     assert!((1_000_060..=1_000_067).contains(&word.lost_at_s()));
     assert_eq!(run.word(1), Word::UP);
+    let status = run.engine.status(0).unwrap();
+    assert_eq!((status.transitions, status.failing), ([0, 1, 1], true));
     let [Event::Transition { from, to, failure, .. }, Event::Available { verdict, available }] =
         run.events.as_slice()
     else {

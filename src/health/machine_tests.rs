@@ -106,6 +106,26 @@ fn damping_stops_at_32() {
     assert_eq!(seen[..7], [3, 6, 12, 24, 32, 32, 32]);
 }
 
+#[test]
+fn ten_minutes_up_show_as_no_damping() {
+    let thresholds = Thresholds { fall: 1, rise: 2, clear: 1 };
+    let mut machine = Machine::default();
+    let mut step = |outcome, now_ms| {
+        machine.step(&thresholds, outcome, now_ms);
+        machine.rise_effective(&thresholds)
+    };
+    let failed = Err(FailureKind::Status);
+    step(failed, 0);
+    step(Ok(()), 0);
+    assert_eq!(step(Ok(()), 1_000), 2, "up");
+    assert_eq!(step(failed, 2_000), 4, "a flap");
+    for now_ms in 3_000..3_004 {
+        step(Ok(()), now_ms);
+    }
+    assert_eq!(step(Ok(()), 3_003 + FLAP_WINDOW_MS - 1), 4);
+    assert_eq!(step(Ok(()), 3_003 + FLAP_WINDOW_MS), 2);
+}
+
 /// A small generator, so that long runs are the same everywhere.
 struct Random(u64);
 

@@ -39,6 +39,8 @@ pub struct TargetStatus {
     pub last_failure: Option<Failure>,
     /// Whether the last result was a failure.
     pub failing: bool,
+    /// How often it became unknown, up and down, in the order of [`State`].
+    pub transitions: [u32; 3],
 }
 
 /// A target with its history.
@@ -64,6 +66,7 @@ pub(super) struct Tracked {
     pub last_duration_ms: u32,
     pub last_failure: Option<Failure>,
     pub failing: bool,
+    pub transitions: [u32; 3],
 }
 
 impl Tracked {
@@ -86,6 +89,7 @@ impl Tracked {
             last_duration_ms: 0,
             last_failure: None,
             failing: false,
+            transitions: [0; 3],
         }
     }
 
@@ -109,9 +113,7 @@ impl Tracked {
         if result.err().is_none_or(FailureKind::judges) {
             self.judged_ms = now.mono_ms;
         }
-        if step.transition.is_some() {
-            self.since_s = now.unix_s;
-        }
+        self.note(step.transition, now);
         if was_eligible && !self.machine.eligible() {
             self.lost_at_s = now.unix_s;
         }
@@ -122,11 +124,17 @@ impl Tracked {
     pub(super) fn forget(&mut self, now: Now) -> (Option<Transition>, Option<Failure>) {
         self.silent = true;
         let transition = self.machine.forget();
-        if transition.is_some() {
-            self.since_s = now.unix_s;
-        }
+        self.note(transition, now);
         let ours = self.last_failure.as_ref().filter(|f| self.failing && !f.kind.judges());
         (transition, ours.cloned())
+    }
+
+    fn note(&mut self, transition: Option<Transition>, now: Now) {
+        if let Some(transition) = transition {
+            self.since_s = now.unix_s;
+            let count = &mut self.transitions[transition.to as usize];
+            *count = count.saturating_add(1);
+        }
     }
 
     /// Whether readiness need not wait for it any longer.
@@ -169,6 +177,7 @@ impl Tracked {
             last_duration_ms: self.last_duration_ms,
             last_failure: self.last_failure.clone(),
             failing: self.failing,
+            transitions: self.transitions,
         }
     }
 }

@@ -25,6 +25,9 @@ use crate::health::{Engine, Event, Failure, FailureKind, Now, Outcome, ProbeKey}
 /// Reports taken in before the schedule is looked at again.
 const REPORTS_PER_TURN: usize = 256;
 
+/// Silent targets named one by one; a stalled prober silences all at once.
+const SILENT_LOGGED_MAX: usize = 8;
+
 /// What the handle asks of the runner.
 pub(super) enum Command {
     Apply { plan: Plan, tls: TlsConfigs, reply: blocking::SyncSender<Arc<Table>> },
@@ -168,28 +171,38 @@ impl Runner {
     }
 
     fn announce(&self, events: Vec<Event>, now: Now) {
+        let mut silent = 0_usize;
         for event in events {
-            let notice = match event {
+            match event {
                 Event::Transition { target, from, to, failure, results_needed } => {
                     let notice = self.notice(target, from, to, failure, now);
                     notice.log(results_needed);
-                    notice
+                    // Nobody may be listening.
+                    let _ = self.notices.send(Arc::new(notice));
                 }
                 Event::Silent { target, failure } => {
-                    let target = &self.engine.plan().targets[target as usize];
-                    let (kind, detail) = words(failure.as_ref());
-                    tracing::error!(
-                        check = target.check, wip = target.wip, member = target.member,
-                        address = %target.identity.address, reason = kind, detail,
-                        "no verdict for three intervals: the prober cannot judge this target",
-                    );
-                    continue;
+                    silent += 1;
+                    if silent <= SILENT_LOGGED_MAX {
+                        self.log_silent(target, failure.as_ref());
+                    }
                 }
-                Event::Available { .. } => continue,
-            };
-            // Nobody may be listening.
-            let _ = self.notices.send(Arc::new(notice));
+                Event::Available { .. } => {}
+            }
         }
+        if silent > SILENT_LOGGED_MAX {
+            tracing::error!(targets = silent, "no verdict for three intervals: many targets");
+        }
+    }
+
+    fn log_silent(&self, target: TargetId, failure: Option<&Failure>) {
+        let target = &self.engine.plan().targets[target as usize];
+        let (reason, detail) = words(failure);
+        let (check, wip, member) = (&target.check, target.wip.as_deref(), &target.member);
+        let address = target.identity.address;
+        tracing::error!(
+            check, wip, member, %address, reason, detail,
+            "no verdict for three intervals: the prober cannot judge this target",
+        );
     }
 
     fn notice(

@@ -5,7 +5,7 @@
 //! zone with the longest matching origin; then records, WIPs and sites; then
 //! what covers what; then the checks that need lookups.
 
-use super::key::{Key, name_at};
+use super::key::Key;
 use super::node::{APEX, NONE, OwnedRrset, SITE_BASE, SITE_STAR, Zone, ZoneId};
 use super::place::Assembly;
 use super::rdata::rtype;
@@ -167,7 +167,8 @@ fn soa_minimum_s(soa: &OwnedRrset) -> u32 {
 
 fn place_wip(assembly: &mut Assembly, at: u32, wip: u32) {
     let subject = Subject::Wip(wip);
-    let Some(key) = Key::new(name_at(&assembly.arena[at as usize..])) else { return };
+    let name = assembly.name_copy(at);
+    let key = name.key();
     let Ok(index) = assembly.name_slot(&key, Some(at), None) else { return };
     let slot = assembly.table.slot(index);
     if slot.zone() == NOT_OURS {
@@ -195,7 +196,8 @@ fn place_wip(assembly: &mut Assembly, at: u32, wip: u32) {
 
 fn place_site(assembly: &mut Assembly, at: u32, site: u32) {
     let subject = Subject::Site(site);
-    let Some(key) = Key::new(name_at(&assembly.arena[at as usize..])) else { return };
+    let name = assembly.name_copy(at);
+    let key = name.key();
     let Ok(index) = assembly.name_slot(&key, Some(at), None) else { return };
     if assembly.table.slot(index).zone() == NOT_OURS {
         assembly.error(subject, key.suffix(0), ZoneFault::OutsideEveryZone);

@@ -5,7 +5,7 @@
 //! without cuts, DNAMEs and site wildcards, as those of a million WIPs mostly
 //! are, are passed over.
 
-use super::key::{Key, name_at};
+use super::key::Key;
 use super::node::{CUT, DNAME, NONE, SITE_BASE, ZoneId};
 use super::place::{Assembly, owned};
 use super::rdata::rtype;
@@ -37,8 +37,8 @@ pub(super) fn work_out(assembly: &mut Assembly, origins: &[Name]) {
         {
             continue;
         }
-        let key = Key::new(name_at(&assembly.arena[slot.name as usize..]))
-            .expect("names of the table are checked");
+        let name = assembly.name_copy(slot.name);
+        let key = name.key();
         key.hashes(&mut hashes);
         let (cover, site) = above(assembly, &key, &hashes, depths[slot.zone() as usize]);
         if cover == NONE && site == NONE {
@@ -57,7 +57,7 @@ pub(super) fn work_out(assembly: &mut Assembly, origins: &[Name]) {
 }
 
 /// The cover of a name and its site, from the apex down to the name itself.
-fn above(assembly: &Assembly, key: &Key, hashes: &[u64], apex_labels: usize) -> (u32, u32) {
+fn above(assembly: &Assembly, key: &Key<'_>, hashes: &[u64], apex_labels: usize) -> (u32, u32) {
     let mut site = NONE;
     for label in (0..=key.labels() - apex_labels).rev() {
         let found = assembly.table.find(hashes[label], key.suffix(label), &assembly.arena);

@@ -1,10 +1,12 @@
-//! A name made ready to be looked up: lower case, cut into labels, hashed.
+//! A name made ready to be looked up: cut into labels and hashed without case.
 //!
 //! Hashes are chained from the root label leftwards, so that the hash of a
 //! name is one step from its parent's: every suffix of a query name is hashed
 //! in one pass over its bytes, however many labels an attacker sends. The hash
 //! is unkeyed: the table holds operators' names only, so nobody who queries
-//! can make it degenerate. It must not know what a zone is.
+//! can make it degenerate. Bytes are read eight at a time and put in lower case
+//! in registers; the name itself is never copied. It must not know what a zone
+//! is.
 
 use crate::dns::name::{self, NAME_LENGTH_MAX};
 
@@ -14,51 +16,36 @@ pub(super) const LABELS_MAX: usize = 127;
 const ROOT_HASH: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Odd, with no pattern in its bits.
 const MULTIPLIER: u64 = 0xd6e8_feb8_6659_fd93;
-/// Hash words are read whole, past the end of the name.
-const PADDED_LENGTH: usize = NAME_LENGTH_MAX + 9;
 
 //------------ Key ------------------------------------------------------------
 
-/// A canonical name with the places of its labels and its hash.
+/// A wire name of any case with the places of its labels and its hash.
 #[derive(Clone, Debug)]
-pub struct Key {
-    lower: [u8; PADDED_LENGTH],
+pub struct Key<'a> {
+    wire: &'a [u8],
     /// Where each label starts, from the left; after them, the root label.
     starts: [u8; LABELS_MAX + 1],
     labels: u8,
-    length: u8,
     hash: u64,
 }
 
-impl Key {
+impl<'a> Key<'a> {
     /// Reads the wire name (any case, uncompressed) that fills `wire`; none if
     /// it is not one.
     #[inline]
-    pub fn new(wire: &[u8]) -> Option<Key> {
-        let mut key = Key {
-            lower: [0; PADDED_LENGTH],
-            starts: [0; LABELS_MAX + 1],
-            labels: 0,
-            length: 0,
-            hash: 0,
-        };
+    pub fn new(wire: &'a [u8]) -> Option<Key<'a>> {
         if wire.len() > NAME_LENGTH_MAX {
             return None;
         }
-        // Length octets are below 'A', so they come through unchanged.
-        for (to, from) in key.lower.iter_mut().zip(wire) {
-            *to = from.to_ascii_lowercase();
-        }
+        let mut key = Key { wire, starts: [0; LABELS_MAX + 1], labels: 0, hash: 0 };
         let mut at = 0;
         let mut labels = 0;
         loop {
-            if at >= wire.len() {
-                return None;
-            }
+            let length = *wire.get(at)?;
             *key.starts.get_mut(labels)? = at as u8;
-            match key.lower[at] {
+            match length {
                 0 => break,
-                length @ 1..=63 => at += 1 + usize::from(length),
+                1..=63 => at += 1 + usize::from(length),
                 _ => return None,
             }
             labels += 1;
@@ -67,7 +54,6 @@ impl Key {
             return None;
         }
         key.labels = labels as u8;
-        key.length = wire.len() as u8;
         key.hash = (0..labels).rev().fold(ROOT_HASH, |hash, label| key.step(hash, label));
         Some(key)
     }
@@ -84,10 +70,10 @@ impl Key {
         usize::from(self.labels)
     }
 
-    /// The canonical name from label `label` on; from `labels()` on: the root.
+    /// The name from label `label` on, as spelled; `labels()` gives the root.
     #[inline]
-    pub(super) fn suffix(&self, label: usize) -> &[u8] {
-        &self.lower[self.start(label)..usize::from(self.length)]
+    pub(super) fn suffix(&self, label: usize) -> &'a [u8] {
+        &self.wire[self.start(label)..]
     }
 
     /// Where label `label` starts in the name, in bytes.
@@ -112,21 +98,55 @@ impl Key {
     #[inline]
     pub(super) fn step(&self, parent: u64, label: usize) -> u64 {
         let mut at = self.start(label);
-        let mut left = 1 + usize::from(self.lower[at]);
+        let mut left = 1 + usize::from(self.wire[at]);
         let mut hash = parent;
         while left > 8 {
-            hash = mix(hash, self.word(at));
+            hash = mix(hash, lower(word(self.wire, at)));
             at += 8;
             left -= 8;
         }
-        mix(hash, self.word(at) & (u64::MAX >> (64 - 8 * left)))
+        mix(hash, lower(word(self.wire, at)) & (u64::MAX >> (64 - 8 * left)))
     }
+}
 
-    #[inline]
-    fn word(&self, at: usize) -> u64 {
-        let bytes = self.lower[at..at + 8].try_into().expect("eight bytes were taken");
-        u64::from_le_bytes(bytes)
+//------------ On bytes -------------------------------------------------------
+
+/// Whether `stored`, in lower case, is `name` but for case.
+#[inline]
+pub(super) fn same_name(stored: &[u8], name: &[u8]) -> bool {
+    if stored.len() != name.len() {
+        return false;
     }
+    let (left, left_rest) = stored.as_chunks::<8>();
+    let (right, right_rest) = name.as_chunks::<8>();
+    left.iter()
+        .zip(right)
+        .all(|(left, right)| u64::from_le_bytes(*left) == lower(u64::from_le_bytes(*right)))
+        && left_rest.eq_ignore_ascii_case(right_rest)
+}
+
+/// Eight bytes of `wire` from `at` on; zeros past its end.
+#[inline]
+fn word(wire: &[u8], at: usize) -> u64 {
+    if let Some(bytes) = wire.get(at..).and_then(<[u8]>::first_chunk) {
+        return u64::from_le_bytes(*bytes);
+    }
+    let past = at + 8 - wire.len();
+    match wire.last_chunk() {
+        Some(bytes) => u64::from_le_bytes(*bytes) >> (8 * past),
+        None => wire[at..].iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
+}
+
+/// Eight bytes in ASCII lower case; length octets are below 'A' and stay.
+#[inline]
+fn lower(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let low = word & (0x7f * EACH);
+    let from_a = low + (0x80 - b'A' as u64) * EACH;
+    let past_z = low + (0x7f - b'Z' as u64) * EACH;
+    let upper = from_a & !past_z & !word & (0x80 * EACH);
+    word | upper >> 2
 }
 
 /// The hash of the root name: where chains start.
@@ -169,11 +189,36 @@ mod tests {
             let name = Name::parse(text).unwrap();
             let key = Key::new(name.wire()).unwrap();
             assert_eq!(key.hash(), Key::new(name.to_lowercase().wire()).unwrap().hash());
-            assert_eq!(key.suffix(0), name.to_lowercase().wire());
             let mut hashes = Vec::new();
             key.hashes(&mut hashes);
             for (label, &hash) in hashes.iter().enumerate() {
                 assert_eq!(hash_of(key.suffix(label)), Some(hash), "{text} {label}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_is_put_in_lower_case_as_ascii_has_it() {
+        for byte in 0..=255_u8 {
+            for at in 0..8 {
+                let mut bytes = [0xff, b'@', b'[', b'`', b'{', 0, b'A', b'Z'];
+                bytes[at] = byte;
+                let expected = u64::from_le_bytes(bytes.map(|byte| byte.to_ascii_lowercase()));
+                assert_eq!(lower(u64::from_le_bytes(bytes)), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn same_names_differ_in_case_only() {
+        for length in 1..40 {
+            let name: Vec<u8> = (0..length).map(|index| b'A' + index % 26).collect();
+            let stored = name.to_ascii_lowercase();
+            assert!(same_name(&stored, &name));
+            for index in 0..stored.len() {
+                let mut other = name.clone();
+                other[index] ^= 1;
+                assert!(!same_name(&stored, &other), "{length} {index}");
             }
         }
     }

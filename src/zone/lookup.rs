@@ -23,6 +23,13 @@ use super::node::{APEX, DNAME, Detail, NONE, Node, SITE_BASE, SITE_STAR, Zone};
 use super::table::{Kind, NOT_OURS, Slot};
 use super::{Lookup, Outcome, Zones};
 
+/// Where a name may be: the result of [`Zones::locate`], of use to the same
+/// [`Zones`] only.
+#[derive(Clone, Copy, Debug)]
+pub struct Located {
+    slot: Option<usize>,
+}
+
 /// The one type asked of the parent's side of a cut (RFC 4035 3.1.4.1).
 const TYPE_DS: u16 = 43;
 
@@ -31,21 +38,50 @@ impl Zones {
     /// are no name are in no zone. `qtype` matters for DS alone. No allocation,
     /// no lock; at most one probe per label that exists.
     pub fn lookup(&self, qname: &[u8], qtype: u16) -> Lookup<'_> {
-        match Key::new(qname) {
-            Some(key) => self.lookup_key(&key, qtype),
+        // By reference: a key is some hundred bytes, not to be moved.
+        match &Key::new(qname) {
+            Some(key) => self.lookup_key(key, qtype),
             None => Lookup::NotOurs,
         }
     }
 
     /// The same for a name that is a [`Key`] already.
     #[inline]
-    pub fn lookup_key(&self, key: &Key, qtype: u16) -> Lookup<'_> {
+    pub fn lookup_key(&self, key: &Key<'_>, qtype: u16) -> Lookup<'_> {
         match self.table.find(key.hash(), key.suffix(0), &self.arena) {
             Some(index) => self.hit(self.table.slot(index), key, qtype),
             None => match self.closest_encloser(key) {
                 Some((slot, hash)) => self.miss(slot, hash),
                 None => Lookup::NotOurs,
             },
+        }
+    }
+
+    /// The first half of a lookup: reads the table and not the names. A batch
+    /// of queries located one after another waits for memory once, not once
+    /// each; then [`Zones::touch`] does the same for the names.
+    #[inline]
+    pub fn locate(&self, key: &Key<'_>) -> Located {
+        Located { slot: self.table.find_tag(key.hash()) }
+    }
+
+    /// Reads the first byte of what was located, so that it is near when
+    /// [`Zones::finish`] needs it. The byte is to be used somehow, or the
+    /// compiler leaves it out.
+    #[inline]
+    pub fn touch(&self, located: Located) -> u8 {
+        let name = located.slot.map_or(0, |index| self.table.slot(index).name);
+        self.arena.get(name as usize).copied().unwrap_or(0)
+    }
+
+    /// The second half: the same as [`Zones::lookup_key`].
+    #[inline]
+    pub fn finish(&self, key: &Key<'_>, located: Located, qtype: u16) -> Lookup<'_> {
+        match located.slot {
+            Some(index) if self.table.is_name(index, key.suffix(0), &self.arena) => {
+                self.hit(self.table.slot(index), key, qtype)
+            }
+            _ => self.lookup_key(key, qtype),
         }
     }
 
@@ -60,7 +96,7 @@ impl Zones {
 
     /// The name exists.
     #[inline]
-    fn hit(&self, slot: Slot, key: &Key, qtype: u16) -> Lookup<'_> {
+    fn hit(&self, slot: Slot, key: &Key<'_>, qtype: u16) -> Lookup<'_> {
         if slot.zone() == NOT_OURS {
             return Lookup::NotOurs;
         }
@@ -105,7 +141,7 @@ impl Zones {
     /// (RFC 4035 3.1.4.1). None when the parent is not ours. A parent that does
     /// not delegate the zone has nothing there, but never denies the name:
     /// resolvers would deny all below it (RFC 8020).
-    fn parent_side(&self, apex: &Detail, key: &Key) -> Option<Lookup<'_>> {
+    fn parent_side(&self, apex: &Detail, key: &Key<'_>) -> Option<Lookup<'_>> {
         if key.labels() == 0 {
             return None;
         }
@@ -125,7 +161,7 @@ impl Zones {
 
     /// The lowest ancestor that exists, with its hash. Ancestors of every name
     /// are in the table, so the search ends at the first that is not.
-    fn closest_encloser(&self, key: &Key) -> Option<(Slot, u64)> {
+    fn closest_encloser(&self, key: &Key<'_>) -> Option<(Slot, u64)> {
         let mut hash = root_hash();
         let mut encloser = None;
         for label in (1..=key.labels()).rev() {

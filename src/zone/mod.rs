@@ -33,6 +33,7 @@ mod table;
 pub use build::Builder;
 pub use error::{Subject, ZoneError, ZoneFault, ZoneWarning, ZoneWorry};
 pub use key::{Key, hash_of};
+pub use lookup::Located;
 pub use node::{Node, Rdatas, Rrset, Zone, ZoneId};
 
 use crate::dns::Name;

@@ -7,6 +7,7 @@ use super::rdata::rtype;
 use super::table::{Kind, NOT_OURS, Table};
 use super::{Subject, ZoneError, ZoneFault, ZoneWarning, ZoneWorry};
 use crate::dns::Name;
+use crate::dns::name::NAME_LENGTH_MAX;
 
 /// A table in the making.
 #[derive(Debug)]
@@ -23,6 +24,18 @@ pub(super) struct Assembly {
     /// The arena has outgrown its offsets; nothing that follows is of use.
     pub(super) names_overflow: bool,
     hashes: Vec<u64>,
+}
+
+/// A canonical name, not in the arena and not on the heap.
+pub(super) struct NameCopy {
+    bytes: [u8; NAME_LENGTH_MAX],
+    length: usize,
+}
+
+impl NameCopy {
+    pub(super) fn key(&self) -> Key<'_> {
+        Key::new(&self.bytes[..self.length]).expect("the arena holds whole, checked names")
+    }
 }
 
 /// The name is in another zone than the one it was meant for.
@@ -55,7 +68,7 @@ impl Assembly {
     /// zone it must be in; in another it is left alone.
     pub(super) fn name_slot(
         &mut self,
-        key: &Key,
+        key: &Key<'_>,
         at: Option<u32>,
         zone: Option<u32>,
     ) -> Result<usize, OtherZone> {
@@ -68,7 +81,7 @@ impl Assembly {
 
     fn name_slot_hashed(
         &mut self,
-        key: &Key,
+        key: &Key<'_>,
         hashes: &[u64],
         at: Option<u32>,
         zone: Option<u32>,
@@ -109,8 +122,16 @@ impl Assembly {
             self.arena.truncate(self.arena.len().min(u32::MAX as usize - name.len()));
         }
         let at = self.arena.len() as u32;
-        self.arena.extend_from_slice(name);
+        self.arena.extend(name.iter().map(u8::to_ascii_lowercase));
         at
+    }
+
+    /// A copy of the name at `at` in the arena, so that the table can change.
+    pub(super) fn name_copy(&self, at: u32) -> NameCopy {
+        let name = name_at(&self.arena[at as usize..]);
+        let mut bytes = [0; NAME_LENGTH_MAX];
+        bytes[..name.len()].copy_from_slice(name);
+        NameCopy { bytes, length: name.len() }
     }
 
     /// The slot of `*` under a canonical name.

@@ -69,7 +69,7 @@ impl Assembly {
     }
 
     /// The origin of zone `zone`, at or above `key`.
-    fn origin_above(&self, key: &Key, zone: u32) -> Name {
+    fn origin_above(&self, key: &Key<'_>, zone: u32) -> Name {
         let mut hashes = Vec::new();
         key.hashes(&mut hashes);
         let apex = hashes.iter().enumerate().find_map(|(label, &hash)| {

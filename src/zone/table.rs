@@ -6,7 +6,7 @@
 //! ancestors up to the root are always in the table too. It must not know
 //! what the values mean.
 
-use super::key::{Key, name_at};
+use super::key::{Key, name_at, same_name};
 
 /// The zone of names above every origin.
 pub(super) const NOT_OURS: u32 = 0xff_ffff;
@@ -111,7 +111,7 @@ impl Table {
         self.slots.capacity() * size_of::<Slot>()
     }
 
-    /// The index of the slot of `name`, whose hash is `hash`.
+    /// The index of the slot of `name` (any case), whose hash is `hash`.
     #[inline]
     pub(super) fn find(&self, hash: u64, name: &[u8], arena: &[u8]) -> Option<usize> {
         let mut index = self.home(hash);
@@ -126,6 +126,29 @@ impl Table {
             }
             index = self.next(index);
         }
+    }
+
+    /// The first slot whose tag is that of `hash`: nearly always the one that
+    /// [`Table::find`] finds, but the name is not compared.
+    #[inline]
+    pub(super) fn find_tag(&self, hash: u64) -> Option<usize> {
+        let mut index = self.home(hash);
+        loop {
+            let slot = self.slots[index];
+            if slot.kind() == Kind::Vacant {
+                return None;
+            }
+            if slot.tag == hash as u32 {
+                return Some(index);
+            }
+            index = self.next(index);
+        }
+    }
+
+    /// Whether the name of slot `index` is `name` but for case.
+    #[inline]
+    pub(super) fn is_name(&self, index: usize, name: &[u8], arena: &[u8]) -> bool {
+        same(arena, self.slots[index].name, name)
     }
 
     #[inline]
@@ -207,5 +230,5 @@ fn slots_for(names: usize) -> usize {
 #[inline]
 fn same(arena: &[u8], at: u32, name: &[u8]) -> bool {
     let at = at as usize;
-    arena.get(at..at + name.len()) == Some(name)
+    arena.get(at..at + name.len()).is_some_and(|stored| same_name(stored, name))
 }

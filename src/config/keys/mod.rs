@@ -93,13 +93,16 @@ impl Section {
         self.keys.iter().copied().find(|key| key.name == name)
     }
 
-    /// "[server]", "[pool.NAME]", "a member".
+    /// "[server]", "[pool.…]", "this table".
     pub(super) fn header(&self) -> String {
         match self.form {
             Form::Root => "the top level".to_owned(),
             Form::Single => format!("[{}]", self.name),
-            Form::Named { example, .. } => format!("[{}.{example}]", self.name),
-            Form::Inline => format!("a {} table", self.name),
+            Form::Named { example, .. } if example.starts_with('"') => {
+                format!("[{}.\"…\"]", self.name)
+            }
+            Form::Named { .. } => format!("[{}.…]", self.name),
+            Form::Inline => "this table".to_owned(),
         }
     }
 
@@ -240,6 +243,7 @@ impl Kind {
     pub(super) fn example(&self) -> String {
         match self {
             Kind::Bool => "true".to_owned(),
+            Kind::Integer { min: 1, max: 65_535 } => "443".to_owned(),
             Kind::Integer { min, max } => {
                 if *min <= 3 && 3 <= *max {
                     "3".to_owned()
@@ -247,6 +251,7 @@ impl Kind {
                     min.to_string()
                 }
             }
+            Kind::Number { max, .. } if *max > 90.0 => "8.68".to_owned(),
             Kind::Number { .. } => "50.11".to_owned(),
             Kind::Duration { max_ms, .. } if *max_ms < 5_000 => "\"500ms\"".to_owned(),
             Kind::Duration { .. } => "\"5s\"".to_owned(),

@@ -8,7 +8,7 @@ const PATH: Kind = Kind::Text { what: "a path", example: "\"data/city.mmdb\"" };
 section! {
     /// Keys before the first table.
     root, "", Form::Root;
-    INCLUDE "include" Kind::List(&Kind::Text { what: "a path or pattern", example: "\"wips.d/*.toml\"" }),
+    INCLUDE "include" Kind::OneOrMore(&Kind::Text { what: "a path or pattern", example: "\"wips.d/*.toml\"" }),
         Is("[]"),
         "Further files, relative to this one; `*`, `?` and `[…]` match names, `**` directories. Read in the order of their names; they say anything but `include`.";
 }

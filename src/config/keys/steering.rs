@@ -37,7 +37,7 @@ const ON_ALL_DOWN_KIND: Kind = Kind::Either(&[
 section! {
     /// A zone this server is authoritative for.
     zone, "zone", Form::Named { what: "a domain name in quotes", example: "\"gslb.example.com\"" };
-    NAMESERVERS "nameservers" Kind::OneOrMore(&NAME_KIND),
+    NAMESERVERS "nameservers" Kind::OneOrMore(&Kind::Text { what: "a domain name", example: "\"ns1.example.com\"" }),
         Absent("the master file gives SOA and NS"),
         "Targets of the zone's NS records; the first is the SOA's MNAME. Goes with `hostmaster`.";
     HOSTMASTER "hostmaster" Kind::Text { what: "a mailbox", example: "\"hostmaster@example.com\"" },

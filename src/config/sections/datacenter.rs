@@ -1,5 +1,7 @@
 //! `[datacenter.…]`, and what members share with it: VIPs, places, clients.
 
+use std::net::IpAddr;
+
 use crate::config::keys::{datacenter as d, location as l, vip as v};
 use crate::config::mistakes;
 use crate::config::model::Vip;
@@ -8,7 +10,6 @@ use crate::config::reader::{At, Context, Item, Table};
 use crate::config::values::{self, Bad};
 use crate::geo::{Location, Serves};
 use crate::health::check::Require;
-use crate::problem::Problem;
 
 /// Most VIPs of one datacenter or member.
 const VIPS_MAX: usize = 64;
@@ -37,16 +38,7 @@ pub(super) fn datacenter(table: &Table<'_>, name: &str, raw: &mut Raw, cx: &mut 
 /// Names of other tables.
 pub(super) fn names(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<At<String>>> {
     let list = item.list(cx, |item, cx| item.text(cx).map(str::to_owned));
-    for (index, at) in list.iter().enumerate() {
-        if let Some(first) = list[..index].iter().find(|other| other.value == at.value) {
-            let title = format!("{} has \"{}\" twice", mistakes::path(item), at.value);
-            cx.problems.push(
-                Problem::error("duplicate-value", title)
-                    .at_with(at.spot, "again here")
-                    .at_with(first.spot, "first here"),
-            );
-        }
-    }
+    mistakes::twice(item, &list, |name| format!("\"{name}\""), cx.problems);
     Some(list)
 }
 
@@ -73,19 +65,13 @@ pub(super) fn vips(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<At<Vip>>
         return item.bad(&bad, cx);
     }
     if written > VIPS_MAX {
-        return item.bad(&Bad::new("out-of-range", "has more than 64 addresses"), cx);
+        return item
+            .bad(&Bad::new("out-of-range", "has more than 64 addresses").label("too many"), cx);
     }
     let list = item.list(cx, vip);
-    for (index, at) in list.iter().enumerate() {
-        if let Some(first) = list[..index].iter().find(|o| o.value.address == at.value.address) {
-            let title = format!("{} has {} twice", mistakes::path(item), at.value.address);
-            cx.problems.push(
-                Problem::error("duplicate-value", title)
-                    .at_with(at.spot, "again here")
-                    .at_with(first.spot, "first here"),
-            );
-        }
-    }
+    let addresses: Vec<At<IpAddr>> =
+        list.iter().map(|at| At { value: at.value.address, spot: at.spot }).collect();
+    mistakes::twice(item, &addresses, IpAddr::to_string, cx.problems);
     Some(list)
 }
 

@@ -208,7 +208,8 @@ fn expected_text(item: &Item<'_>, cx: &mut Context<'_>) -> Option<String> {
 
 fn status_ranges(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<(u16, u16)>> {
     if item.value.get_ref().as_array().is_some_and(|list| list.is_empty()) {
-        return item.bad(&values::Bad::new("empty-list", "is empty: nothing would pass"), cx);
+        return item
+            .bad(&values::Bad::new("empty-list", "is empty").label("nothing would pass"), cx);
     }
     let list = item.list(cx, |item, cx| {
         if item.is_integer() {
@@ -233,7 +234,7 @@ fn headers(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<(String, String)
                 }
             }
             Err(bad) => {
-                value.bad::<()>(&bad, cx);
+                Item { spot: name.spot, ..value }.bad::<()>(&bad, cx);
             }
         }
     }

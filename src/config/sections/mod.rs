@@ -73,6 +73,10 @@ fn named(
             cx.problems.push(mistakes::section_without_name(section, spot));
             continue;
         };
+        if let Some(whole) = unquoted(section, name, table) {
+            cx.problems.push(mistakes::unquoted_name(section, &whole, spot));
+            continue;
+        }
         let table = Table::new(section, Some(name), spot, table, cx);
         match section.name {
             "wip" => wip::wip(&table, name, raw, cx),
@@ -89,6 +93,25 @@ fn named(
             }
         }
     }
+}
+
+/// The name that `[wip.shop.example.com]` without quotes was to be.
+fn unquoted(section: &Section, name: &str, table: &DeTable<'_>) -> Option<String> {
+    match section.form {
+        Form::Named { example, .. } if example.starts_with('"') => {}
+        _ => return None,
+    }
+    let mut whole = name.to_owned();
+    let mut at = table;
+    // The TOML reader bounds nesting, so this ends.
+    while let Some((key, inner)) = at.iter().find_map(|(key, value)| {
+        let inner = value.get_ref().as_table()?;
+        section.key(key.get_ref()).is_none().then_some((key.get_ref(), inner))
+    }) {
+        whole = format!("{whole}.{key}");
+        at = inner;
+    }
+    (whole != name).then_some(whole)
 }
 
 /// Notes that `name` of `section` is defined here; false, with a problem that

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::keys::{admin as a, geo as g, health as h, log as l, metrics as m, server as s};
+use crate::config::mistakes;
 use crate::config::model::{Admin, AdminListen, Geo, Health, Log, LogFormat, Metrics, Server};
 use crate::config::reader::{Context, Item, Table};
 use crate::config::values::{self, Bad};
@@ -27,16 +28,11 @@ pub(super) fn server(table: &Table<'_>, cx: &mut Context<'_>) -> Server {
 
 fn listen(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<SocketAddr>> {
     let list = item.list(cx, |item, cx| item.parse(cx, values::listen));
-    let mut addresses: Vec<SocketAddr> = Vec::with_capacity(list.len());
-    for at in &list {
-        if addresses.contains(&at.value) {
-            let title = format!("`server.listen` has {} twice", at.value);
-            cx.problems.push(Problem::error("duplicate-value", title).at_with(at.spot, "again"));
-        }
-        addresses.push(at.value);
-    }
+    mistakes::twice(item, &list, SocketAddr::to_string, cx.problems);
+    let addresses: Vec<SocketAddr> = list.iter().map(|at| at.value).collect();
     if addresses.len() > LISTEN_MAX {
-        return item.bad(&Bad::new("out-of-range", "has more than 256 addresses"), cx);
+        return item
+            .bad(&Bad::new("out-of-range", "has more than 256 addresses").label("too many"), cx);
     }
     if addresses.is_empty() && item.elements(cx).is_empty() {
         let bad = Bad::new("empty-list", "is empty: nobody could ask")
@@ -81,7 +77,11 @@ fn admin_listen(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Option<AdminLis
     }
     if let Some(path) = text.strip_prefix("unix:") {
         if path.is_empty() {
-            return item.bad(&Bad::new("bad-path", "names no socket"), cx);
+            return item.bad(
+                &Bad::new("bad-path", "names no socket")
+                    .help("for example: \"unix:/run/windrose/admin.sock\""),
+                cx,
+            );
         }
         return Some(Some(AdminListen::Unix(cx.resolve(path))));
     }

@@ -96,7 +96,8 @@ fn on_all_down(item: &Item<'_>, cx: &mut Context<'_>) -> Option<OnAllDown> {
         let written = list.elements(cx).len();
         if written == 0 || written > ADDRESSES_MAX {
             let reason = format!("must have 1 to {ADDRESSES_MAX} addresses");
-            return list.bad(&values::Bad::new("out-of-range", reason), cx);
+            let bad = values::Bad::new("out-of-range", reason).label(format!("{written} here"));
+            return list.bad(&bad, cx);
         }
         let addresses = list.list(cx, |item, cx| item.parse(cx, values::address));
         return Some(OnAllDown::Addresses(addresses.into_iter().map(|at| at.value).collect()));

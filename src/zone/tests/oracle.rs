@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::cases::{describe, shown};
 use crate::dns::Name;
 use crate::zone::rdata::rtype::{A, CNAME, DNAME, DS, NS, SOA, TXT};
-use crate::zone::{Builder, Record, Subject, Zones};
+use crate::zone::{Builder, Key, Record, Subject, Zones};
 
 /// What may stand at one name without contradiction.
 const SETS: [&[u16]; 8] =
@@ -266,6 +266,9 @@ proptest! {
         for qname in questions() {
             for qtype in [A, DS] {
                 let found = describe(qname.wire(), zones.lookup(qname.wire(), qtype));
+                let key = Key::new(qname.wire()).unwrap();
+                let halves = zones.finish(&key, zones.locate(&key), qtype);
+                prop_assert_eq!(&found, &describe(qname.wire(), halves));
                 prop_assert_eq!(
                     &found, &world.answer(&qname, qtype),
                     "{} {}", shown(qname.wire()), qtype

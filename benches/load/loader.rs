@@ -337,15 +337,15 @@ impl Report {
         ns as f64 / self.replies.max(1) as f64
     }
 
-    /// One line of JSON.
-    pub(crate) fn json(&self) -> String {
+    /// One line of JSON, with `labels` in it.
+    pub(crate) fn json(&self, labels: &[(String, String)]) -> String {
         let rcodes: serde_json::Map<_, _> = (0..16)
             .filter(|&code| self.rcodes[code] > 0)
             .map(|code| (code.to_string(), self.rcodes[code].into()))
             .collect();
         let [malformed, question, rcode, answers, edns] = self.wrong;
-        serde_json::json!({
-            "server": self.server.to_string(),
+        let mut row = serde_json::json!({
+            "address": self.server.to_string(),
             "names": self.names,
             "seconds": self.seconds,
             "queries": self.queries,
@@ -367,8 +367,11 @@ impl Report {
             "server_rss_kib": self.server_kib.map(|(now, _)| now),
             "server_peak_kib": self.server_kib.map(|(_, peak)| peak),
             "loader_ns_per_query": self.ns_per_query(self.loader_ns),
-        })
-        .to_string()
+        });
+        for (key, text) in labels {
+            row[key] = text.as_str().into();
+        }
+        row.to_string()
     }
 
     /// For people.
