@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::country;
 use super::ranges::{Key, largest_network};
 use super::source::SourceInfo;
-use super::steps::{Chain, Nested, Steps, combine};
+use super::steps::{Chain, Nested, Steps, StepsV6, combine};
 use super::{ClassId, Place, Point};
 
 /// Degrees are kept to this fraction: 1.1 km, finer than any database knows.
@@ -24,7 +24,7 @@ const POINT_STEPS_PER_DEGREE: f64 = 100.0;
 #[derive(Clone, Debug)]
 pub struct BaseTable {
     v4: Steps<u32>,
-    v6: Steps<u128>,
+    v6: StepsV6,
     places: Vec<Place>,
     sources: Vec<SourceInfo>,
 }
@@ -54,8 +54,12 @@ impl BaseTable {
         let nothing_v4 = Steps::constant(0);
         let nothing_v6 = Steps::constant(0);
         BaseTable::new(
-            combine(&v4.innermost, &nothing_v4, |network, _| class_at(network, &v4.chains)),
-            combine(&v6.innermost, &nothing_v6, |network, _| class_at(network, &v6.chains)),
+            combine(v4.innermost.iter(), nothing_v4.iter(), |network, _| {
+                class_at(network, &v4.chains)
+            }),
+            combine(v6.innermost.iter(), nothing_v6.iter(), |network, _| {
+                class_at(network, &v6.chains)
+            }),
             interner.into_places(),
             Vec::new(),
         )
@@ -68,10 +72,9 @@ impl BaseTable {
         places: Vec<Place>,
         sources: Vec<SourceInfo>,
     ) -> BaseTable {
-        let mut table = BaseTable { v4, v6, places, sources };
+        let mut table = BaseTable { v4, v6: v6.into(), places, sources };
         table.places.iter_mut().for_each(complete);
         table.v4.shrink();
-        table.v6.shrink();
         table.places.shrink_to_fit();
         table
     }
@@ -90,8 +93,8 @@ impl BaseTable {
     /// The class of an address, and the largest network around it of one class.
     pub fn lookup(&self, address: IpAddr) -> (ClassId, IpNet) {
         let (class, length) = match address {
-            IpAddr::V4(address) => find(&self.v4, u32::from(address)),
-            IpAddr::V6(address) => find(&self.v6, u128::from(address)),
+            IpAddr::V4(address) => find(self.v4.at(address.into()), u32::from(address)),
+            IpAddr::V6(address) => find(self.v6.at(address.into()), u128::from(address)),
         };
         let network = IpNet::new(address, length).expect("a network is no longer than its address");
         (class, network.trunc())
@@ -138,7 +141,7 @@ impl BaseTable {
         &self.v4
     }
 
-    pub(super) fn v6(&self) -> &Steps<u128> {
+    pub(super) fn v6(&self) -> &StepsV6 {
         &self.v6
     }
 }
@@ -153,8 +156,7 @@ fn complete(place: &mut Place) {
     }
 }
 
-fn find<K: Key>(steps: &Steps<K>, key: K) -> (ClassId, u8) {
-    let (class, first, next) = steps.at(key);
+fn find<K: Key>((class, first, next): (ClassId, K, Option<K>), key: K) -> (ClassId, u8) {
     (class, largest_network(key, first, next))
 }
 

@@ -45,8 +45,8 @@ pub fn compile(
         rows_end: 0,
         only_row: None,
     };
-    let v4 = compiler.family(base.v4(), &v4, 0);
-    let v6 = compiler.family(base.v6(), &v6, UNROUTABLE_V4.len());
+    let v4 = compiler.family(base.v4().iter(), &v4, 0);
+    let v6 = compiler.family(base.v6().iter(), &v6, UNROUTABLE_V4.len());
     let Compiler { list, rows_end, only_row, .. } = compiler;
     if let Some(OnlyRow::One(row)) = only_row {
         // Nothing depends on the client, hidden and unroutable ones included.
@@ -91,10 +91,11 @@ impl<K: Key> Family<K> {
         let blocks: Nested<K> =
             Nested::new(blocks.map(|(index, block)| (block.first, block.length, index)));
         let mut overlaps = Vec::new();
-        let overlay = combine(&networks.innermost, &blocks.innermost, |network, block| {
-            overlaps.push((network, block));
-            (overlaps.len() - 1) as u32
-        });
+        let overlay =
+            combine(networks.innermost.iter(), blocks.innermost.iter(), |network, block| {
+                overlaps.push((network, block));
+                (overlaps.len() - 1) as u32
+            });
         Family {
             overlay,
             overlaps,
@@ -132,12 +133,12 @@ impl Compiler<'_> {
     /// `first_block`: what distinguishes this family's blocks from another's.
     fn family<K: Key>(
         &mut self,
-        base: &Steps<K>,
+        base: impl Iterator<Item = (K, ClassId)>,
         family: &Family<K>,
         first_block: usize,
     ) -> Steps<K> {
         self.inside.clear();
-        combine(base, &family.overlay, |class, overlap| {
+        combine(base, family.overlay.iter(), |class, overlap| {
             let (network, block) = family.overlaps[overlap as usize];
             let row = self.row(class, network, &family.chains);
             match family.blocks[block as usize] {

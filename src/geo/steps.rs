@@ -85,13 +85,13 @@ impl<K: Key> Steps<K> {
 /// Walks two functions at once: at every place where either changes, `combine`
 /// gives the value of the result.
 pub(super) fn combine<K: Key>(
-    a: &Steps<K>,
-    b: &Steps<K>,
+    a: impl Iterator<Item = (K, u32)>,
+    b: impl Iterator<Item = (K, u32)>,
     mut combine: impl FnMut(u32, u32) -> u32,
 ) -> Steps<K> {
     let mut result = Steps::empty();
-    let mut left = a.iter().peekable();
-    let mut right = b.iter().peekable();
+    let mut left = a.peekable();
+    let mut right = b.peekable();
     let (mut value_a, mut value_b) = (0, 0);
     while let Some(start) = earlier(&mut left, &mut right) {
         take_at(&mut left, start, &mut value_a);
@@ -119,6 +119,70 @@ fn take_at<K: Key>(
 ) {
     if let Some((_, next)) = steps.next_if(|&(at, _)| at == start) {
         *value = next;
+    }
+}
+
+//------------ StepsV6 --------------------------------------------------------
+
+/// Steps over IPv6, kept in half the memory while none is inside a /64, as in
+/// every table made for the public internet.
+#[derive(Clone, Debug)]
+pub(super) enum StepsV6 {
+    /// By the first 64 bits.
+    Short(Steps<u64>),
+    Long(Steps<u128>),
+}
+
+impl StepsV6 {
+    /// How many steps.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            StepsV6::Short(steps) => steps.len(),
+            StepsV6::Long(steps) => steps.len(),
+        }
+    }
+
+    /// As [`Steps::at`].
+    pub(super) fn at(&self, key: u128) -> (u32, u128, Option<u128>) {
+        match self {
+            StepsV6::Short(steps) => {
+                let (value, start, next) = steps.at((key >> 64) as u64);
+                (value, u128::from(start) << 64, next.map(|next| u128::from(next) << 64))
+            }
+            StepsV6::Long(steps) => steps.at(key),
+        }
+    }
+
+    /// All (start, value), ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u128, u32)> + '_ {
+        let (short, long) = match self {
+            StepsV6::Short(steps) => (Some(steps), None),
+            StepsV6::Long(steps) => (None, Some(steps)),
+        };
+        let short = short.into_iter().flat_map(Steps::iter);
+        let long = long.into_iter().flat_map(Steps::iter);
+        short.map(|(start, value)| (u128::from(start) << 64, value)).chain(long)
+    }
+
+    /// Heap memory, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        match self {
+            StepsV6::Short(steps) => steps.memory_bytes(),
+            StepsV6::Long(steps) => steps.memory_bytes(),
+        }
+    }
+}
+
+impl From<Steps<u128>> for StepsV6 {
+    fn from(mut steps: Steps<u128>) -> StepsV6 {
+        if steps.starts.iter().any(|&start| start as u64 != 0) {
+            steps.shrink();
+            return StepsV6::Long(steps);
+        }
+        let starts = steps.starts.iter().map(|&start| (start >> 64) as u64).collect();
+        let mut short = Steps { starts, values: steps.values };
+        short.shrink();
+        StepsV6::Short(short)
     }
 }
 
@@ -252,9 +316,27 @@ mod tests {
         let mut b = Steps::constant(0);
         b.push(10u32, 5);
         b.push(15, 6);
-        let all: Vec<_> = combine(&a, &b, |a, b| a * 10 + b).iter().collect();
+        let all: Vec<_> = combine(a.iter(), b.iter(), |a, b| a * 10 + b).iter().collect();
         assert_eq!(all, [(0, 10), (10, 25), (15, 26), (20, 16)]);
-        let low: Vec<_> = combine(&a, &b, |a, _| a).iter().collect();
+        let low: Vec<_> = combine(a.iter(), b.iter(), |a, _| a).iter().collect();
         assert_eq!(low, [(0, 1), (10, 2), (20, 1)]);
+    }
+
+    #[test]
+    fn halving_ipv6_keeps_every_step() {
+        for inside in [0u128, 1] {
+            let mut steps = Steps::constant(0u32);
+            steps.push(0x2a00u128 << 112, 1);
+            steps.push((0x2a00u128 << 112) + (1 << 64) + inside, 2);
+            let all: Vec<_> = steps.iter().collect();
+            let halved = StepsV6::from(steps.clone());
+            assert_eq!(matches!(halved, StepsV6::Short(_)), inside == 0);
+            assert_eq!((halved.iter().collect::<Vec<_>>(), halved.len()), (all.clone(), 3));
+            for (start, _) in all {
+                for key in [start, start + 1, start + (1 << 64), start.saturating_sub(1)] {
+                    assert_eq!(halved.at(key), steps.at(key), "{key:x}");
+                }
+            }
+        }
     }
 }
