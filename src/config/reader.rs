@@ -151,7 +151,7 @@ impl<'a> Table<'a> {
     }
 
     fn default(&self, key: &'static Key) -> Option<Item<'a>> {
-        let value = self.section.defaults()?.get(key.name)?;
+        let value = self.section.defaults().get(key.name)?;
         Some(Item { table: *self, key, kind: &key.kind, value, spot: self.spot })
     }
 }
