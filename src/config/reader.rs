@@ -50,14 +50,17 @@ pub(super) struct Context<'c> {
     pub(super) file: FileId,
     /// The file's directory: what its paths are relative to.
     pub(super) dir: &'c Path,
-    /// Where the text that was parsed starts in the file.
-    pub(super) base: usize,
+    /// Where parts of the text that was parsed stand in the file.
+    pub(super) pieces: &'c [(usize, usize)],
 }
 
 impl Context<'_> {
     /// The spot of a range of the text that was parsed.
     pub(super) fn spot(&self, range: &Range<usize>) -> Spot {
-        Spot::new(self.file, range.start + self.base..range.end + self.base)
+        let piece = self.pieces.partition_point(|(at, _)| *at <= range.start);
+        let (at, from) = self.pieces.get(piece.wrapping_sub(1)).copied().unwrap_or((0, 0));
+        let start = range.start - at + from;
+        Spot::new(self.file, start..start + range.len())
     }
 
     /// `path`, relative to the file's directory.
@@ -148,7 +151,7 @@ impl<'a> Table<'a> {
     }
 
     fn default(&self, key: &'static Key) -> Option<Item<'a>> {
-        let value = self.section.defaults()?.get(key.name)?;
+        let value = self.section.defaults().get(key.name)?;
         Some(Item { table: *self, key, kind: &key.kind, value, spot: self.spot })
     }
 }
