@@ -444,3 +444,31 @@ fn a_path_that_loses_two_fifths_of_its_probes_goes_down_once_and_stays_down() {
     assert!(early <= 50 * 6, "{early} times down in the first quarter of an hour");
     assert!(late <= 10, "{late} times down in half an hour, over 50 members");
 }
+
+#[test]
+fn a_hundred_thousand_targets_are_started_evenly_and_judged() {
+    let count = 100_000;
+    let numbers: Vec<u32> = (0..count).collect();
+    let started = std::time::Instant::now();
+    let mut engine = Engine::new(plan(&numbers), None, Now::default());
+    println!("planned {:?}", started.elapsed());
+    let started = std::time::Instant::now();
+    let mut most_in_100_ms = 0;
+    for mono_ms in (0..=u64::from(INTERVAL_MS) / 2).step_by(100) {
+        let now = Now { mono_ms, unix_s: 1 };
+        let mut probes = 0;
+        while let Some(due) = engine.take_due(now) {
+            engine.result(due.key, Outcome { result: Ok(()), duration_ms: 0 }, now);
+            probes += 1;
+        }
+        most_in_100_ms = most_in_100_ms.max(probes);
+    }
+    println!("probed {:?}", started.elapsed());
+    assert!(engine.first_verdicts_done());
+    // Twice the steady 2,000 in 100 ms, and those that come round already.
+    assert!(most_in_100_ms <= 6_500, "{most_in_100_ms} in 100 ms");
+    let started = std::time::Instant::now();
+    let next = Engine::new(plan(&numbers), Some(&engine), Now { mono_ms: 2_600, unix_s: 2 });
+    println!("reloaded {:?}", started.elapsed());
+    assert!(next.first_verdicts_done());
+}
