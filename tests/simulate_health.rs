@@ -16,6 +16,7 @@ use windrose::health::{
     Engine, Event, Failure, FailureKind, Now, Outcome, ProbeKey, SILENT_INTERVALS, TargetStatus,
 };
 
+/// Targets in the great worlds.
 const TARGETS: u32 = 2_000;
 const DATACENTERS: u32 = 8;
 const INTERVAL_MS: u32 = 5_000;
@@ -23,7 +24,7 @@ const TIMEOUT_MS: u32 = 1_500;
 const CONFIRM_MS: u32 = 1_000;
 /// One disturbance begins with each slot; short ones end within it.
 const SLOT_MS: u64 = 60_000;
-const SLOTS: u64 = 14;
+const SLOTS: u64 = 12;
 /// A steady gap, and `fall` probes that each take the longer of timeout and confirm.
 const DETECTION_MS: u64 = INTERVAL_MS as u64 * 11 / 10 + 3 * TIMEOUT_MS as u64 + 100;
 
@@ -140,6 +141,7 @@ impl World {
 //------------ Simulation -----------------------------------------------------
 
 struct Simulation {
+    targets: u32,
     engine: Engine,
     world: World,
     random: Random,
@@ -155,10 +157,11 @@ struct Simulation {
 }
 
 impl Simulation {
-    fn new(seed: u64) -> Simulation {
-        let numbers: Vec<u32> = (0..TARGETS).collect();
+    fn new(seed: u64, targets: u32) -> Simulation {
+        let numbers: Vec<u32> = (0..targets).collect();
         let now = Now { mono_ms: 0, unix_s: 1_900_000_000 };
         Simulation {
+            targets,
             engine: Engine::new(plan(&numbers), None, now),
             world: World::default(),
             random: Random(seed),
@@ -278,9 +281,9 @@ impl Simulation {
     }
 
     fn reload(&mut self) {
-        let mut numbers: Vec<u32> = (0..TARGETS).collect();
+        let mut numbers: Vec<u32> = (0..self.targets).collect();
         // A few go, the rest are turned around.
-        let gone = DATACENTERS + self.random.below(u64::from(TARGETS - DATACENTERS)) as u32;
+        let gone = DATACENTERS + self.random.below(u64::from(self.targets - DATACENTERS)) as u32;
         numbers.retain(|number| number / 50 != gone / 50 || *number < DATACENTERS);
         let turn = self.random.below(numbers.len() as u64) as usize;
         numbers.rotate_left(turn);
@@ -336,7 +339,7 @@ impl Simulation {
             3 => self.world.dead.clear(),
             4 => {
                 let lossy =
-                    DATACENTERS + self.random.below(u64::from(TARGETS - DATACENTERS)) as u32;
+                    DATACENTERS + self.random.below(u64::from(self.targets - DATACENTERS)) as u32;
                 self.world.loss.insert(lossy, 50 + self.random.below(500));
             }
             5 => {
@@ -392,11 +395,11 @@ fn cap_allowed_s(own: &[&TargetStatus], require: Require, available: bool) -> u3
 fn what_queries_read_is_what_health_says_whatever_happens() {
     let seeds: Vec<u64> = match std::env::var("WINDROSE_SEED") {
         Ok(seed) => vec![seed.parse().expect("WINDROSE_SEED is a number")],
-        Err(_) => (1..=3).collect(),
+        Err(_) => vec![1, 2],
     };
     for seed in seeds {
         println!("seed {seed}");
-        let mut simulation = Simulation::new(seed);
+        let mut simulation = Simulation::new(seed, TARGETS);
         simulation.until(10_000);
         assert!(simulation.engine.first_verdicts_done());
         for _ in 0..SLOTS {
@@ -416,7 +419,7 @@ fn what_queries_read_is_what_health_says_whatever_happens() {
 
 #[test]
 fn probing_stays_within_three_times_the_steady_rate_in_the_worst_of_worlds() {
-    let mut simulation = Simulation::new(11);
+    let mut simulation = Simulation::new(11, TARGETS);
     simulation.until(30_000);
     // Everything fails half of the time: everything wants to be confirmed, always.
     simulation.world.loss = (0..TARGETS).map(|number| (number, 500)).collect();
@@ -430,19 +433,27 @@ fn probing_stays_within_three_times_the_steady_rate_in_the_worst_of_worlds() {
 }
 
 #[test]
-fn a_path_that_loses_two_fifths_of_its_probes_goes_down_once_and_stays_down() {
-    let mut simulation = Simulation::new(23);
+fn a_path_that_loses_two_fifths_of_its_probes_is_taken_out_and_kept_from_flapping() {
+    let mut simulation = Simulation::new(23, 400);
     simulation.until(30_000);
     let lossy: Vec<u32> = (100..150).collect();
     simulation.world.loss = lossy.iter().map(|number| (*number, 400)).collect();
-    simulation.until(30_000 + 15 * SLOT_MS);
-    let early: u32 = lossy.iter().filter_map(|number| simulation.downs.get(number)).sum();
+    // All go down, and damping settles.
+    simulation.until(simulation.now_ms + 16 * SLOT_MS);
     assert!(lossy.iter().all(|number| simulation.downs.contains_key(number)), "all went down");
     simulation.downs.clear();
-    simulation.until(simulation.now_ms + 30 * SLOT_MS);
-    let late: u32 = simulation.downs.values().sum();
-    assert!(early <= 50 * 6, "{early} times down in the first quarter of an hour");
-    assert!(late <= 10, "{late} times down in half an hour, over 50 members");
+    let (mut up_s, seconds) = (0, 30 * SLOT_MS / 1_000);
+    for _ in 0..seconds {
+        simulation.until(simulation.now_ms + 1_000);
+        let eligible = |number: &&u32| simulation.engine.status(**number).unwrap().eligible;
+        up_s += lossy.iter().filter(eligible).count();
+    }
+    let share = up_s as f64 / (seconds as f64 * lossy.len() as f64);
+    let downs: u32 = simulation.downs.values().sum();
+    println!("up {share:.4} of the time, {downs} times down");
+    assert!(share < 0.01, "up {share} of the time");
+    // Less than once an hour and member; undamped it is every half minute.
+    assert!(downs < 25, "{downs} times down in half an hour, over 50 members");
 }
 
 #[test]
