@@ -7,136 +7,26 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::net::{IpAddr, Ipv4Addr};
 
-use windrose::health::check::{ProbeKind, Require, TcpProbe};
-use windrose::health::plan::{Identity, Plan, Target, TargetId, Thresholds, Verdict};
+use windrose::health::check::Require;
+use windrose::health::plan::TargetId;
 use windrose::health::table::{State, TTL_CAP_NONE, Word};
 use windrose::health::{
-    Engine, Event, Failure, FailureKind, Now, Outcome, ProbeKey, SILENT_INTERVALS, TargetStatus,
+    Engine, Event, FailureKind, Now, Outcome, ProbeKey, SILENT_INTERVALS, TargetStatus,
 };
+
+#[path = "simulate_health/world.rs"]
+mod world;
+
+use world::{CONFIRM_MS, DATACENTERS, INTERVAL_MS, Random, TIMEOUT_MS, World, number, plan};
 
 /// Targets in the great worlds.
 const TARGETS: u32 = 2_000;
-const DATACENTERS: u32 = 8;
-const INTERVAL_MS: u32 = 5_000;
-const TIMEOUT_MS: u32 = 1_500;
-const CONFIRM_MS: u32 = 1_000;
 /// One disturbance begins with each slot; short ones end within it.
 const SLOT_MS: u64 = 60_000;
 const SLOTS: u64 = 12;
 /// A steady gap, and `fall` probes that each take the longer of timeout and confirm.
 const DETECTION_MS: u64 = INTERVAL_MS as u64 * 11 / 10 + 3 * TIMEOUT_MS as u64 + 100;
-
-//------------ Randomness -----------------------------------------------------
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-}
-
-//------------ Plan -----------------------------------------------------------
-
-fn address(number: u32) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::from(0x0A00_0000 + number))
-}
-
-fn number(target: &Target) -> u32 {
-    match target.identity.address {
-        IpAddr::V4(address) => u32::from(address) - 0x0A00_0000,
-        IpAddr::V6(_) => unreachable!("the simulation plans IPv4 only"),
-    }
-}
-
-fn target(number: u32) -> Target {
-    let probe = ProbeKind::Tcp(TcpProbe { port: 80, tls: None, send: None, expect: None });
-    Target {
-        identity: Identity { probe, address: address(number) },
-        check: "ready".to_owned(),
-        member: format!("dc{}", number % DATACENTERS),
-        wip: Some(format!("wip{}", number / DATACENTERS)),
-        datacenter: Some(number % DATACENTERS),
-        thresholds: Thresholds { fall: 3, rise: 2, clear: 2 },
-        interval_ms: INTERVAL_MS,
-        timeout_ms: TIMEOUT_MS,
-        confirm_interval_ms: CONFIRM_MS,
-    }
-}
-
-/// Targets in the given order. Number 0 to 7 gate their datacenters; each other has
-/// a verdict, and every tenth shares one with two neighbours of its datacenter.
-fn plan(numbers: &[u32]) -> Plan {
-    let position: BTreeMap<u32, TargetId> = numbers.iter().copied().zip(0..).collect();
-    let mut verdicts = Vec::new();
-    let mut gates = BTreeMap::new();
-    for gate in 0..DATACENTERS {
-        if let Some(target) = position.get(&gate) {
-            gates.insert(gate, verdicts.len() as u32);
-            verdicts.push(Verdict { targets: vec![*target], require: Require::All, gate: None });
-        }
-    }
-    for (number, target) in &position {
-        if *number < DATACENTERS {
-            continue;
-        }
-        let gate = gates.get(&(number % DATACENTERS)).copied();
-        verdicts.push(Verdict { targets: vec![*target], require: Require::All, gate });
-        if number % 10 == 0 {
-            let others = [number + DATACENTERS, number + 2 * DATACENTERS];
-            let others = others.iter().filter_map(|other| position.get(other).copied());
-            let require =
-                [Require::All, Require::Any, Require::AtLeast(2)][(number / 10 % 3) as usize];
-            let targets = std::iter::once(*target).chain(others).collect();
-            verdicts.push(Verdict { targets, require, gate });
-        }
-    }
-    Plan { targets: numbers.iter().map(|number| target(*number)).collect(), verdicts }
-}
-
-//------------ World ----------------------------------------------------------
-
-/// What is true out there.
-#[derive(Default)]
-struct World {
-    dead: BTreeMap<u32, FailureKind>,
-    /// Probes lost, per thousand, by target.
-    loss: BTreeMap<u32, u64>,
-    partitioned: bool,
-    ours: bool,
-}
-
-impl World {
-    fn probe(&self, target: &Target, random: &mut Random) -> Outcome {
-        let failed = |kind, duration_ms| Outcome {
-            result: Err(Failure::new(kind, "simulated")),
-            duration_ms,
-        };
-        let number = number(target);
-        if self.ours {
-            return failed(FailureKind::Internal, 0);
-        }
-        if self.partitioned {
-            return failed(FailureKind::Timeout, TIMEOUT_MS);
-        }
-        match self.dead.get(&(number % DATACENTERS)) {
-            Some(FailureKind::Timeout) => return failed(FailureKind::Timeout, TIMEOUT_MS),
-            Some(kind) => return failed(*kind, 1),
-            None => {}
-        }
-        if random.below(1_000) < self.loss.get(&number).copied().unwrap_or(0) {
-            return failed(FailureKind::Timeout, TIMEOUT_MS);
-        }
-        Outcome { result: Ok(()), duration_ms: 1 + random.below(200) as u32 }
-    }
-}
 
 //------------ Simulation -----------------------------------------------------
 
