@@ -346,6 +346,29 @@ fn what_is_not_dns_is_cut_off() {
 }
 
 #[test]
+fn random_bytes_harm_nobody() {
+    let options = TcpOptions { message_timeout: ms(300), ..TcpOptions::default() };
+    let (running, server) = serve(options);
+    let mut state = 1u64;
+    for _ in 0..300 {
+        let mut stream = connect(server);
+        let mut bytes = Vec::new();
+        for _ in 0..state % 3000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            bytes.push((state >> 56) as u8);
+        }
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        // The server may have closed by then.
+        let _ = stream.write_all(&bytes);
+        if state & 1 == 0 {
+            let _ = stream.read(&mut [0; 64]);
+        }
+    }
+    assert_eq!(ask(&mut connect(server), b"e"), b"e");
+    eventually("all places are free", || running.tcp().open == 0);
+}
+
+#[test]
 fn a_thousand_idle_connections_leave_room_for_work() {
     let options = TcpOptions { connections_per_client_max: 1000, ..TcpOptions::default() };
     let (running, server) = serve(options);
