@@ -240,6 +240,8 @@ struct Changes {
     added: Vec<String>,
     datacenters: bool,
     zones: bool,
+    health_checks: bool,
+    settings: bool,
 }
 
 /// Names shown of each kind of change.
@@ -260,6 +262,8 @@ impl Changes {
             added: new_names.difference(&old_names).map(text).collect(),
             datacenters: format!("{:?}", old.datacenters) != format!("{:?}", new.datacenters),
             zones: format!("{:?}", old.zones) != format!("{:?}", new.zones),
+            health_checks: format!("{:?}", old.health_checks) != format!("{:?}", new.health_checks),
+            settings: settings_differ(old, new),
         }
     }
 
@@ -291,8 +295,27 @@ impl Changes {
         if self.zones {
             lines.push("zones changed".to_owned());
         }
+        if self.health_checks {
+            lines.push("health checks changed".to_owned());
+        }
+        if self.settings {
+            lines.push("settings of WIPs or pools changed".to_owned());
+        }
         lines
     }
+}
+
+fn settings_differ(old: &Config, new: &Config) -> bool {
+    let ids = |config: &Config| -> Vec<u32> {
+        (0..config.wips.len() as u32).map(|wip| config.wips.settings(wip)).collect()
+    };
+    format!("{:?}", old.wip_settings) != format!("{:?}", new.wip_settings)
+        || format!("{:?}", old.pools) != format!("{:?}", new.pools)
+        || old.wips.aliases.len() != new.wips.aliases.len()
+        || old.wips.len() == new.wips.len()
+            && (ids(old) != ids(new)
+                || old.wips.aliases != new.wips.aliases
+                || old.wips.check_hosts != new.wips.check_hosts)
 }
 
 fn shown(names: &[String]) -> String {
