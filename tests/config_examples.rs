@@ -139,3 +139,27 @@ fn each_commented_key_of_the_documented_file_can_be_uncommented() {
     }
     assert!(tried > 60, "{tried}");
 }
+
+#[test]
+fn the_examples_of_the_manual_load_together() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CONFIG.md");
+    let manual = std::fs::read_to_string(path).unwrap();
+    let blocks = manual.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let text: String = blocks.collect();
+    let mut files = MemoryFiles::default();
+    files.insert("windrose.toml", text);
+    files.insert("zones/gslb.example.com.zone", "");
+    files.insert(
+        "datacenters.toml",
+        "[datacenter.iad]\nvip = [\"198.51.100.10\", \"2001:db8:1::10\"]\n\
+         location = { country = \"US\" }\n\
+         [datacenter.ams]\nvip = \"203.0.113.40\"\n\
+         [health_check.router]\ntype = \"tcp\"\nport = 443\n\
+         [pool.america]\nmembers = [\"iad\"]\n\
+         [zone.\"shop.example.com\"]\nnameservers = \"ns1.example.com\"\n\
+         hostmaster = \"hostmaster@example.com\"\n",
+    );
+    let loaded = load(Path::new("windrose.toml"), &files);
+    let text = loaded.problems.render(&loaded.sources, false);
+    assert_eq!(loaded.problems.errors(), 0, "{text}");
+}

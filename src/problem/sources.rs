@@ -1,5 +1,6 @@
 //! The files problems speak of: names, and texts while they are needed.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -30,6 +31,7 @@ pub struct LineColumn {
 #[derive(Debug, Default)]
 pub struct Sources {
     files: Vec<Source>,
+    ids: HashMap<PathBuf, FileId>,
 }
 
 #[derive(Debug)]
@@ -47,13 +49,15 @@ impl Sources {
             return None;
         }
         let id = FileId(self.files.len() as u16);
-        self.files.push(Source { path: path.into(), text: None, lines: OnceLock::new() });
+        let path = path.into();
+        self.ids.insert(path.clone(), id);
+        self.files.push(Source { path, text: None, lines: OnceLock::new() });
         Some(id)
     }
 
     /// The file of that path, if it was added.
     pub fn find(&self, path: &Path) -> Option<FileId> {
-        self.files.iter().position(|f| f.path == path).map(|index| FileId(index as u16))
+        self.ids.get(path).copied()
     }
 
     /// Its path.

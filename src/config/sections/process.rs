@@ -27,13 +27,13 @@ pub(super) fn server(table: &Table<'_>, cx: &mut Context<'_>) -> Server {
 }
 
 fn listen(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<SocketAddr>> {
+    if item.elements(cx).len() > LISTEN_MAX {
+        let bad = Bad::new("out-of-range", "has more than 256 addresses").label("too many");
+        return item.bad(&bad, cx);
+    }
     let list = item.list(cx, |item, cx| item.parse(cx, values::listen));
     mistakes::twice(item, &list, SocketAddr::to_string, cx.problems);
     let addresses: Vec<SocketAddr> = list.iter().map(|at| at.value).collect();
-    if addresses.len() > LISTEN_MAX {
-        return item
-            .bad(&Bad::new("out-of-range", "has more than 256 addresses").label("too many"), cx);
-    }
     if addresses.is_empty() && item.elements(cx).is_empty() {
         let bad = Bad::new("empty-list", "is empty: nobody could ask")
             .help("leave it out for all addresses at port 53");

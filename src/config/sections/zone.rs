@@ -88,7 +88,10 @@ fn master_file(
     let path = item.path(cx)?;
     match cx.files.read(&path) {
         Ok(text) => {
-            let id = sources.find(&path).or_else(|| sources.add(&path))?;
+            let Some(id) = sources.find(&path).or_else(|| sources.add(&path)) else {
+                cx.problems.push(mistakes::too_many_files().at(item.spot));
+                return None;
+            };
             Some((MasterFile { path, text }, id))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
