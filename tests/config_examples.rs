@@ -163,3 +163,37 @@ fn the_examples_of_the_manual_load_together() {
     let text = loaded.problems.render(&loaded.sources, false);
     assert_eq!(loaded.problems.errors(), 0, "{text}");
 }
+
+#[test]
+fn problems_found_after_the_load_have_places_and_excerpts() {
+    use windrose::problem::Problem;
+    let text = "[zone.\"example.com\"]\nnameservers = \"ns1.example.net\"\n\
+        hostmaster = \"hostmaster@example.net\"\nfile = \"x.zone\"\nrecords = [\"a IN A 192.0.2.1\"]\n\
+        [datacenter.fra]\nvip = \"203.0.113.10\"\n\
+        [wip.\"shop.example.com\"]\nmembers = [\"fra\"]\naliases = \"store.example.com\"\n";
+    let mut files = MemoryFiles::default();
+    files.insert("windrose.toml", text);
+    files.insert("x.zone", "www IN A 192.0.2.1\nshop IN A 192.0.2.2\n");
+    let mut loaded = load(Path::new("windrose.toml"), &files);
+    assert!(loaded.config.is_some());
+    let origins = &loaded.origins;
+    let wip = origins.wip(0).unwrap();
+    let problem = Problem::error("static-at-wip", "a WIP has static addresses")
+        .at_line(origins.master_file(0).unwrap(), 2, 1)
+        .at_with(wip, "the WIP")
+        .at_with(origins.record(0, 0).unwrap(), "a record")
+        .at_with(origins.alias(0).unwrap(), "an alias");
+    loaded.problems.push(problem);
+    loaded.fetch_texts(&files);
+    let shown = loaded.problems.render(&loaded.sources, false);
+    for part in [
+        " --> x.zone:2:1",
+        "2 | shop IN A 192.0.2.2",
+        "| ^^^^",
+        "------------------ the WIP",
+        "------------------ a record",
+        "------------------- an alias",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+}
