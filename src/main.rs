@@ -1,3 +1,7 @@
-//! The binary: parse arguments, call the command line.
+//! The binary: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    windrose::cli::run()
+}

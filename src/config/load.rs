@@ -48,6 +48,7 @@ pub(super) fn load(main: &Path, files: &dyn Files, limits: Limits) -> Loaded {
         sources: Sources::default(),
         raw: Raw::default(),
         paths: Vec::new(),
+        patterns: Vec::new(),
         kept: 0,
         whole: true,
         limits,
@@ -71,6 +72,8 @@ struct Loader<'f> {
     sources: Sources,
     raw: Raw,
     paths: Vec<PathBuf>,
+    /// `include` patterns, resolved.
+    patterns: Vec<String>,
     /// Bytes of text kept in `sources`.
     kept: usize,
     /// False once a file could not be read or parsed: names it defines are
@@ -214,7 +217,7 @@ impl Loader<'_> {
         } else {
             self.whole = false;
         }
-        includes(table.get_ref(), path, main, &mut cx)
+        includes(table.get_ref(), path, main, &mut self.patterns, &mut cx)
     }
 
     fn finish(mut self) -> Loaded {
@@ -236,6 +239,7 @@ impl Loader<'_> {
         let mut seen = HashSet::new();
         self.paths.retain(|path| seen.insert(path.clone()));
         config.files = self.paths;
+        config.include_patterns = self.patterns;
         fetch_texts(&mut self.sources, &self.problems, self.files);
         self.problems.sort();
         let config = (!self.problems.has_errors()).then_some(config);
@@ -280,6 +284,7 @@ fn includes(
     table: &DeTable<'_>,
     path: &Path,
     main: bool,
+    patterns: &mut Vec<String>,
     cx: &mut Context<'_>,
 ) -> Vec<(PathBuf, Spot)> {
     let Some((key, _)) = table.get_key_value(root::INCLUDE.name) else { return Vec::new() };
@@ -296,7 +301,7 @@ fn includes(
     let Some(item) = root.get(&root::INCLUDE, cx) else { return Vec::new() };
     let mut found: Vec<(PathBuf, Spot)> = Vec::new();
     for pattern in item.list(cx, |item, cx| item.text(cx).map(str::to_owned)) {
-        let files = match_include(&pattern.value, pattern.spot, cx);
+        let files = match_include(&pattern.value, pattern.spot, patterns, cx);
         found.extend(files.into_iter().map(|file| (file, pattern.spot)));
     }
     found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -305,13 +310,20 @@ fn includes(
     found
 }
 
-fn match_include(pattern: &str, spot: Spot, cx: &mut Context<'_>) -> Vec<PathBuf> {
+fn match_include(
+    pattern: &str,
+    spot: Spot,
+    patterns: &mut Vec<String>,
+    cx: &mut Context<'_>,
+) -> Vec<PathBuf> {
     if !pattern.contains(['*', '?', '[']) {
         return vec![cx.resolve(pattern)];
     }
     let dir = glob::Pattern::escape(&cx.dir.to_string_lossy());
     let whole = Path::new(&dir).join(pattern);
-    match cx.files.glob(&whole.to_string_lossy()) {
+    let whole = whole.to_string_lossy().into_owned();
+    patterns.push(whole.clone());
+    match cx.files.glob(&whole) {
         Ok(files) => files,
         Err(error) => {
             let title = format!("the pattern \"{pattern}\" cannot be used: {error}");

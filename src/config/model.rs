@@ -50,6 +50,8 @@ pub struct Config {
     pub wips: Wips,
     /// Files read: the main file, then includes and master files, for watching.
     pub files: Vec<PathBuf>,
+    /// Patterns of `include`, resolved: a new file that matches is a change too.
+    pub include_patterns: Vec<String>,
 }
 
 //------------ Sections -------------------------------------------------------
@@ -91,7 +93,7 @@ impl Default for Server {
 }
 
 /// `[admin]`
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Admin {
     /// Address of the admin listener; none: there is none.
     pub listen: Option<AdminListen>,
@@ -106,6 +108,26 @@ pub enum AdminListen {
     Tcp(SocketAddr),
     /// "unix:/run/windrose/admin.sock"
     Unix(PathBuf),
+}
+
+impl AdminListen {
+    /// Whether others than this host's users can reach it, so that `token_file`
+    /// must be set.
+    pub fn requires_token(&self) -> bool {
+        match self {
+            AdminListen::Tcp(address) => !address.ip().to_canonical().is_loopback(),
+            AdminListen::Unix(_) => false,
+        }
+    }
+}
+
+impl std::fmt::Display for AdminListen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AdminListen::Tcp(address) => address.fmt(f),
+            AdminListen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// `[geo]`

@@ -4,6 +4,12 @@
 //! of zones, WIPs or sockets. It never allocates on the query path and never
 //! panics on what a peer sends. It must not know any other module.
 
+pub mod ecs;
+pub mod edns;
+pub mod encode;
+
 pub mod name;
+pub mod query;
+pub mod types;
 
 pub use name::{Name, NameError};

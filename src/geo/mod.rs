@@ -2,7 +2,37 @@
 //!
 //! Pure: bytes of databases come in as arguments. It must not know WIPs, pools,
 //! health or zones: orders are numbers that the caller gives meaning.
+//!
+//! ```text
+//! .mmdb bytes ─► database ─┐                       operator's networks
+//! embedded table ──────────┴► BaseTable ─► compile ◄──┘
+//!                                            └─► Map ─► (row, scope), per query
+//! ```
 
+mod base;
+mod client;
+mod compile;
+mod country;
+mod database;
+mod embedded;
+mod map;
+mod mmdb_record;
+mod mmdb_tree;
+#[cfg(test)]
+mod mmdb_writer;
 mod place;
+mod ranges;
+mod source;
+mod sphere;
+mod steps;
 
-pub use place::{Location, Serves};
+pub use base::BaseTable;
+pub use client::{is_unroutable, unwrap};
+pub use compile::compile;
+pub use country::{continent_of, country_centroid, country_name, is_continent, is_country};
+pub use database::GeoError;
+pub use embedded::encode_countries;
+pub use map::Map;
+pub use place::{ClassId, Location, Place, Point, Serves};
+pub use source::{Fields, Schema, SourceInfo};
+pub use sphere::{biased, distance_km};

@@ -1,8 +1,26 @@
 //! Judging health: what is probed, when a verdict changes, what queries see.
 //!
+//! ```text
+//!   plan ──► engine ──► due probes          (probe sends them)
+//!              ▲  └───► table of words      (answer reads them)
+//!              └─────── outcomes
+//! ```
+//!
 //! Pure: results and time come in as arguments. It must not know sockets,
 //! runtimes, zones or answers.
 
+mod carry;
 pub mod check;
+pub mod engine;
+mod failure;
+mod links;
+pub mod machine;
 pub mod plan;
+pub mod schedule;
 pub mod table;
+mod track;
+mod verdict;
+
+pub use engine::{Due, Engine, Event, Now, ProbeKey};
+pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
+pub use track::{SILENT_INTERVALS, TargetStatus};

@@ -25,6 +25,17 @@ pub enum State {
     Down,
 }
 
+impl State {
+    /// The word for logs, labels and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Unknown => "unknown",
+            State::Up => "up",
+            State::Down => "down",
+        }
+    }
+}
+
 /// An operator's word over health.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Override {

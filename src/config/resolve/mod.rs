@@ -91,6 +91,7 @@ fn finish(
         wip_settings,
         wips,
         files: Vec::new(),
+        include_patterns: Vec::new(),
     };
     (config, origins)
 }

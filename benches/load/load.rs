@@ -1,0 +1,222 @@
+//! A closed-loop loader: so many queries outstanding over so many sockets, each reply
+//! replaced by the next query; every reply is checked, and timed.
+//!
+//! With `--rate` it asks at a fixed rate instead, and times each reply from when its
+//! query was due, so that a stall counts for all who waited in it.
+//!
+//! docs/BENCHMARKING.md says how to use it and what it does not show.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a command-line tool
+
+mod check;
+mod loader;
+mod measure;
+mod queries;
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use windrose::listen::udp_batch::pin_to;
+
+use check::Rules;
+use loader::{Loader, Report};
+use queries::{Edns, Expected, HEADER, Questions, Random, finish, type_code};
+
+/// Asks a DNS server over UDP as fast as it answers, and checks every answer.
+#[derive(Parser)]
+#[command(name = "load")]
+struct Arguments {
+    /// The server.
+    #[arg(long)]
+    server: SocketAddr,
+    /// File of questions: lines of NAME [TYPE [RCODE [ANSWERS]]].
+    #[arg(long, conflicts_with = "pattern", required_unless_present = "pattern")]
+    names: Option<PathBuf>,
+    /// Name with {} for a number or {random} for random letters.
+    #[arg(long)]
+    pattern: Option<String>,
+    /// How many names {} makes.
+    #[arg(long, default_value_t = 1000)]
+    count: usize,
+    /// Type where a line has none: A, AAAA or a number.
+    #[arg(long = "type", default_value = "A", value_parser = parse_type)]
+    kind: u16,
+    /// Response code where a line has none.
+    #[arg(long, default_value_t = 0)]
+    expect_rcode: u8,
+    /// Fewest records of the type asked where a line has none.
+    #[arg(long, default_value_t = 1)]
+    expect_answers: u16,
+    /// The server is the floor: any NOERROR with OPT where one was sent will do, and the
+    /// other expectations are not looked at.
+    #[arg(long)]
+    floor: bool,
+    /// An address that answers may hold; repeat it. None: any.
+    #[arg(long)]
+    expect_address: Vec<IpAddr>,
+    /// Names in turn, not at random.
+    #[arg(long)]
+    in_order: bool,
+    /// Send OPT, and expect it.
+    #[arg(long)]
+    edns: bool,
+    /// Send the subnet of a random client with each query, and expect it echoed.
+    #[arg(long)]
+    ecs: bool,
+    /// Queries without a reply at any time, over all sockets.
+    #[arg(long, default_value_t = 256)]
+    outstanding: usize,
+    /// Sockets, and so source ports.
+    #[arg(long, default_value_t = 16)]
+    sockets: usize,
+    /// Seconds measured.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Seconds before that.
+    #[arg(long, default_value_t = 0.5)]
+    warmup: f64,
+    /// Queries per second; without it, as many as are answered.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Milliseconds after which a query is lost.
+    #[arg(long, default_value_t = 1000)]
+    timeout_ms: u64,
+    /// Processor to run on.
+    #[arg(long)]
+    cpu: Option<usize>,
+    /// Process to account for: its time on a processor while measured.
+    #[arg(long)]
+    server_pid: Option<u32>,
+    /// Only wait until the server answers rightly, this many seconds at most.
+    #[arg(long)]
+    wait: Option<f64>,
+    /// Seed of names and subnets.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one line of JSON.
+    #[arg(long)]
+    json: bool,
+    /// KEY=TEXT to put into that line; repeat it.
+    #[arg(long, value_parser = parse_label)]
+    label: Vec<(String, String)>,
+}
+
+fn parse_type(word: &str) -> Result<u16, String> {
+    type_code(word).ok_or_else(|| "neither A, AAAA nor a number".to_owned())
+}
+
+fn parse_label(word: &str) -> Result<(String, String), String> {
+    let (key, text) = word.split_once('=').ok_or_else(|| "not KEY=TEXT".to_owned())?;
+    Ok((key.to_owned(), text.to_owned()))
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match start(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(problem) => {
+            eprintln!("load: {problem}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs as told; false: not every answer came and was right.
+fn start(arguments: &Arguments) -> Result<bool, String> {
+    if let Some(cpu) = arguments.cpu {
+        pin_to(cpu).map_err(|error| format!("--cpu {cpu}: {error}"))?;
+    }
+    let mut questions = questions(arguments)?;
+    if arguments.in_order {
+        questions.in_order();
+    }
+    let edns = match (arguments.ecs, arguments.edns) {
+        (true, _) => Edns::Ecs,
+        (_, true) => Edns::Plain,
+        _ => Edns::None,
+    };
+    let addresses = arguments.expect_address.clone();
+    let rules = Rules { addresses, edns, floor: arguments.floor };
+    let random = Random::new(arguments.seed);
+    if let Some(seconds) = arguments.wait {
+        return wait(arguments.server, seconds, &mut questions, random, &rules);
+    }
+    let mut loader = Loader::new(
+        arguments.server,
+        arguments.sockets,
+        arguments.outstanding,
+        Duration::from_millis(arguments.timeout_ms),
+        questions,
+        random,
+        rules,
+    )
+    .map_err(|error| format!("{}: {error}", arguments.server))?;
+    let seconds = Duration::from_secs_f64(arguments.seconds);
+    loader.run(Duration::from_secs_f64(arguments.warmup), arguments.rate, None)?;
+    let report = loader.run(seconds, arguments.rate, arguments.server_pid)?;
+    if arguments.json {
+        println!("{}", report.json(&arguments.label));
+    } else {
+        print!("{}", report.text());
+    }
+    Ok(all_right(&report))
+}
+
+fn all_right(report: &Report) -> bool {
+    report.replies > 0 && report.lost == 0 && report.wrong.iter().all(|&count| count == 0)
+}
+
+fn questions(arguments: &Arguments) -> Result<Questions, String> {
+    let expected = Expected { rcode: arguments.expect_rcode, answers: arguments.expect_answers };
+    let default = (arguments.kind, expected);
+    if let Some(path) = &arguments.names {
+        let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+        return Questions::parse(&text, default).map_err(|problem| named(&problem));
+    }
+    let pattern = arguments.pattern.as_deref().unwrap_or_default();
+    Questions::pattern(pattern, arguments.count, default)
+        .map_err(|problem| format!("--pattern {pattern}: {problem}"))
+}
+
+/// Asks once a millisecond until an answer is right: prints how long it took.
+fn wait(
+    server: SocketAddr,
+    seconds: f64,
+    questions: &mut Questions,
+    mut random: Random,
+    rules: &Rules,
+) -> Result<bool, String> {
+    let begun = Instant::now();
+    let any = if server.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
+    let socket = UdpSocket::bind(any).and_then(|socket| {
+        socket.connect(server)?;
+        socket.set_read_timeout(Some(Duration::from_millis(1)))?;
+        Ok(socket)
+    });
+    let socket = socket.map_err(|error| format!("{server}: {error}"))?;
+    while begun.elapsed().as_secs_f64() < seconds {
+        let number = questions.pick(&mut random);
+        let mut query = [0; 512];
+        let question = questions.write(number, &mut random, &mut query[HEADER..]);
+        let length = finish(random.next() as u16, question, rules.edns, &mut random, &mut query);
+        let mut reply = [0; 4096];
+        // Refused while nobody listens: then as if nothing came.
+        let _ = socket.send(&query[..length]);
+        let Ok(count) = socket.recv(&mut reply) else {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        };
+        let expected = questions.expected(number);
+        let (_, result) =
+            check::check(&reply[..count], &query[..length], question, expected, rules);
+        if reply[..2] == query[..2] && result.is_ok() {
+            println!("{:.3}", begun.elapsed().as_secs_f64());
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

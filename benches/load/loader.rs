@@ -1,0 +1,417 @@
+//! The loop: which queries are outstanding, and what became of them.
+
+use std::fmt::Write;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use windrose::listen::udp_batch::{Batch, Wait, wait_readable};
+
+use crate::check::{Rules, WRONG_KINDS, check};
+use crate::measure::{Histogram, processor_ns, resident_kib};
+use crate::queries::{HEADER, Questions, Random, finish};
+
+/// Datagrams per system call.
+const BATCH: usize = 64;
+
+/// The longest query: a name of 255 bytes, header, OPT with a subnet.
+const QUERY_MAX: usize = 320;
+
+/// How long to wait when nothing has come, in milliseconds.
+const IDLE_WAIT_MS: i32 = 10;
+
+/// Sockets with their outstanding queries.
+pub(crate) struct Loader {
+    lanes: Vec<Lane>,
+    send: Batch,
+    receive: Batch,
+    questions: Questions,
+    random: Random,
+    rules: Rules,
+    timeout: Duration,
+    server: SocketAddr,
+}
+
+/// One socket. A query's ID is its slot's number with the slot's turn above it, so that
+/// a late reply to an earlier query is not taken for this one's.
+struct Lane {
+    socket: UdpSocket,
+    slots: Vec<Slot>,
+    free: Vec<u16>,
+    slot_bits: u32,
+}
+
+struct Slot {
+    turn: u16,
+    /// When it was due; none: free.
+    asked: Option<Instant>,
+    number: usize,
+    query: [u8; QUERY_MAX],
+    length: usize,
+    question: usize,
+}
+
+/// What a run came to.
+pub(crate) struct Report {
+    pub(crate) server: SocketAddr,
+    pub(crate) names: usize,
+    pub(crate) seconds: f64,
+    pub(crate) queries: u64,
+    pub(crate) replies: u64,
+    pub(crate) lost: u64,
+    /// Replies to no outstanding query.
+    pub(crate) strays: u64,
+    pub(crate) send_failures: u64,
+    pub(crate) rcodes: [u64; 16],
+    /// By [`crate::check::Wrong`].
+    pub(crate) wrong: [u64; WRONG_KINDS],
+    pub(crate) latency: Histogram,
+    pub(crate) server_ns: Option<u64>,
+    pub(crate) server_kib: Option<(u64, u64)>,
+    pub(crate) loader_ns: u64,
+}
+
+impl Loader {
+    /// Connects the sockets; `outstanding` is rounded up to a multiple of them.
+    ///
+    /// # Errors
+    /// When a socket cannot be had.
+    pub(crate) fn new(
+        server: SocketAddr,
+        sockets: usize,
+        outstanding: usize,
+        timeout: Duration,
+        questions: Questions,
+        random: Random,
+        rules: Rules,
+    ) -> io::Result<Loader> {
+        let sockets = sockets.max(1);
+        // A slot needs some bits of the ID for its turn.
+        let slots = outstanding.div_ceil(sockets).clamp(1, 4096);
+        let lanes = (0..sockets).map(|_| Lane::new(server, slots));
+        Ok(Loader {
+            lanes: lanes.collect::<io::Result<_>>()?,
+            send: Batch::new(server.ip(), BATCH),
+            receive: Batch::new(server.ip(), BATCH),
+            questions,
+            random,
+            rules,
+            timeout,
+            server,
+        })
+    }
+
+    /// Asks for `length`, then waits for what is outstanding, which is neither timed nor
+    /// counted into the rate; `process` is accounted for from the first query to the last.
+    ///
+    /// # Errors
+    /// When the process cannot be accounted for.
+    pub(crate) fn run(
+        &mut self,
+        length: Duration,
+        rate: Option<f64>,
+        process: Option<u32>,
+    ) -> Result<Report, String> {
+        let account = |process: Option<u32>| {
+            let ns = process.map(processor_ns).transpose();
+            ns.map_err(|error| format!("processor time of {process:?}: {error}"))
+        };
+        let own = std::process::id();
+        let mut report = Report::new(self.server, self.questions.len());
+        let (before, own_before) = (account(process)?, account(Some(own))?);
+        let begun = Instant::now();
+        let pace = rate.map(|rate| Pace { begun, rate });
+        let mut next_sweep = begun + self.timeout;
+        while begun.elapsed() < length {
+            self.ask(&mut report, pace.as_ref());
+            let got = self.collect(&mut report);
+            if got == 0 && rate.is_none() {
+                self.wait();
+            }
+            if Instant::now() > next_sweep {
+                self.sweep(&mut report);
+                next_sweep = Instant::now() + self.timeout / 4;
+            }
+        }
+        report.seconds = begun.elapsed().as_secs_f64();
+        let (after, own_after) = (account(process)?, account(Some(own))?);
+        report.server_ns = before.zip(after).map(|(before, after)| after - before);
+        report.loader_ns = own_before.zip(own_after).map_or(0, |(before, after)| after - before);
+        report.server_kib = process.and_then(resident_kib);
+        self.drain(&mut report);
+        Ok(report)
+    }
+
+    /// Fills every free slot, or as many as are due.
+    fn ask(&mut self, report: &mut Report, pace: Option<&Pace>) {
+        let Loader { lanes, send, questions, random, rules, .. } = self;
+        for lane in lanes {
+            let now = Instant::now();
+            while let Some(&slot) = lane.free.last() {
+                let due = match pace {
+                    Some(pace) => pace.due(report.queries),
+                    None => now,
+                };
+                let filled = due <= now
+                    && send.push(|out| lane.fill(slot, due, questions, random, rules, out));
+                if !filled {
+                    break;
+                }
+                lane.free.pop();
+                report.queries += 1;
+            }
+            let sent = send.send(lane.socket.as_fd());
+            // Their slots come free when they are swept as lost.
+            report.send_failures += sent.failed + sent.full;
+        }
+    }
+
+    /// Takes every reply that has come; how many.
+    fn collect(&mut self, report: &mut Report) -> usize {
+        let mut got = 0;
+        for lane in &mut self.lanes {
+            // Refused while nobody listens, or nothing there: the same here.
+            let Ok(count) = self.receive.receive(lane.socket.as_fd(), Wait::No) else { continue };
+            got += count;
+            let now = Instant::now();
+            let (questions, rules) = (&self.questions, &self.rules);
+            self.receive.answer_each(|reply, _, _| {
+                lane.settle(reply, now, questions, rules, report);
+                0
+            });
+        }
+        got
+    }
+
+    fn wait(&self) {
+        let sockets: Vec<BorrowedFd<'_>> =
+            self.lanes.iter().map(|lane| lane.socket.as_fd()).collect();
+        // Interrupted or not, the next round looks again.
+        let _ = wait_readable(&sockets, IDLE_WAIT_MS);
+    }
+
+    /// Gives up what has waited too long.
+    fn sweep(&mut self, report: &mut Report) {
+        for lane in &mut self.lanes {
+            for (index, slot) in lane.slots.iter_mut().enumerate() {
+                if slot.asked.is_some_and(|asked| asked.elapsed() > self.timeout) {
+                    slot.asked = None;
+                    lane.free.push(index as u16);
+                    report.lost += 1;
+                }
+            }
+        }
+    }
+
+    /// Waits for the last replies: they are checked, and lost ones counted.
+    fn drain(&mut self, report: &mut Report) {
+        let replies = report.replies;
+        let begun = Instant::now();
+        while self.lanes.iter().any(|lane| lane.free.len() < lane.slots.len()) {
+            if self.collect(report) == 0 {
+                self.wait();
+            }
+            if begun.elapsed() > self.timeout {
+                self.sweep(report);
+            }
+        }
+        report.replies = replies;
+    }
+}
+
+/// When queries are due at a fixed rate.
+struct Pace {
+    begun: Instant,
+    rate: f64,
+}
+
+impl Pace {
+    fn due(&self, number: u64) -> Instant {
+        self.begun + Duration::from_secs_f64(number as f64 / self.rate)
+    }
+}
+
+// ---- Lane ------------------------------------------------------------------------------
+
+impl Lane {
+    fn new(server: SocketAddr, slots: usize) -> io::Result<Lane> {
+        let socket = UdpSocket::bind(if server.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" })?;
+        socket.connect(server)?;
+        let slot = || Slot {
+            turn: 0,
+            asked: None,
+            number: 0,
+            query: [0; QUERY_MAX],
+            length: 0,
+            question: 0,
+        };
+        Ok(Lane {
+            socket,
+            slots: std::iter::repeat_with(slot).take(slots).collect(),
+            free: (0..slots as u16).rev().collect(),
+            slot_bits: slots.next_power_of_two().trailing_zeros(),
+        })
+    }
+
+    /// Writes the next query into `slot` and `out`; how long it is.
+    fn fill(
+        &mut self,
+        index: u16,
+        due: Instant,
+        questions: &mut Questions,
+        random: &mut Random,
+        rules: &Rules,
+        out: &mut [u8],
+    ) -> usize {
+        let slot = &mut self.slots[usize::from(index)];
+        slot.turn = slot.turn.wrapping_add(1);
+        slot.asked = Some(due);
+        slot.number = questions.pick(random);
+        slot.question = questions.write(slot.number, random, &mut slot.query[HEADER..]);
+        let id = index | slot.turn.wrapping_shl(self.slot_bits);
+        slot.length = finish(id, slot.question, rules.edns, random, &mut slot.query);
+        out[..slot.length].copy_from_slice(&slot.query[..slot.length]);
+        slot.length
+    }
+
+    /// Checks a reply and frees its slot.
+    fn settle(
+        &mut self,
+        reply: &[u8],
+        now: Instant,
+        questions: &Questions,
+        rules: &Rules,
+        report: &mut Report,
+    ) {
+        let index = reply.first_chunk().map_or(0, |id| u16::from_be_bytes(*id));
+        let index = index & ((1u32 << self.slot_bits) - 1) as u16;
+        let slot = self.slots.get_mut(usize::from(index));
+        let Some((slot, asked)) = slot
+            .filter(|slot| reply.get(..2) == slot.query.get(..2))
+            .and_then(|slot| slot.asked.take().map(|asked| (slot, asked)))
+        else {
+            report.strays += 1;
+            return;
+        };
+        self.free.push(index);
+        let query = &slot.query[..slot.length];
+        let expected = questions.expected(slot.number);
+        let (rcode, result) = check(reply, query, slot.question, expected, rules);
+        report.replies += 1;
+        report.rcodes[usize::from(rcode)] += 1;
+        if let Err(wrong) = result {
+            report.wrong[wrong as usize] += 1;
+        }
+        report.latency.add(now.saturating_duration_since(asked).as_nanos() as u64);
+    }
+}
+
+// ---- Report ----------------------------------------------------------------------------
+
+impl Report {
+    fn new(server: SocketAddr, names: usize) -> Report {
+        Report {
+            server,
+            names,
+            seconds: 0.0,
+            queries: 0,
+            replies: 0,
+            lost: 0,
+            strays: 0,
+            send_failures: 0,
+            rcodes: [0; 16],
+            wrong: [0; WRONG_KINDS],
+            latency: Histogram::new(),
+            server_ns: None,
+            server_kib: None,
+            loader_ns: 0,
+        }
+    }
+
+    fn rate(&self) -> f64 {
+        self.replies as f64 / self.seconds
+    }
+
+    fn ns_per_query(&self, ns: u64) -> f64 {
+        ns as f64 / self.replies.max(1) as f64
+    }
+
+    /// One line of JSON, with `labels` in it.
+    pub(crate) fn json(&self, labels: &[(String, String)]) -> String {
+        let rcodes: serde_json::Map<_, _> = (0..16)
+            .filter(|&code| self.rcodes[code] > 0)
+            .map(|code| (code.to_string(), self.rcodes[code].into()))
+            .collect();
+        let [malformed, question, rcode, answers, edns] = self.wrong;
+        let mut row = serde_json::json!({
+            "address": self.server.to_string(),
+            "names": self.names,
+            "seconds": self.seconds,
+            "queries": self.queries,
+            "replies": self.replies,
+            "lost": self.lost,
+            "strays": self.strays,
+            "send_failures": self.send_failures,
+            "rcodes": rcodes,
+            "wrong": {
+                "malformed": malformed, "question": question, "rcode": rcode,
+                "answers": answers, "edns": edns,
+            },
+            "rate": self.rate(),
+            "p50_us": self.latency.quantile(0.5) as f64 / 1e3,
+            "p99_us": self.latency.quantile(0.99) as f64 / 1e3,
+            "p999_us": self.latency.quantile(0.999) as f64 / 1e3,
+            "max_us": self.latency.max() as f64 / 1e3,
+            "server_ns_per_query": self.server_ns.map(|ns| self.ns_per_query(ns)),
+            "server_rss_kib": self.server_kib.map(|(now, _)| now),
+            "server_peak_kib": self.server_kib.map(|(_, peak)| peak),
+            "loader_ns_per_query": self.ns_per_query(self.loader_ns),
+        });
+        for (key, text) in labels {
+            row[key] = text.as_str().into();
+        }
+        row.to_string()
+    }
+
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        let us = |share| self.latency.quantile(share) as f64 / 1e3;
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            text,
+            "{:.0} replies/s over {:.2} s: {} asked, {} answered, {} lost, {} stray, {} unsent",
+            self.rate(),
+            self.seconds,
+            self.queries,
+            self.replies,
+            self.lost,
+            self.strays,
+            self.send_failures
+        );
+        let _ = writeln!(
+            text,
+            "latency us: p50 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1}",
+            us(0.5),
+            us(0.99),
+            us(0.999),
+            self.latency.max() as f64 / 1e3
+        );
+        for (code, &count) in self.rcodes.iter().enumerate().filter(|&(_, &count)| count > 0) {
+            let _ = writeln!(text, "rcode {code}: {count}");
+        }
+        let kinds = ["malformed", "question", "rcode", "answers", "edns"];
+        for (kind, &count) in kinds.iter().zip(&self.wrong).filter(|&(_, &count)| count > 0) {
+            let _ = writeln!(text, "WRONG {kind}: {count}");
+        }
+        if let Some(ns) = self.server_ns {
+            let _ = writeln!(text, "server: {:.0} ns per query", self.ns_per_query(ns));
+        }
+        if let Some((now, peak)) = self.server_kib {
+            let _ = writeln!(text, "server: {now} KiB resident, {peak} KiB at its peak");
+        }
+        let _ = writeln!(text, "loader: {:.0} ns per query", self.ns_per_query(self.loader_ns));
+        text
+    }
+}

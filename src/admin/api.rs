@@ -1,0 +1,244 @@
+//! Paths and handlers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::desk::Desk;
+use super::guard::Guard;
+use super::listener::Limits;
+use super::page;
+use super::problem::Problem;
+use super::types::ExplainRequest;
+use crate::log::Sparse;
+use crate::metrics::text;
+
+/// Most bytes of a request's body. No request has more than a few hundred.
+pub(super) const BODY_LENGTH_MAX: usize = 64 * 1_024;
+/// Most calls to the daemon at once, metrics apart.
+const DESK_CALLS_MAX: usize = 4;
+
+static NOT_ADMITTED: Sparse = Sparse::every(Duration::from_secs(10));
+
+/// What handlers share.
+pub(super) struct Shared {
+    desk: Arc<dyn Desk>,
+    guard: Guard,
+    calls: Calls,
+    /// Of its own, so that strangers' wrong tokens hold up nobody's call.
+    tokens: Calls,
+    /// Of its own, so that no API call holds up a scrape; one, so that a flood
+    /// of scrapes costs at most one core.
+    scrapes: Calls,
+    body_timeout: Duration,
+}
+
+/// Who sent a request, for the log.
+#[derive(Clone, Debug)]
+pub(super) struct Peer(pub(super) String);
+
+pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Router {
+    let shared = Arc::new(Shared {
+        desk,
+        guard,
+        calls: Calls::new(DESK_CALLS_MAX, limits.desk),
+        tokens: Calls::new(1, limits.desk),
+        scrapes: Calls::new(1, limits.desk),
+        body_timeout: limits.body,
+    });
+    Router::new()
+        .route("/", get(|| async { Html(page::INDEX) }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/explain", get(explain))
+        .route("/api/v1/reload", post(reload))
+        .fallback(|| async {
+            let detail = "The page at / lists what there is.";
+            Problem::new(StatusCode::NOT_FOUND, "no-such-path", "There is no such path", detail)
+        })
+        .method_not_allowed_fallback(|| async {
+            let (status, title) = (StatusCode::METHOD_NOT_ALLOWED, "Another method is wanted");
+            Problem::new(status, "wrong-method", title, "The Allow header lists those that work.")
+        })
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), admit))
+        .with_state(shared)
+}
+
+//------------ Before every handler -------------------------------------------
+
+/// Lets a request in: source, token, then its body, which must be small.
+async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let mut response = match admitted(&shared, request).await {
+        Ok(request) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
+    );
+    response
+}
+
+async fn admitted(shared: &Arc<Shared>, request: Request) -> Result<Request, Problem> {
+    let path = request.uri().path();
+    shared.guard.check_source(path, request.headers())?;
+    if shared.guard.wants_token(path) {
+        let (on_thread, headers) = (Arc::clone(shared), request.headers().clone());
+        let checked = shared.tokens.run(move || on_thread.guard.check_token(&headers)).await?;
+        if let Err(problem) = checked {
+            if let (Some(left_out), Some(Peer(peer))) =
+                (NOT_ADMITTED.allow(Instant::now()), request.extensions().get())
+            {
+                tracing::warn!(%peer, %path, status = problem.status, left_out, "not admitted");
+            }
+            return Err(problem);
+        }
+    }
+    let (parts, body) = request.into_parts();
+    let body = read_body(body, shared.body_timeout).await?;
+    Ok(Request::from_parts(parts, Body::from(body)))
+}
+
+async fn read_body(body: Body, limit: Duration) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            "The body is too large",
+            format!("A body has at most {BODY_LENGTH_MAX} bytes."),
+        )
+    };
+    // One that says so before it comes is not waited for.
+    if body.size_hint().lower() > BODY_LENGTH_MAX as u64 {
+        return Err(too_large());
+    }
+    match timeout(limit, Limited::new(body, BODY_LENGTH_MAX).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "body-broken",
+            "The body did not come whole",
+            error.to_string(),
+        )),
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body-late",
+            "The body took too long",
+            format!("It must be here after {} s.", limit.as_secs()),
+        )),
+    }
+}
+
+//------------ Handlers -------------------------------------------------------
+
+async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.desk.ready() {
+        Ok(()) => "ready\n".into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
+    let desk = Arc::clone(&shared.desk);
+    let page = shared.scrapes.run(move || {
+        let mut out = String::new();
+        desk.metrics(&mut out);
+        out
+    });
+    Ok(([(header::CONTENT_TYPE, text::CONTENT_TYPE)], page.await?).into_response())
+}
+
+async fn status(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
+    let desk = Arc::clone(&shared.desk);
+    let status = shared.calls.run(move || desk.status()).await?;
+    Ok(Json(status).into_response())
+}
+
+async fn explain(
+    State(shared): State<Arc<Shared>>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let request = query
+        .map_err(|rejection| rejection.body_text())
+        .and_then(|Query(pairs)| ExplainRequest::from_query(&pairs))
+        .map_err(|detail| Problem::from(super::ApiError::Invalid(detail)))?;
+    let desk = Arc::clone(&shared.desk);
+    let explained = shared.calls.run(move || desk.explain(&request)).await?;
+    Ok(Json(explained?).into_response())
+}
+
+async fn reload(
+    State(shared): State<Arc<Shared>>,
+    Extension(Peer(peer)): Extension<Peer>,
+) -> Result<Response, Problem> {
+    tracing::info!(%peer, "reload asked for over the admin listener");
+    let desk = Arc::clone(&shared.desk);
+    let report = shared.calls.run(move || desk.reload()).await?;
+    Ok(Json(report?).into_response())
+}
+
+//------------ Calls ----------------------------------------------------------
+
+/// Calls to the daemon: some at once, each within a time.
+struct Calls {
+    permits: Arc<Semaphore>,
+    limit: Duration,
+}
+
+impl Calls {
+    fn new(at_once: usize, limit: Duration) -> Calls {
+        Calls { permits: Arc::new(Semaphore::new(at_once)), limit }
+    }
+
+    /// Runs `call` where it may take its time. One that takes too long goes on,
+    /// and keeps its permit, but its request is answered.
+    async fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let permits = Arc::clone(&self.permits);
+        let work = async move {
+            let permit = permits.acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                call()
+            })
+            .await
+        };
+        match timeout(self.limit, work).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a call from the admin listener failed");
+                Err(Problem::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal",
+                    "This server made a mistake",
+                    "Its log says more.",
+                ))
+            }
+            Err(_) => Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "late",
+                "This took too long",
+                format!("No answer within {} s; it may still take effect.", self.limit.as_secs()),
+            )),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What the admin listener asks of the daemon.
+
+use super::types::{ExplainRequest, ReloadRefused, ReloadReport, Status};
+
+/// The daemon, as the admin listener sees it.
+///
+/// All but [`Desk::ready`] are called on threads where they may take their
+/// time; a call that outlives its request runs to its end.
+pub trait Desk: Send + Sync + 'static {
+    /// Appends the whole metrics page to `out`.
+    fn metrics(&self, out: &mut String);
+
+    /// Whether this server should be sent clients; if not, why, in a sentence.
+    /// Called on an async thread: it must not wait.
+    fn ready(&self) -> Result<(), String>;
+
+    /// What runs, and how it is.
+    fn status(&self) -> Status;
+
+    /// Why a client gets its answer, as JSON for people and programs.
+    fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError>;
+
+    /// Loads the config anew. Returns when it is in force, or refused.
+    fn reload(&self) -> Result<ReloadReport, ReloadRefused>;
+}
+
+/// Why the daemon did not do what a request asked.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ApiError {
+    /// The request makes no sense: 400.
+    #[error("{0}")]
+    Invalid(String),
+    /// It names something that is not there: 404.
+    #[error("{0}")]
+    NotFound(String),
+    /// Not now; later it may work: 503.
+    #[error("{0}")]
+    NotReady(String),
+}

@@ -1,0 +1,27 @@
+//! The admin listener: metrics, health, and the API that operates the server,
+//! over HTTP/1.1 on TCP or a unix socket.
+//!
+//! ```text
+//! accept ─► connection (bounded: number, headers, body, life)
+//!             └► guard: Host, Origin, token ─► handler ─► Desk, off the async threads
+//! ```
+//!
+//! Everything it shows or does goes through [`Desk`], which the daemon
+//! implements: this module must not know the listeners, the prober or the
+//! publisher. Whatever its clients do, DNS and probes go on.
+
+mod api;
+mod desk;
+mod guard;
+mod listener;
+mod page;
+pub mod problem;
+pub mod process;
+pub mod types;
+
+pub use desk::{ApiError, Desk};
+pub use guard::TokenError;
+pub use listener::{BindError, Bound, bind, serve};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,22 @@
+//! The page at `/`.
+
+/// Says what is here; no figures, so that it cannot be wrong.
+pub(super) const INDEX: &str = r#"<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Windrose</title>
+<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem}
+dt{margin-top:.75rem}</style>
+<h1>Windrose</h1>
+<p>The admin listener of this DNS server.
+<dl>
+<dt><a href="/healthz">/healthz</a><dd>200 while the process lives.
+<dt><a href="/readyz">/readyz</a><dd>200 when it should be sent clients; else 503 and why.
+<dt><a href="/metrics">/metrics</a><dd>For Prometheus.
+<dt><a href="/api/v1/status">/api/v1/status</a><dd>What runs and how it is, as JSON.
+<dt>/api/v1/explain?name=…&amp;type=A&amp;client=…<dd>Why a client gets its answer.
+<dt>POST /api/v1/reload<dd>Loads the config anew.
+</dl>
+<p>With a token configured, <code>/api/</code> wants it: <code>Authorization: Bearer …</code>.
+"#;

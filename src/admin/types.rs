@@ -1,0 +1,281 @@
+//! The API's requests and replies, versioned with `/api/v1`: fields are added,
+//! never changed or removed. Times are unix seconds, `_s` at the end.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::dns::Name;
+
+//------------ Status ---------------------------------------------------------
+
+/// `GET /api/v1/status`
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Status {
+    /// The running version.
+    pub version: String,
+    /// `[server] identity`.
+    pub identity: Option<String>,
+    /// When the server started.
+    pub started_at_s: u64,
+    /// Why it is not ready; none: it is.
+    pub not_ready: Option<String>,
+    /// The config in force.
+    pub config: ConfigStatus,
+    /// Each datacenter, in the order of the config.
+    pub datacenters: Vec<DatacenterStatus>,
+    /// Members that are not up or are overridden: the first
+    /// [`MEMBERS_NOT_UP_MAX`].
+    pub members_not_up: Vec<MemberStatus>,
+    /// How many there are in all.
+    pub members_not_up_total: u64,
+}
+
+/// Most entries of [`Status::members_not_up`].
+pub const MEMBERS_NOT_UP_MAX: usize = 1_000;
+
+/// The config in force, and how the last load went.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct ConfigStatus {
+    /// Grows by one with each config that is published.
+    pub generation: u64,
+    /// When the one in force was taken.
+    pub loaded_at_s: u64,
+    /// Why the last reload was refused; none: it was taken.
+    pub last_reload_refused: Option<ReloadRefused>,
+    /// How many zones.
+    pub zones: u64,
+    /// How many WIPs.
+    pub wips: u64,
+    /// How many distinct probes.
+    pub probes: u64,
+}
+
+/// One site.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct DatacenterStatus {
+    /// Its name.
+    pub name: String,
+    /// Its own checks: "unknown", "up", "down"; none: it has none.
+    pub gate: Option<String>,
+    /// Verdicts of its members that are up.
+    pub up: u64,
+    /// Those that are down.
+    pub down: u64,
+    /// Those not judged.
+    pub unknown: u64,
+}
+
+/// One member of one WIP. What probes say and what queries see are both shown.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct MemberStatus {
+    /// The WIP; the first, where several share the verdict.
+    pub wip: String,
+    /// The member.
+    pub member: String,
+    /// What is probed: "203.0.113.10".
+    pub address: String,
+    /// What probes say: "unknown", "up", "down".
+    pub probed: String,
+    /// What queries see: the same, or "drained", "forced-up", "forced-down".
+    pub effective: String,
+    /// When the probed state last changed; none: not since the start.
+    pub since_s: Option<u64>,
+    /// How the last probe failed: a kind and some words.
+    pub failure: Option<String>,
+}
+
+//------------ ExplainRequest -------------------------------------------------
+
+/// `GET /api/v1/explain`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ExplainRequest {
+    /// The name asked.
+    pub name: Name,
+    /// The record type asked, in upper case: "A", "AAAA", "TYPE65".
+    pub record_type: String,
+    /// The packet's source; none: this host.
+    pub client: Option<IpAddr>,
+    /// The client subnet option.
+    pub ecs: Option<IpNet>,
+    /// Datacenters to think down.
+    pub down: Vec<String>,
+}
+
+impl ExplainRequest {
+    /// Reads the parameters `name`, `type`, `client`, `ecs` and any number of
+    /// `down`. Errors say what was wrong, in a sentence.
+    pub fn from_query(pairs: &[(String, String)]) -> Result<ExplainRequest, String> {
+        let mut once = Once { pairs };
+        let request = ExplainRequest {
+            name: {
+                let text = once.take("name")?.ok_or("the parameter \"name\" is missing")?;
+                Name::parse(text).map_err(|error| format!("name \"{text}\": {error}"))?
+            },
+            record_type: once.take("type")?.unwrap_or("A").to_ascii_uppercase(),
+            client: once.parse("client", "an IP address such as 192.0.2.1")?,
+            ecs: once.parse("ecs", "a network such as 192.0.2.0/24")?,
+            down: pairs.iter().filter(|(key, _)| key == "down").map(|(_, v)| v.clone()).collect(),
+        };
+        const KNOWN: [&str; 5] = ["name", "type", "client", "ecs", "down"];
+        match pairs.iter().find(|(key, _)| !KNOWN.contains(&key.as_str())) {
+            Some((key, _)) => {
+                Err(format!("unknown parameter \"{key}\"; known are {}", KNOWN.join(", ")))
+            }
+            None => Ok(request),
+        }
+    }
+
+    /// The parameters, for a client to send.
+    pub fn to_query(&self) -> Vec<(String, String)> {
+        let mut pairs = vec![
+            ("name".to_owned(), self.name.to_string()),
+            ("type".to_owned(), self.record_type.clone()),
+        ];
+        pairs.extend(self.client.map(|client| ("client".to_owned(), client.to_string())));
+        pairs.extend(self.ecs.map(|ecs| ("ecs".to_owned(), ecs.to_string())));
+        pairs.extend(self.down.iter().map(|down| ("down".to_owned(), down.clone())));
+        pairs
+    }
+}
+
+/// Reads parameters that may stand once.
+struct Once<'a> {
+    pairs: &'a [(String, String)],
+}
+
+impl<'a> Once<'a> {
+    fn take(&mut self, key: &str) -> Result<Option<&'a str>, String> {
+        let mut values = self.pairs.iter().filter(|(name, _)| name == key);
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(format!("the parameter \"{key}\" is there twice")),
+            (first, None) => Ok(first.map(|(_, value)| value.as_str())),
+        }
+    }
+
+    fn parse<T: std::str::FromStr>(&mut self, key: &str, want: &str) -> Result<Option<T>, String> {
+        let Some(text) = self.take(key)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| format!("{key} \"{text}\" is not {want}"))
+    }
+}
+
+//------------ Reload ---------------------------------------------------------
+
+/// `POST /api/v1/reload`, taken.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ReloadReport {
+    /// The generation now in force.
+    pub generation: u64,
+    /// What changed, a line each; empty: nothing.
+    pub changes: Vec<String>,
+    /// Warnings of the config checker.
+    pub warnings: Vec<ConfigProblem>,
+}
+
+/// `POST /api/v1/reload`, refused: the old config stays in force.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ReloadRefused {
+    /// All problems as `windrose check` prints them.
+    pub report: String,
+    /// The same, one by one.
+    pub problems: Vec<ConfigProblem>,
+}
+
+/// One thing that is wrong in the config, as `windrose check --json` shows it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ConfigProblem {
+    /// Stable: "unknown-key".
+    pub code: String,
+    /// "error" or "warning".
+    pub severity: String,
+    /// What is wrong, in a line.
+    pub title: String,
+    /// Where; the first is the one to look at.
+    pub places: Vec<ConfigPlace>,
+    /// What else is to be known.
+    pub notes: Vec<String>,
+    /// What may help.
+    pub help: Vec<String>,
+}
+
+/// Where in the config something is wrong.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ConfigPlace {
+    /// The file.
+    pub file: String,
+    /// From 1; none: the file as a whole.
+    pub line: Option<u32>,
+    /// From 1, in characters.
+    pub column: Option<u32>,
+    /// The line's text.
+    pub excerpt: Option<String>,
+    /// A few words on this place; may be empty.
+    pub label: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(query: &[(&str, &str)]) -> Vec<(String, String)> {
+        query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn problems_of_the_checker_reach_the_api_whole() {
+        use crate::problem::{Problem, Problems, Sources};
+
+        let mut sources = Sources::default();
+        let file = sources.add("windrose.toml").unwrap();
+        sources.set_text(file, Some("a = 1\nb = 2\n".to_owned()));
+        let mut problems = Problems::default();
+        problems.push(Problem::error("unknown-key", "no such key").at_line(file, 2, 1).help("c"));
+        problems.push(Problem::error("no-zone", "there is no zone"));
+        let json = problems.to_json(&sources);
+        let read: Vec<ConfigProblem> = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[0].places[0].line, Some(2));
+        assert_eq!(serde_json::to_value(&read).unwrap(), json);
+    }
+
+    #[test]
+    fn an_explain_request_survives_its_query() {
+        let request = ExplainRequest {
+            name: Name::parse("shop.gslb.example.com").unwrap(),
+            record_type: "AAAA".to_owned(),
+            client: Some("2001:db8::1".parse().unwrap()),
+            ecs: Some("192.0.2.0/24".parse().unwrap()),
+            down: vec!["fra".to_owned(), "iad".to_owned()],
+        };
+        assert_eq!(ExplainRequest::from_query(&request.to_query()).unwrap(), request);
+        let least = ExplainRequest::from_query(&pairs(&[("name", "a.example")])).unwrap();
+        assert_eq!((least.record_type.as_str(), least.down.len()), ("A", 0));
+    }
+
+    #[test]
+    fn a_bad_query_is_refused_with_the_parameter_named() {
+        for (query, error) in [
+            (pairs(&[]), "the parameter \"name\" is missing"),
+            (
+                pairs(&[("name", "a..b")]),
+                "name \"a..b\": a label is empty (two dots in a row, or a dot in front)",
+            ),
+            (pairs(&[("name", "a"), ("name", "b")]), "the parameter \"name\" is there twice"),
+            (
+                pairs(&[("name", "a"), ("client", "x")]),
+                "client \"x\" is not an IP address such as 192.0.2.1",
+            ),
+            (
+                pairs(&[("name", "a"), ("ecs", "192.0.2.1/33")]),
+                "ecs \"192.0.2.1/33\" is not a network such as 192.0.2.0/24",
+            ),
+            (
+                pairs(&[("name", "a"), ("clinet", "192.0.2.1")]),
+                "unknown parameter \"clinet\"; known are name, type, client, ecs, down",
+            ),
+        ] {
+            assert_eq!(ExplainRequest::from_query(&query).unwrap_err(), error);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! From a request's bytes to a reply's bytes: one pure function for every
+//! transport.
+//!
+//! ```text
+//! admit ─► lookup ─┬─ WIP ──────► client ─► steer ─► ready records ─┐
+//! (FORMERR …,      ├─ site's own name ─────────► ready records ─────┤
+//!  silence)        └─ static: CNAME, DNAME, referral, negative ──────┴► OPT, flags
+//! ```
+//!
+//! Nothing here allocates, locks, waits, formats or panics on what a peer sends.
+//! It must not know sockets, threads, files or time.
+
+mod chaos;
+mod client;
+pub mod explain;
+mod resolve;
+mod wip;
+
+use std::net::IpAddr;
+
+use crate::dns::edns::{Edns, UDP_SIZE_MIN};
+use crate::dns::encode::{Opt, Status, Writer};
+use crate::dns::query::{Header, Query, Unanswerable};
+use crate::dns::types::{Rcode, class, rtype};
+use crate::metrics::{DropReason, Transport};
+use crate::snapshot::{Serving, WorkerState};
+use crate::steer::choose::Room;
+use crate::zone::Lookup;
+
+pub use client::{Client, Source};
+
+/// Largest reply over a stream (RFC 1035 4.2.2).
+const STREAM_SIZE_MAX: usize = 65_535;
+
+//------------ answer ---------------------------------------------------------
+
+/// What became of a request. Exactly one of these is counted for each.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// A reply stands in the buffer.
+    Reply {
+        /// Its length in bytes.
+        length: usize,
+        /// Its response code.
+        rcode: Rcode,
+    },
+    /// Silence.
+    Drop(DropReason),
+}
+
+/// Room that one worker reuses from query to query.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    room: Room,
+    names: resolve::Names,
+}
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The packet's source address.
+    pub address: IpAddr,
+    /// How it came.
+    pub transport: Transport,
+}
+
+/// Answers one request into `out`, which holds at least 4,096 bytes over UDP and
+/// 65,535 over a stream.
+pub fn answer(
+    serving: &Serving,
+    worker: &WorkerState,
+    scratch: &mut Scratch,
+    request: &[u8],
+    peer: Peer,
+    out: &mut [u8],
+) -> Outcome {
+    match Query::parse(request) {
+        Ok(query) => {
+            let context = Context { serving, worker, peer, query: &query };
+            context.respond(scratch, out)
+        }
+        Err(Unanswerable::Short) => Outcome::Drop(DropReason::Short),
+        Err(Unanswerable::Response) => Outcome::Drop(DropReason::Response),
+        Err(Unanswerable::Error { header, rcode, question, edns }) => {
+            error(serving, header, rcode, question, edns, out)
+        }
+    }
+}
+
+/// A reply that is an rcode alone.
+fn error(
+    serving: &Serving,
+    header: Header,
+    rcode: Rcode,
+    question: &[u8],
+    edns: Option<Edns<'_>>,
+    out: &mut [u8],
+) -> Outcome {
+    let writer = Writer::new(out, usize::from(UDP_SIZE_MIN), header, question);
+    let opt = Opt { query: edns, identity: serving.snapshot.identity(), ..Opt::default() };
+    finish(writer, Status { rcode, authoritative: false, truncated: false }, &opt)
+}
+
+/// Flags, counts and OPT: a reply's end.
+fn finish(writer: Writer<'_>, status: Status, opt: &Opt<'_>) -> Outcome {
+    Outcome::Reply { length: writer.finish(status, opt), rcode: status.rcode }
+}
+
+//------------ Context --------------------------------------------------------
+
+/// One query and all it is answered from.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    serving: &'a Serving,
+    worker: &'a WorkerState,
+    peer: Peer,
+    query: &'a Query<'a>,
+}
+
+impl<'a> Context<'a> {
+    fn respond(&self, scratch: &mut Scratch, out: &mut [u8]) -> Outcome {
+        if self.query.qclass != class::IN {
+            return chaos::respond(self, out);
+        }
+        if let Some(rcode) = refusal_of_type(self.query.qtype) {
+            return self.rcode(rcode, out);
+        }
+        match self.serving.snapshot.zones.lookup(self.query.qname, self.query.qtype) {
+            Lookup::NotOurs => self.rcode(Rcode::REFUSED, out),
+            Lookup::Found { zone, outcome } => match outcome {
+                crate::zone::Outcome::Wip { wip, node } => {
+                    wip::respond(self, zone, wip, node, scratch, out)
+                }
+                other => resolve::respond(self, zone, other, scratch, out),
+            },
+        }
+    }
+
+    /// A writer for this query's reply, with room kept for `opt`.
+    fn writer<'o>(&self, out: &'o mut [u8], opt: &Opt<'_>) -> Writer<'o> {
+        let mut writer =
+            Writer::new(out, self.size_limit(), self.query.header, self.query.question);
+        writer.reserve(opt.length());
+        writer
+    }
+
+    /// Most bytes the reply may have (RFC 6891 6.2.5, RFC 9715).
+    fn size_limit(&self) -> usize {
+        match self.peer.transport {
+            Transport::Udp => {
+                self.query.edns.map_or(usize::from(UDP_SIZE_MIN), |edns| edns.udp_limit())
+            }
+            Transport::Tcp => STREAM_SIZE_MAX,
+        }
+    }
+
+    /// OPT of a reply whose answer does not depend on the client.
+    fn opt(&self) -> Opt<'a> {
+        Opt { query: self.query.edns, identity: self.serving.snapshot.identity(), ..Opt::default() }
+    }
+
+    /// A reply that is an rcode alone.
+    fn rcode(&self, rcode: Rcode, out: &mut [u8]) -> Outcome {
+        let opt = self.opt();
+        let writer = self.writer(out, &opt);
+        finish(writer, Status { rcode, authoritative: false, truncated: false }, &opt)
+    }
+}
+
+/// The refusal of types that are no data (PROTOCOL 10): transfers are granted to
+/// nobody, MAILA, MAILB and TKEY are not implemented, and OPT, TSIG and the
+/// other meta types make no sense in a question.
+fn refusal_of_type(qtype: u16) -> Option<Rcode> {
+    match qtype {
+        rtype::AXFR | rtype::IXFR => Some(Rcode::REFUSED),
+        rtype::MAILA | rtype::MAILB | rtype::TKEY => Some(Rcode::NOTIMP),
+        _ if rtype::is_meta(qtype) => Some(Rcode::FORMERR),
+        _ => None,
+    }
+}

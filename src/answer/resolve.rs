@@ -1,0 +1,374 @@
+//! Static data: the algorithm of RFC 1034 4.3.2 with DNAME (RFC 6672), bounded.
+//!
+//! A chain of CNAMEs is followed inside our zones; its rcode is the last name's
+//! (RFC 6604). A chain that comes to a WIP ends in a decided answer, unless the
+//! query carries a client subnet: one scope describes one answer (RFC 7871 7.2.1).
+
+use super::wip::{self, Decided};
+use super::{Context, Outcome as Reply, Scratch, finish};
+use crate::dns::encode::{Full, Section, Status, Writer};
+use crate::dns::name::{self, NAME_LENGTH_MAX};
+use crate::dns::types::{Rcode, rtype};
+use crate::snapshot::SiteEntry;
+use crate::steer::choose::Outcome as Decision;
+use crate::steer::strategy::Record;
+use crate::zone::{Lookup, Node, Outcome, Rrset, Zone};
+
+/// Names of one chain. More are not followed; resolvers give up no later.
+const CHAIN_MAX: usize = 16;
+/// HINFO's data in an ANY answer that has nothing static to show (RFC 8482 4.2).
+const ANY_HINFO: &[u8] = b"\x07RFC8482\0";
+
+/// Two names that a chain with DNAMEs goes through, one read while the other is written.
+#[derive(Debug)]
+pub(super) struct Names([[u8; NAME_LENGTH_MAX]; 2]);
+
+impl Default for Names {
+    fn default() -> Names {
+        Names([[0; NAME_LENGTH_MAX]; 2])
+    }
+}
+
+//------------ respond --------------------------------------------------------
+
+/// Answers a query whose own name is not a WIP's.
+pub(super) fn respond(
+    context: &Context<'_>,
+    zone: &Zone,
+    outcome: Outcome<'_>,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Reply {
+    let opt = context.opt();
+    let writer = context.writer(out, &opt);
+    let mut walk = Walk {
+        context,
+        writer,
+        status: Status { rcode: Rcode::NOERROR, authoritative: true, truncated: false },
+    };
+    if walk.chain(zone, outcome, scratch).is_err() {
+        walk.status.truncated = true;
+    }
+    finish(walk.writer, walk.status, &opt)
+}
+
+/// Answers types that are not decided at a WIP's name.
+pub(super) fn respond_at_decided_name(
+    context: &Context<'_>,
+    zone: &Zone,
+    node: Node<'_>,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Reply {
+    if context.query.qtype == rtype::ANY && node.is_empty() {
+        let opt = context.opt();
+        let mut writer = context.writer(out, &opt);
+        let rdata = [ANY_HINFO].into_iter();
+        let ttl_s = zone.negative_ttl_s();
+        let written =
+            writer.put_rrset(Section::Answer, context.query.qname, rtype::HINFO, ttl_s, rdata);
+        let truncated = written.is_err();
+        return finish(
+            writer,
+            Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
+            &opt,
+        );
+    }
+    respond(context, zone, Outcome::Node(node), scratch, out)
+}
+
+/// Puts the zone's SOA into the authority section, at the negative TTL or less
+/// (RFC 2308 5).
+pub(super) fn put_soa(writer: &mut Writer<'_>, zone: &Zone, ttl_max_s: u32) -> Result<(), Full> {
+    let ttl_s = zone.negative_ttl_s().min(ttl_max_s);
+    writer.put_rrset(
+        Section::Authority,
+        zone.origin().wire(),
+        rtype::SOA,
+        ttl_s,
+        zone.soa().rdatas(),
+    )
+}
+
+//------------ Walk -----------------------------------------------------------
+
+/// A reply while a chain is followed.
+struct Walk<'c, 'a, 'o> {
+    context: &'c Context<'a>,
+    writer: Writer<'o>,
+    status: Status,
+}
+
+/// Where a chain goes on.
+enum Next<'z> {
+    /// Nowhere: the answer is whole.
+    End,
+    /// At a name in zone data.
+    Name(&'z [u8]),
+    /// At the name that a DNAME made.
+    Made(usize),
+}
+
+impl<'a> Walk<'_, 'a, '_> {
+    fn chain(
+        &mut self,
+        zone: &'a Zone,
+        outcome: Outcome<'a>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Full> {
+        let Scratch { room, names: Names([current, made]) } = scratch;
+        let length = self.context.query.qname.len();
+        current[..length].copy_from_slice(self.context.query.qname);
+        let mut length = length;
+        let (mut zone, mut outcome) = (zone, outcome);
+        let mut seen = [0u64; CHAIN_MAX];
+        for hop in 0..CHAIN_MAX {
+            let qname = &current[..length];
+            seen[hop] = crate::zone::hash_of(qname).unwrap_or(0);
+            let next = self.step(zone, outcome, hop, qname, made, room)?;
+            length = match next {
+                Next::End => return Ok(()),
+                Next::Name(target) => {
+                    current[..target.len()].copy_from_slice(target);
+                    target.len()
+                }
+                Next::Made(length) => {
+                    std::mem::swap(current, made);
+                    length
+                }
+            };
+            let target = &current[..length];
+            let again =
+                crate::zone::hash_of(target).is_none_or(|hash| seen[..=hop].contains(&hash));
+            if again {
+                return Ok(()); // a loop: what stands so far is the answer
+            }
+            match self.context.serving.snapshot.zones.lookup(target, self.context.query.qtype) {
+                Lookup::NotOurs => return Ok(()),
+                Lookup::Found { zone: found, outcome: next } => (zone, outcome) = (found, next),
+            }
+        }
+        Ok(())
+    }
+
+    /// One name of the chain.
+    fn step<'z>(
+        &mut self,
+        zone: &Zone,
+        outcome: Outcome<'z>,
+        hop: usize,
+        qname: &[u8],
+        made: &mut [u8; NAME_LENGTH_MAX],
+        room: &mut crate::steer::choose::Room,
+    ) -> Result<Next<'z>, Full> {
+        match outcome {
+            Outcome::Node(node) => self.node(zone, node, qname),
+            Outcome::Site { site, node } => self.site(zone, site, node, qname),
+            Outcome::Wip { wip, node } => self.wip(zone, wip, node, qname, room),
+            Outcome::Dname { node, owner_length } => self.dname(node, owner_length, qname, made),
+            Outcome::Referral { cut, owner_length } => {
+                let owner = &qname[qname.len().saturating_sub(owner_length)..];
+                self.referral(cut, owner, hop)?;
+                Ok(Next::End)
+            }
+            Outcome::NxDomain => {
+                self.status.rcode = Rcode::NXDOMAIN;
+                put_soa(&mut self.writer, zone, u32::MAX)?;
+                Ok(Next::End)
+            }
+        }
+    }
+
+    fn node<'z>(&mut self, zone: &Zone, node: Node<'z>, qname: &[u8]) -> Result<Next<'z>, Full> {
+        let qtype = self.context.query.qtype;
+        let found = match qtype {
+            // One RRset is enough for ANY (RFC 8482 4.1).
+            rtype::ANY => node.rrsets().next(),
+            _ => node.rrset(qtype),
+        };
+        if let Some(rrset) = found {
+            self.put(Section::Answer, qname, rrset)?;
+            self.addresses_of(rrset);
+            return Ok(Next::End);
+        }
+        if let Some(cname) = node.rrset(rtype::CNAME) {
+            self.put(Section::Answer, qname, cname)?;
+            return Ok(cname.rdatas().next().map_or(Next::End, Next::Name));
+        }
+        put_soa(&mut self.writer, zone, u32::MAX)?;
+        Ok(Next::End)
+    }
+
+    /// A name under a site's wildcard: its VIPs, whatever their health.
+    fn site<'z>(
+        &mut self,
+        zone: &Zone,
+        site: u32,
+        node: Node<'z>,
+        qname: &[u8],
+    ) -> Result<Next<'z>, Full> {
+        let empty = SiteEntry::default();
+        let sites = &self.context.serving.snapshot.sites;
+        let site = sites.get(site as usize).unwrap_or(&empty);
+        let records = match self.context.query.qtype {
+            rtype::A => &site.a,
+            rtype::AAAA => &site.aaaa,
+            rtype::ANY if node.is_empty() => {
+                if site.a.is_empty() {
+                    &site.aaaa
+                } else {
+                    &site.a
+                }
+            }
+            _ => return self.node(zone, node, qname),
+        };
+        if records.is_empty() {
+            put_soa(&mut self.writer, zone, u32::MAX)?;
+        }
+        self.put_addresses(qname, records.iter().copied())?;
+        Ok(Next::End)
+    }
+
+    /// A WIP behind a CNAME.
+    fn wip<'z>(
+        &mut self,
+        zone: &Zone,
+        wip: u32,
+        node: Node<'z>,
+        qname: &[u8],
+        room: &mut crate::steer::choose::Room,
+    ) -> Result<Next<'z>, Full> {
+        let qtype = self.context.query.qtype;
+        if !matches!(qtype, rtype::A | rtype::AAAA) {
+            return self.node(zone, node, qname);
+        }
+        let snapshot = &self.context.serving.snapshot;
+        let depends = |wip: u32| {
+            let entry = snapshot.wips.get(wip as usize);
+            entry.is_some_and(|entry| snapshot.strategy(entry).depends_on_client())
+        };
+        if self.context.query.edns.is_some_and(|edns| edns.subnet.is_some()) && depends(wip) {
+            return Ok(Next::End);
+        }
+        let Some(decided) = wip::decide(self.context, wip, qtype, room) else {
+            self.status.rcode = Rcode::SERVFAIL;
+            return Ok(Next::End);
+        };
+        wip::count(self.context, &decided, room);
+        let Decided { strategy, decision, .. } = decided;
+        let before = self.writer.count(Section::Answer);
+        let with_ttl = |record: Record| record.with_ttl(decision.ttl_s);
+        match decision.outcome {
+            Decision::Members => {
+                let vips = room.chosen().iter().map(|chosen| usize::from(chosen.vip));
+                self.put_addresses(qname, vips.map(|vip| with_ttl(strategy.vips[vip].record)))?;
+            }
+            Decision::Addresses => {
+                let family = strategy.fallback.iter().filter(|record| record.rtype() == qtype);
+                self.put_addresses(qname, family.map(|&record| with_ttl(record)))?;
+            }
+            Decision::NoData => {}
+            Decision::ServFail => self.status.rcode = Rcode::SERVFAIL,
+            Decision::Refuse => self.status.rcode = Rcode::REFUSED,
+        }
+        let answered = self.writer.count(Section::Answer) > before;
+        if !answered && self.status.rcode == Rcode::NOERROR {
+            put_soa(&mut self.writer, zone, decision.ttl_s)?;
+        }
+        Ok(Next::End)
+    }
+
+    /// DNAME and the CNAME it makes (RFC 6672 3.1).
+    fn dname<'z>(
+        &mut self,
+        node: Node<'z>,
+        owner_length: usize,
+        qname: &[u8],
+        made: &mut [u8; NAME_LENGTH_MAX],
+    ) -> Result<Next<'z>, Full> {
+        let Some(dname) = node.rrset(rtype::DNAME) else { return Ok(Next::End) };
+        let Some(target) = dname.rdatas().next() else { return Ok(Next::End) };
+        let (prefix, owner) = qname.split_at(qname.len().saturating_sub(owner_length));
+        self.put(Section::Answer, owner, dname)?;
+        let length = prefix.len() + target.len();
+        let Some(room) = made.get_mut(..length) else {
+            self.status.rcode = Rcode::YXDOMAIN;
+            return Ok(Next::End);
+        };
+        room[..prefix.len()].copy_from_slice(prefix);
+        room[prefix.len()..].copy_from_slice(target);
+        let rdata = [&*room].into_iter();
+        self.writer.put_rrset(Section::Answer, qname, rtype::CNAME, dname.ttl_s(), rdata)?;
+        match self.context.query.qtype {
+            rtype::CNAME | rtype::ANY => Ok(Next::End),
+            _ => Ok(Next::Made(length)),
+        }
+    }
+
+    /// A referral: NS, and the glue without which it is of no use (RFC 9471).
+    fn referral(&mut self, cut: Node<'_>, owner: &[u8], hop: usize) -> Result<(), Full> {
+        let Some(ns) = cut.rrset(rtype::NS) else { return Ok(()) };
+        // The answer's first name decides AA (RFC 1035 4.1.1).
+        self.status.authoritative = hop > 0;
+        self.put(Section::Authority, owner, ns)?;
+        for required in [true, false] {
+            for target in ns.rdatas() {
+                if name::is_at_or_below(target, owner) == required {
+                    let written = self.put_addresses_at(target);
+                    if required {
+                        written?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, section: Section, owner: &[u8], rrset: Rrset<'_>) -> Result<(), Full> {
+        self.writer.put_rrset(section, owner, rrset.rtype(), rrset.ttl_s(), rrset.rdatas())
+    }
+
+    fn put_addresses(
+        &mut self,
+        owner: &[u8],
+        records: impl Iterator<Item = Record>,
+    ) -> Result<(), Full> {
+        for record in records {
+            let rdata = [record.rdata()].into_iter();
+            let (rtype, ttl_s) = (record.rtype(), record.ttl_s());
+            self.writer.put_rrset(Section::Answer, owner, rtype, ttl_s, rdata)?;
+        }
+        Ok(())
+    }
+
+    /// Addresses of the hosts an RRset names, as far as there is room: their
+    /// absence is no truncation (RFC 2181 9).
+    fn addresses_of(&mut self, rrset: Rrset<'_>) {
+        let skip = match rrset.rtype() {
+            rtype::NS => 0,
+            rtype::MX | rtype::SVCB | rtype::HTTPS => 2,
+            rtype::SRV => 6,
+            _ => return,
+        };
+        for rdata in rrset.rdatas() {
+            let target = rdata.get(skip..).unwrap_or_default();
+            if let Ok(length) = name::wire_length(target)
+                && self.put_addresses_at(&target[..length]).is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    fn put_addresses_at(&mut self, host: &[u8]) -> Result<(), Full> {
+        let Some(node) = self.context.serving.snapshot.zones.additional(host) else {
+            return Ok(());
+        };
+        for rtype in [rtype::A, rtype::AAAA] {
+            if let Some(rrset) = node.rrset(rtype) {
+                self.put(Section::Additional, host, rrset)?;
+            }
+        }
+        Ok(())
+    }
+}

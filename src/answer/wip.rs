@@ -1,0 +1,135 @@
+//! Answers at a WIP's name: decided A and AAAA, static records of other types,
+//! and never NXDOMAIN (SEMANTICS §1).
+
+use super::client::Client;
+use super::{Context, Outcome as Reply, Scratch, finish, resolve};
+use crate::dns::encode::{Opt, Section, Status};
+use crate::dns::types::{Rcode, rtype};
+use crate::snapshot::{NONE, WipEntry};
+use crate::steer::OnAllDown;
+use crate::steer::choose::{Decision, Outcome, Question, Room, Stage, choose};
+use crate::steer::hash::ClientNetwork;
+use crate::steer::strategy::Strategy;
+use crate::zone::{Node, Zone};
+
+/// Extended DNS errors (RFC 8914 4).
+const EXTENDED_ERROR_OTHER: u16 = 0;
+const EXTENDED_ERROR_STALE: u16 = 3;
+const ALL_DOWN_TEXT: &str = "all members down";
+
+/// A decision and what it was made for.
+pub(super) struct Decided<'a> {
+    pub(super) strategy: &'a Strategy,
+    pub(super) entry: &'a WipEntry,
+    pub(super) decision: Decision,
+    pub(super) scope: u8,
+}
+
+/// Decides for the query's client and counts it. The chosen VIPs stand in `room`.
+pub(super) fn decide<'a>(
+    context: &Context<'a>,
+    wip: u32,
+    qtype: u16,
+    room: &mut Room,
+) -> Option<Decided<'a>> {
+    let snapshot = &context.serving.snapshot;
+    let entry = snapshot.wips.get(wip as usize)?;
+    let strategy = snapshot.strategy(entry);
+    let subnet = context.query.edns.and_then(|edns| edns.subnet);
+    let ecs_enabled = snapshot.config.server.ecs;
+    let client = Client::of(strategy, ecs_enabled, subnet, context.peer.address);
+    let (row, scope) = client.place(strategy);
+    let turn = match entry.turn {
+        NONE => 0,
+        slot => context.worker.take_turn(slot + u32::from(qtype == rtype::AAAA)),
+    };
+    let question = Question {
+        strategy,
+        verdicts: snapshot.verdicts(entry, strategy),
+        table: &context.serving.health,
+        row,
+        network: ClientNetwork::of(client.address),
+        turn,
+        rtype: qtype,
+    };
+    let decision = choose(&question, room);
+    Some(Decided { strategy, entry, decision, scope })
+}
+
+/// Answers a query whose own name is a WIP's.
+pub(super) fn respond(
+    context: &Context<'_>,
+    zone: &Zone,
+    wip: u32,
+    node: Node<'_>,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Reply {
+    let qtype = context.query.qtype;
+    if !matches!(qtype, rtype::A | rtype::AAAA) {
+        return resolve::respond_at_decided_name(context, zone, node, scratch, out);
+    }
+    let Some(decided) = decide(context, wip, qtype, &mut scratch.room) else {
+        return context.rcode(Rcode::SERVFAIL, out);
+    };
+    let Decided { strategy, decision, scope, .. } = decided;
+    let opt = Opt { scope, extended_error: extended_error(strategy, &decision), ..context.opt() };
+    let mut writer = context.writer(out, &opt);
+    let mut status = Status { rcode: Rcode::NOERROR, authoritative: true, truncated: false };
+    match decision.outcome {
+        Outcome::Members => {
+            for chosen in scratch.room.chosen() {
+                let record = strategy.vips[usize::from(chosen.vip)].record;
+                let written =
+                    writer.copy_record(Section::Answer, record.with_ttl(decision.ttl_s).bytes());
+                status.truncated |= written.is_err();
+            }
+        }
+        Outcome::Addresses => {
+            for record in strategy.fallback.iter().filter(|record| record.rtype() == qtype) {
+                let written =
+                    writer.copy_record(Section::Answer, record.with_ttl(decision.ttl_s).bytes());
+                status.truncated |= written.is_err();
+            }
+        }
+        Outcome::NoData => {}
+        Outcome::ServFail => status.rcode = Rcode::SERVFAIL,
+        Outcome::Refuse => status.rcode = Rcode::REFUSED,
+    }
+    if status.truncated {
+        // RRsets are not split (RFC 2181 9).
+        writer.clear(context.query.question.len());
+    } else if writer.is_empty() && status.rcode == Rcode::NOERROR {
+        // A negative answer lives no longer than a positive one would.
+        status.truncated = resolve::put_soa(&mut writer, zone, decision.ttl_s).is_err();
+    }
+    count(context, &decided, &scratch.room);
+    finish(writer, status, &opt)
+}
+
+/// Clients that speak EDNS are told when an answer is a last resort (SEMANTICS §1.6).
+fn extended_error(strategy: &Strategy, decision: &Decision) -> Option<(u16, &'static str)> {
+    if decision.stage < Stage::AllDown {
+        return None;
+    }
+    let code = match strategy.on_all_down {
+        OnAllDown::LastKnownGood => EXTENDED_ERROR_STALE,
+        _ => EXTENDED_ERROR_OTHER,
+    };
+    Some((code, ALL_DOWN_TEXT))
+}
+
+pub(super) fn count(context: &Context<'_>, decided: &Decided<'_>, room: &Room) {
+    let counter = decided.entry.counter;
+    if counter == NONE {
+        return;
+    }
+    if decided.decision.stage >= Stage::AllDown {
+        context.worker.add(counter, 1);
+    }
+    if decided.decision.outcome == Outcome::Members {
+        for chosen in room.chosen() {
+            context.worker.add(counter + 1 + u32::from(chosen.member), 1);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The client of a running server's admin API, for the commands that operate it.
+//!
+//! Every failure says what to do about it, because a person reads it. It must
+//! not know how the server does what is asked, only `admin::types`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Response, StatusCode, Url, redirect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::admin::problem::{self, Problem};
+use crate::admin::types::{ExplainRequest, ReloadReport, Status};
+
+/// The server when none is named.
+pub const SERVER_DEFAULT: &str = "http://127.0.0.1:8053";
+/// Environment variable that names one.
+pub const SERVER_VARIABLE: &str = "WINDROSE_SERVER";
+/// Environment variable that names the file with its token.
+pub const TOKEN_FILE_VARIABLE: &str = "WINDROSE_TOKEN_FILE";
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a whole reply; the server gives up on itself after 30 s.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Most bytes of a reply.
+const REPLY_LENGTH_MAX: usize = 64 << 20;
+
+//------------ Client ---------------------------------------------------------
+
+/// Speaks to one server.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    /// As given, for messages.
+    server: String,
+}
+
+impl Client {
+    /// A client of `server`: "http://127.0.0.1:8053", "https://gtm1.example.net"
+    /// or "unix:/run/windrose/admin.sock". Nothing is connected yet.
+    pub fn new(server: &str, token_file: Option<&Path>) -> Result<Client, ClientError> {
+        let bad = |reason: &str| ClientError::Server {
+            server: server.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let socket = server.strip_prefix("unix:");
+        let base = match socket {
+            Some(path) if !path.starts_with('/') => {
+                return Err(bad("the path of a unix socket begins with /"));
+            }
+            // The name stands in the Host header; nothing resolves it.
+            Some(_) => "http://localhost",
+            None => server,
+        };
+        if !base.starts_with("http://") && !base.starts_with("https://") {
+            return Err(bad("it begins with neither http://, https:// nor unix:/"));
+        }
+        let base = Url::parse(base).map_err(|error| bad(&error.to_string()))?;
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REPLY_TIMEOUT)
+            // A redirect could carry the token to somewhere else.
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("windrose/", env!("CARGO_PKG_VERSION")));
+        if let Some(path) = token_file {
+            builder = builder.default_headers(authorization(path)?);
+        }
+        if base.scheme() == "http" {
+            // Without TLS no roots are loaded: a host without any works too.
+            builder = builder.tls_certs_only([]);
+        }
+        if let Some(path) = socket {
+            builder = builder.unix_socket(path);
+        }
+        if is_here(&base) {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| bad(&chain(&error)))?;
+        Ok(Client { http, base, server: server.to_owned() })
+    }
+
+    /// `GET /api/v1/status`
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.get("/api/v1/status", &[]).await
+    }
+
+    /// `GET /api/v1/explain`
+    pub async fn explain(
+        &self,
+        request: &ExplainRequest,
+    ) -> Result<serde_json::Value, ClientError> {
+        self.get("/api/v1/explain", &request.to_query()).await
+    }
+
+    /// `POST /api/v1/reload`. A config that is refused is a
+    /// [`ClientError::Problem`] that carries all its problems.
+    pub async fn reload(&self) -> Result<ReloadReport, ClientError> {
+        self.post("/api/v1/reload", None::<&()>).await
+    }
+
+    /// Gets `path` and reads its JSON.
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(String, String)],
+    ) -> Result<T, ClientError> {
+        let mut url = self.url(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.ask(self.http.request(Method::GET, url)).await
+    }
+
+    /// Posts `body` as JSON to `path` and reads its reply.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, ClientError> {
+        let request = self.http.request(Method::POST, self.url(path));
+        match body {
+            Some(body) => self.ask(request.json(body)).await,
+            None => self.ask(request).await,
+        }
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        // Behind a proxy the API may stand below a path of its own.
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, ClientError> {
+        let response = request.send().await.map_err(|error| self.failed(&error))?;
+        let status = response.status();
+        let is_problem = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(problem::CONTENT_TYPE.as_bytes()));
+        let body = self.body(response).await?;
+        if is_problem && let Ok(problem) = serde_json::from_slice::<Problem>(&body) {
+            return Err(match status {
+                StatusCode::UNAUTHORIZED => ClientError::Unauthorized {
+                    server: self.server.clone(),
+                    detail: problem.detail,
+                },
+                _ => ClientError::Problem { server: self.server.clone(), problem },
+            });
+        }
+        if !status.is_success() {
+            return Err(self.strange(format!("it answered {status}")));
+        }
+        serde_json::from_slice(&body).map_err(|error| self.strange(format!("its reply: {error}")))
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))? {
+            if body.len() + chunk.len() > REPLY_LENGTH_MAX {
+                return Err(self.strange("its reply has no end".to_owned()));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> ClientError {
+        let server = self.server.clone();
+        if error.is_connect() {
+            ClientError::Connect { server, reason: chain(error) }
+        } else if error.is_timeout() {
+            ClientError::Late { server }
+        } else {
+            self.strange(chain(error))
+        }
+    }
+
+    fn strange(&self, reason: String) -> ClientError {
+        ClientError::Strange { server: self.server.clone(), reason }
+    }
+}
+
+/// Whether `base` is on this host, where no proxy belongs in between.
+fn is_here(base: &Url) -> bool {
+    match base.host_str() {
+        Some("localhost") => true,
+        Some(host) => host
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback()),
+        None => false,
+    }
+}
+
+fn authorization(path: &Path) -> Result<HeaderMap, ClientError> {
+    let unusable = |reason: String| ClientError::Token { file: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", text.trim()))
+        .map_err(|_| unusable("it holds more than one line of text".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+}
+
+/// The last cause of an error: what the system or TLS said.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+//------------ ClientError ----------------------------------------------------
+
+/// Why a server did not do what was asked, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Not a server's address.
+    #[error("\"{server}\" is not a server to speak to: {reason}")]
+    Server {
+        /// As given.
+        server: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The token cannot be sent.
+    #[error("cannot use the token file {}: {reason}", file.display())]
+    Token {
+        /// As given.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// Nobody answers there.
+    #[error(
+        "no server at {server}: {reason}\n\
+         Is it running, with [admin] listen at this address? Name another with --server or \
+         {SERVER_VARIABLE}."
+    )]
+    Connect {
+        /// As given.
+        server: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// It does not take the token, or wants one.
+    #[error(
+        "{server} refuses access: {detail}\n\
+         Name the file with its token: --token-file or {TOKEN_FILE_VARIABLE}."
+    )]
+    Unauthorized {
+        /// As given.
+        server: String,
+        /// What it says.
+        detail: String,
+    },
+    /// It refused what was asked, and says why.
+    #[error("{}", problem_text(server, problem))]
+    Problem {
+        /// As given.
+        server: String,
+        /// What it says.
+        problem: Problem,
+    },
+    /// No answer in time.
+    #[error(
+        "{server} did not answer within {} s; what was asked may still take effect",
+        REPLY_TIMEOUT.as_secs()
+    )]
+    Late {
+        /// As given.
+        server: String,
+    },
+    /// Something answers, but not like a Windrose admin listener.
+    #[error("{server} does not answer like a Windrose server: {reason}")]
+    Strange {
+        /// As given.
+        server: String,
+        /// In which way.
+        reason: String,
+    },
+}
+
+fn problem_text(server: &str, problem: &Problem) -> String {
+    let head = format!("{server}: {}: {}", problem.title, problem.detail);
+    match &problem.refused {
+        Some(refused) => format!("{}\n{head}", refused.report.trim_end()),
+        None => head,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! `windrose explain`: offline from a config, or by a running server.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use super::client::Client;
+use super::{ExplainArguments, Failed, operate, print, print_json};
+use crate::admin::types::ExplainRequest;
+use crate::answer::explain::{Explanation, Request, explain, rtype_of};
+use crate::daemon::{load, think_down};
+use crate::dns::Name;
+use crate::health::table::{Table, Word};
+use crate::snapshot::Serving;
+
+pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failed> {
+    let name = Name::parse(&arguments.name)
+        .map_err(|error| Failed(format!("name \"{}\": {error}", arguments.name)))?;
+    let explanation = match &arguments.config {
+        Some(path) => offline(path, &name, arguments)?,
+        None => online(name, arguments)?,
+    };
+    if arguments.operate.json { print_json(&explanation) } else { print(&explanation.to_string()) }
+}
+
+fn online(name: Name, arguments: &ExplainArguments) -> Result<Explanation, Failed> {
+    let request = ExplainRequest {
+        name,
+        record_type: arguments.rtype.to_ascii_uppercase(),
+        client: arguments.client,
+        ecs: arguments.ecs,
+        down: arguments.down.clone(),
+    };
+    let value =
+        operate::ask(&arguments.operate, async |client: Client| client.explain(&request).await)?;
+    serde_json::from_value(value).map_err(|error| {
+        Failed(format!("the server's explanation cannot be read ({error}): another version?"))
+    })
+}
+
+/// From the file alone: nothing is probed, so all that is not thought down
+/// counts as up.
+fn offline(
+    path: &std::path::Path,
+    name: &Name,
+    arguments: &ExplainArguments,
+) -> Result<Explanation, Failed> {
+    let rtype = rtype_of(&arguments.rtype).ok_or_else(|| {
+        Failed(format!("\"{}\" is no record type: write A, AAAA or TYPE65", arguments.rtype))
+    })?;
+    let candidate = load::load(path).map_err(|refused| Failed(refused.report))?;
+    let health = Table::new(candidate.snapshot.plan.verdicts.len());
+    for id in 0..health.len() as u32 {
+        health.set(id, Word::UP);
+    }
+    let serving = Serving::new(Arc::new(candidate.snapshot), Arc::new(health), 0, None);
+    let thought = think_down(&serving, &arguments.down).map_err(Failed)?;
+    let request = Request {
+        name,
+        rtype,
+        client: arguments.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        subnet: arguments.ecs.map(|network| (network.addr(), network.prefix_len())),
+        detail_of: &|_| None,
+        probed: false,
+    };
+    Ok(explain(thought.as_ref().unwrap_or(&serving), &request))
+}

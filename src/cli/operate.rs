@@ -1,0 +1,82 @@
+//! Commands that speak to a running server: `status`, `reload`.
+
+use std::fmt::Write;
+
+use super::client::{Client, ClientError};
+use super::{Failed, OperateArguments, print, print_json};
+use crate::admin::types::{ReloadReport, Status};
+
+/// Runs one request against the server that the arguments name.
+pub(super) fn ask<T>(
+    arguments: &OperateArguments,
+    request: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
+) -> Result<T, Failed> {
+    let client = Client::new(&arguments.server, arguments.token_file.as_deref());
+    let client = client.map_err(Failed::new)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failed::new)?.block_on(request(client)).map_err(Failed::new)
+}
+
+pub(super) fn status(arguments: &OperateArguments) -> Result<(), Failed> {
+    let status = ask(arguments, async |client: Client| client.status().await)?;
+    if arguments.json { print_json(&status) } else { print(&status_text(&status)) }
+}
+
+pub(super) fn reload(arguments: &OperateArguments) -> Result<(), Failed> {
+    let report = ask(arguments, async |client: Client| client.reload().await)?;
+    if arguments.json { print_json(&report) } else { print(&reload_text(&report)) }
+}
+
+fn reload_text(report: &ReloadReport) -> String {
+    let mut text = format!("loaded: generation {}\n", report.generation);
+    if report.changes.is_empty() {
+        text.push_str("  nothing changed in names, sites or zones\n");
+    }
+    for change in &report.changes {
+        let _ = writeln!(text, "  {change}");
+    }
+    for warning in &report.warnings {
+        let _ = writeln!(text, "  warning: {}", warning.title);
+    }
+    text
+}
+
+fn status_text(status: &Status) -> String {
+    let mut text = format!("windrose {}", status.version);
+    if let Some(identity) = &status.identity {
+        let _ = write!(text, " ({identity})");
+    }
+    let ready = status.not_ready.as_ref();
+    let _ =
+        writeln!(text, ": {}", ready.map_or("ready".to_owned(), |why| format!("not ready, {why}")));
+    let config = &status.config;
+    let _ = writeln!(
+        text,
+        "config generation {}: {} zones, {} WIPs, {} probes",
+        config.generation, config.zones, config.wips, config.probes
+    );
+    if let Some(refused) = &config.last_reload_refused {
+        let _ = writeln!(text, "the last reload was REFUSED, the config before it is in force:");
+        let _ = writeln!(text, "{}", refused.report);
+    }
+    for datacenter in &status.datacenters {
+        let gate = datacenter.gate.as_ref().map_or(String::new(), |gate| format!(", site {gate}"));
+        let _ = writeln!(
+            text,
+            "  {}: {} up, {} down, {} unknown{gate}",
+            datacenter.name, datacenter.up, datacenter.down, datacenter.unknown
+        );
+    }
+    if status.members_not_up_total > 0 {
+        let _ = writeln!(text, "not up: {}", status.members_not_up_total);
+    }
+    for member in &status.members_not_up {
+        let failure = member.failure.as_ref().map_or(String::new(), |f| format!(": {f}"));
+        let _ = writeln!(
+            text,
+            "  {} {} {} {}{failure}",
+            member.wip, member.member, member.address, member.effective
+        );
+    }
+    text
+}

@@ -1,0 +1,286 @@
+//! The daemon as the admin listener sees it: status, explain, reload, metrics.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use tokio::runtime::Handle;
+
+use super::metrics;
+use super::publisher::{Cause, Publisher};
+use crate::admin::types::{
+    ConfigProblem, ConfigStatus, DatacenterStatus, ExplainRequest, MEMBERS_NOT_UP_MAX,
+    MemberStatus, ReloadRefused, ReloadReport, Status,
+};
+use crate::admin::{ApiError, Desk};
+use crate::answer::explain::{self, Request, rtype_of};
+use crate::health::TargetStatus;
+use crate::health::plan::{Plan, VerdictId};
+use crate::health::table::{Override, State, Table, Word};
+use crate::listen::Running;
+use crate::probe::View;
+use crate::problem::{Problems, Sources};
+use crate::snapshot::{Serving, Snapshot};
+
+/// Answers the admin listener. It holds nothing that would keep a stop waiting.
+pub(super) struct FrontDesk {
+    publisher: Arc<Publisher>,
+    running: Weak<Running>,
+    runtime: Handle,
+}
+
+impl FrontDesk {
+    pub(super) fn new(
+        publisher: &Arc<Publisher>,
+        running: &Arc<Running>,
+        runtime: &Handle,
+    ) -> FrontDesk {
+        FrontDesk {
+            publisher: Arc::clone(publisher),
+            running: Arc::downgrade(running),
+            runtime: runtime.clone(),
+        }
+    }
+
+    fn view(&self) -> Option<View> {
+        let prober = self.publisher.prober()?;
+        self.runtime.block_on(prober.view()).ok()
+    }
+}
+
+impl Desk for FrontDesk {
+    fn metrics(&self, out: &mut String) {
+        if let Some(running) = self.running.upgrade() {
+            metrics::page(&self.publisher, &running, out);
+        }
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if self.publisher.stopping.load(Ordering::Relaxed) {
+            return Err("stopping".to_owned());
+        }
+        let serving = self.publisher.serving();
+        let hold_ms = u64::from(serving.snapshot.config.health.start_hold_ms);
+        let judged = self.publisher.prober().is_some_and(|prober| prober.ready());
+        if judged || self.publisher.uptime_ms() >= hold_ms {
+            return Ok(());
+        }
+        Err("waiting for the first verdicts of the health checks".to_owned())
+    }
+
+    fn status(&self) -> Status {
+        let serving = self.publisher.serving();
+        let config = &serving.snapshot.config;
+        let view = self.view();
+        let mut members = members_not_up(&serving, view.as_ref());
+        let members_not_up_total = members.len() as u64;
+        members.truncate(MEMBERS_NOT_UP_MAX);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            identity: config.server.identity.clone(),
+            started_at_s: self.publisher.started_at_s,
+            not_ready: self.ready().err(),
+            config: ConfigStatus {
+                generation: serving.snapshot.generation,
+                loaded_at_s: self.publisher.loaded_at_s.load(Ordering::Relaxed),
+                last_reload_refused: self.publisher.refused(),
+                zones: config.zones.len() as u64,
+                wips: config.wips.len() as u64,
+                probes: serving.snapshot.plan.targets.len() as u64,
+            },
+            datacenters: datacenters(&serving),
+            members_not_up: members,
+            members_not_up_total,
+        }
+    }
+
+    fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError> {
+        let serving = self.publisher.serving();
+        let rtype = rtype_of(&request.record_type).ok_or_else(|| {
+            ApiError::Invalid(format!(
+                "\"{}\" is no record type: write A, AAAA or TYPE65",
+                request.record_type
+            ))
+        })?;
+        let thought = think_down(&serving, &request.down).map_err(ApiError::NotFound)?;
+        let serving = thought.as_ref().unwrap_or(&serving);
+        let view = self.view();
+        let plan = &serving.snapshot.plan;
+        let detail_of = |id: VerdictId| view.as_ref().and_then(|view| detail(plan, view, id));
+        let explanation = explain::explain(
+            serving,
+            &Request {
+                name: &request.name,
+                rtype,
+                client: request.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                subnet: request.ecs.map(|network| (network.addr(), network.prefix_len())),
+                detail_of: &detail_of,
+                probed: true,
+            },
+        );
+        serde_json::to_value(explanation).map_err(|error| ApiError::Invalid(error.to_string()))
+    }
+
+    fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
+        self.publisher.reload(Cause::Api)
+    }
+}
+
+/// `serving` with every VIP of some datacenters down; none when there are none
+/// to think down. The error names a datacenter that is not there.
+pub(crate) fn think_down(serving: &Serving, down: &[String]) -> Result<Option<Serving>, String> {
+    if down.is_empty() {
+        return Ok(None);
+    }
+    let snapshot = &serving.snapshot;
+    let datacenters = &snapshot.config.datacenters;
+    if let Some(unknown) = down.iter().find(|name| !datacenters.iter().any(|dc| dc.name == **name))
+    {
+        let known: Vec<&str> = datacenters.iter().map(|dc| dc.name.as_str()).collect();
+        return Err(format!(
+            "there is no datacenter \"{unknown}\"; there are {}",
+            known.join(", ")
+        ));
+    }
+    let health = Table::new(serving.health.len());
+    for id in 0..serving.health.len() as VerdictId {
+        health.set(id, serving.health.word(id));
+    }
+    for (wip, entry) in snapshot.wips.iter().enumerate() {
+        let strategy = snapshot.strategy(entry);
+        let verdicts = snapshot.verdicts(entry, strategy);
+        for (member, datacenter) in
+            strategy.members.iter().zip(snapshot.member_datacenters(wip as u32))
+        {
+            let named = datacenter.is_some_and(|id| down.contains(&datacenters[id as usize].name));
+            if named {
+                for vip in member.vips.clone() {
+                    let over = health.word(verdicts[usize::from(vip)]).over();
+                    let word = Word::new(State::Down, false, over, u16::MAX, 0);
+                    health.set(verdicts[usize::from(vip)], word);
+                }
+            }
+        }
+    }
+    Ok(Some(Serving {
+        snapshot: Arc::clone(snapshot),
+        health: Arc::new(health),
+        workers: Box::default(),
+    }))
+}
+
+/// Problems as the API gives them.
+pub(super) fn config_problems(problems: &Problems, sources: &Sources) -> Vec<ConfigProblem> {
+    // Both sides are the project's own; a test of the admin types keeps them alike.
+    serde_json::from_value(problems.to_json(sources)).unwrap_or_default()
+}
+
+/// Why a verdict is as it is, from its first target that is not calmly up.
+fn detail(plan: &Plan, view: &View, id: VerdictId) -> Option<String> {
+    let verdict = plan.verdicts.get(id as usize)?;
+    let gate = verdict.gate.and_then(|gate| plan.verdicts.get(gate as usize));
+    let own = verdict.targets.iter().map(|&target| (target, ""));
+    let gates = gate.iter().flat_map(|gate| &gate.targets).map(|&target| (target, "the site's "));
+    own.chain(gates).find_map(|(target, whose)| {
+        let (target, status) = view.iter().nth(target as usize)?;
+        let words = status_words(status)?;
+        Some(format!("{whose}check {} {words}", target.check))
+    })
+}
+
+fn status_words(status: &TargetStatus) -> Option<String> {
+    let failure = || {
+        let failure = status.last_failure.as_ref();
+        failure.map_or_else(String::new, |failure| format!(": {failure}"))
+    };
+    match status.state {
+        State::Up if !status.failing && status.failures == 0 => None,
+        State::Up => Some(format!("failed {} times{}", status.failures, failure())),
+        State::Down => Some(format!("is down{}", failure())),
+        State::Unknown => Some(format!("has no verdict yet{}", failure())),
+    }
+}
+
+fn datacenters(serving: &Serving) -> Vec<DatacenterStatus> {
+    let snapshot = &serving.snapshot;
+    let mut statuses: Vec<DatacenterStatus> = snapshot
+        .config
+        .datacenters
+        .iter()
+        .map(|datacenter| DatacenterStatus {
+            name: datacenter.name.clone(),
+            ..DatacenterStatus::default()
+        })
+        .collect();
+    for (wip, entry) in snapshot.wips.iter().enumerate() {
+        let strategy = snapshot.strategy(entry);
+        let verdicts = snapshot.verdicts(entry, strategy);
+        let datacenters = snapshot.member_datacenters(wip as u32);
+        for (member, datacenter) in strategy.members.iter().zip(datacenters) {
+            let Some(status) = datacenter.and_then(|id| statuses.get_mut(id as usize)) else {
+                continue;
+            };
+            for vip in member.vips.clone() {
+                let id = verdicts[usize::from(vip)];
+                match serving.health.word(id).state() {
+                    State::Up => status.up += 1,
+                    State::Down => status.down += 1,
+                    State::Unknown => status.unknown += 1,
+                }
+                let gate = snapshot.plan.verdicts.get(id as usize).and_then(|v| v.gate);
+                if let Some(gate) = gate {
+                    status.gate = Some(state_text(serving.health.word(gate).state()).to_owned());
+                }
+            }
+        }
+    }
+    statuses
+}
+
+fn members_not_up(serving: &Serving, view: Option<&View>) -> Vec<MemberStatus> {
+    let snapshot: &Snapshot = &serving.snapshot;
+    let mut found = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for (wip, entry) in snapshot.wips.iter().enumerate() {
+        let strategy = snapshot.strategy(entry);
+        let verdicts = snapshot.verdicts(entry, strategy);
+        let names = snapshot.member_names(entry);
+        for (member, name) in strategy.members.iter().zip(names) {
+            for vip in member.vips.clone() {
+                let id = verdicts[usize::from(vip)];
+                let word = serving.health.word(id);
+                if word.state() == State::Up && word.over() == Override::None || !seen.insert(id) {
+                    continue;
+                }
+                let verdict = snapshot.plan.verdicts.get(id as usize);
+                let target = verdict.and_then(|verdict| verdict.targets.first());
+                let status =
+                    view.zip(target).and_then(|(view, &target)| view.targets.get(target as usize));
+                found.push(MemberStatus {
+                    wip: snapshot.wip_name(wip as u32),
+                    member: name.to_owned(),
+                    address: strategy.vips[usize::from(vip)].record.address().to_string(),
+                    probed: state_text(word.state()).to_owned(),
+                    effective: match word.over() {
+                        Override::None => state_text(word.state()),
+                        Override::Drained => "drained",
+                        Override::ForcedUp => "forced-up",
+                        Override::ForcedDown => "forced-down",
+                    }
+                    .to_owned(),
+                    since_s: status.map(|s| u64::from(s.since_s)).filter(|&since| since > 0),
+                    failure: status.and_then(|s| s.last_failure.as_ref()).map(ToString::to_string),
+                });
+            }
+        }
+    }
+    found
+}
+
+fn state_text(state: State) -> &'static str {
+    match state {
+        State::Unknown => "unknown",
+        State::Up => "up",
+        State::Down => "down",
+    }
+}

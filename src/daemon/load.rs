@@ -1,0 +1,149 @@
+//! A load: files to a compiled snapshot, or all problems of all files. `check`,
+//! `explain` and `serve` go through here, so that none knows better than another.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::disk::Disk;
+use super::{geo, state};
+use crate::clock;
+use crate::config::model::Config;
+use crate::config::{self, Loaded, Origins};
+use crate::geo::BaseTable;
+use crate::problem::{Problem, Problems, Sources};
+use crate::snapshot::{self, CompileProblem, Input, Serials, Snapshot, Subject};
+
+/// A load that can be published.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The checked config.
+    pub config: Arc<Config>,
+    /// It, compiled.
+    pub snapshot: Snapshot,
+    /// Warnings.
+    pub problems: Problems,
+    /// Texts for showing them.
+    pub sources: Sources,
+}
+
+/// A load that cannot.
+#[derive(Debug)]
+pub struct Refused {
+    /// Everything found, rendered without colour.
+    pub report: String,
+    /// Everything found.
+    pub problems: Problems,
+    /// Texts for showing them.
+    pub sources: Sources,
+}
+
+/// What a load goes on from.
+#[derive(Clone, Debug, Default)]
+pub struct Before {
+    /// Serials of the last load.
+    pub serials: Serials,
+    /// The geo table in force and the databases it came from: kept when they
+    /// cannot be read again.
+    pub geo: Option<Arc<BaseTable>>,
+    /// Number of the snapshot in force.
+    pub generation: u64,
+}
+
+/// Loads for the first time.
+pub fn load(path: &Path) -> Result<Candidate, Refused> {
+    load_after(path, Before::default())
+}
+
+/// Loads after another load.
+pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Refused> {
+    let mut loaded = config::load(path, &Disk);
+    let Some(config) = loaded.config.take() else { return Err(refuse(loaded)) };
+    let config = Arc::new(config);
+    let serials = match before.generation {
+        0 => state::read_serials(&config),
+        _ => before.serials,
+    };
+    let base = match geo::load(&config.geo.databases) {
+        Ok(base) => base,
+        Err(error) => match before.geo {
+            Some(base) => {
+                let problem = Problem::warning("geo-database", error)
+                    .note("the table loaded before stays in force");
+                loaded.problems.push(problem);
+                base
+            }
+            None => {
+                loaded.problems.push(Problem::error("geo-database", error));
+                return Err(refuse(loaded));
+            }
+        },
+    };
+    let input = Input {
+        config: Arc::clone(&config),
+        base,
+        serials,
+        now_s: u64::from(clock::unix_s()),
+        generation: before.generation + 1,
+    };
+    match snapshot::compile(input) {
+        Ok((snapshot, warnings)) => {
+            for warning in &warnings {
+                let problem = problem_of(warning, &config, &loaded.origins);
+                loaded.problems.push(problem);
+            }
+            loaded.problems.sort();
+            loaded.fetch_texts(&Disk);
+            let Loaded { problems, sources, .. } = loaded;
+            Ok(Candidate { config, snapshot, problems, sources })
+        }
+        Err(errors) => {
+            for error in &errors {
+                let problem = problem_of(error, &config, &loaded.origins);
+                loaded.problems.push(problem);
+            }
+            Err(refuse(loaded))
+        }
+    }
+}
+
+fn refuse(mut loaded: Loaded) -> Refused {
+    loaded.problems.sort();
+    loaded.fetch_texts(&Disk);
+    let Loaded { problems, sources, .. } = loaded;
+    Refused { report: problems.render(&sources, false), problems, sources }
+}
+
+/// A compiler's finding with its place in the files.
+fn problem_of(found: &CompileProblem, config: &Config, origins: &Origins) -> Problem {
+    let make = if found.is_error { Problem::error } else { Problem::warning };
+    let problem = make(found.code, found.message.clone()).help_if(found.help.clone());
+    let spot = match &found.subject {
+        Subject::Config => None,
+        Subject::Zone(zone) => origins.zone(*zone as usize),
+        Subject::Wip(wip) => origins.wip(*wip),
+        Subject::Datacenter(id) => origins.datacenter(*id),
+        Subject::MasterFile { zone, line, column } => {
+            return match origins.master_file(*zone as usize) {
+                Some(file) => problem.at_line(file, *line, *column),
+                None => problem,
+            };
+        }
+        Subject::Name(name) => {
+            let wip = (0..config.wips.len() as u32)
+                .find(|&wip| config.wips.name(wip) == name.to_lowercase().wire());
+            let alias = config.wips.aliases.iter().position(|(alias, _)| alias == name);
+            let zone = || {
+                let zones = config.zones.iter().enumerate();
+                let around = zones.filter(|(_, zone)| name.is_at_or_below(&zone.origin));
+                around.max_by_key(|(_, zone)| zone.origin.label_count()).map(|(index, _)| index)
+            };
+            wip.and_then(|wip| origins.wip(wip))
+                .or_else(|| alias.and_then(|alias| origins.alias(alias)))
+                .or_else(|| zone().and_then(|zone| origins.zone(zone)))
+        }
+    };
+    match spot {
+        Some(spot) => problem.at_with(spot, ""),
+        None => problem,
+    }
+}

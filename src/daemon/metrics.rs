@@ -1,0 +1,154 @@
+//! A scrape's values, gathered from the hands that count them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::publisher::Publisher;
+use crate::admin::process;
+use crate::health::FailureKind;
+use crate::health::table::{Override, State, Word};
+use crate::listen::Running;
+use crate::metrics::{
+    self, CheckTotals, ConnectionTotals, DropReason, HistogramTotals, MemberState, Scrape,
+    TransitionTo, Transport, WipSeries,
+};
+use crate::probe::{CheckCounters, ProbeMetrics};
+use crate::snapshot::Serving;
+
+/// Appends the metrics page.
+pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
+    let serving = publisher.serving();
+    let config = &serving.snapshot.config;
+    let mut totals = publisher.registry.totals();
+    let drops = running.drops();
+    totals.dropped[DropReason::SourcePortZero as usize] += drops.port_zero;
+    totals.dropped[DropReason::Oversized as usize] += drops.oversized;
+    totals.dropped[DropReason::Unaddressed as usize] += drops.unaddressed;
+    totals.dropped[DropReason::SendFailed as usize] += drops.send_failed;
+    totals.dropped[DropReason::SendFull as usize] += drops.send_full;
+    let tcp = running.tcp();
+    let connections = ConnectionTotals {
+        open: tcp.open,
+        admitted: tcp.admitted,
+        evicted: tcp.evicted,
+        refused_full: tcp.refused_full,
+        refused_client: tcp.refused_client,
+        stalled: tcp.stalled,
+        unanswerable: tcp.unanswerable,
+    };
+    let probes = publisher.prober().map(|prober| prober.metrics());
+    let checks = probes.as_ref().map(check_totals).unwrap_or_default();
+    let series = Series(&serving);
+    let per_wip = metrics::scrape::has_series_per_wip(config.metrics.per_wip, config.wips.len());
+    let built = serving.snapshot.base.info().iter().map(|source| source.build_epoch_s).min();
+    metrics::render(
+        &Scrape {
+            version: env!("CARGO_PKG_VERSION"),
+            totals: &totals,
+            connections: &[(Transport::Tcp, connections)],
+            wips: per_wip.then_some(&series as &dyn WipSeries),
+            transitions: &publisher.transitions,
+            probes: &checks,
+            probe_lag_ms: probes.map(|probes| (probes.lag_s * 1_000.0) as u64),
+            config_generation: serving.snapshot.generation,
+            config_reload_success: publisher.refused().is_none(),
+            config_reload_at_s: publisher.loaded_at_s.load(Ordering::Relaxed),
+            geo_database_built_at_s: built,
+            process: process::read(),
+        },
+        out,
+    );
+}
+
+fn check_totals(probes: &ProbeMetrics) -> Vec<CheckTotals> {
+    let total = |(check, counters): (&String, &CheckCounters)| {
+        let mut results = vec![("success", counters.passed)];
+        results.extend(
+            FailureKind::ALL.iter().map(|&kind| (kind.as_str(), counters.failed[kind as usize])),
+        );
+        CheckTotals { check: check.clone(), results, duration: duration(counters) }
+    };
+    probes.checks.iter().map(total).collect()
+}
+
+/// Counts changes of health until the prober ends.
+pub(super) async fn count_transitions(publisher: Arc<Publisher>) {
+    use tokio::sync::broadcast::error::RecvError;
+    let Some(mut notices) = publisher.prober().map(|prober| prober.notices()) else { return };
+    loop {
+        match notices.recv().await {
+            Ok(notice) => {
+                let to = match notice.to {
+                    State::Unknown => TransitionTo::Unknown,
+                    State::Up => TransitionTo::Up,
+                    State::Down => TransitionTo::Down,
+                };
+                // A datacenter's own check has no WIP.
+                let wip = notice.wip.as_deref().unwrap_or_default();
+                publisher.transitions.record(wip, &notice.member, to);
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Series of WIPs and members, read where they are kept.
+struct Series<'a>(&'a Serving);
+
+impl WipSeries for Series<'_> {
+    fn answers(&self, emit: &mut dyn FnMut(&str, &str, u64)) {
+        self.0.each_answer_count(emit);
+    }
+
+    fn fail_open(&self, emit: &mut dyn FnMut(&str, u64)) {
+        self.0.each_fail_open_count(emit);
+    }
+
+    fn member_states(&self, emit: &mut dyn FnMut(&str, &str, MemberState)) {
+        let snapshot = &self.0.snapshot;
+        for (wip, entry) in snapshot.wips.iter().enumerate() {
+            let name = snapshot.wip_name(wip as u32);
+            let strategy = snapshot.strategy(entry);
+            let verdicts = snapshot.verdicts(entry, strategy);
+            let names = snapshot.member_names(entry);
+            for (member, member_name) in strategy.members.iter().zip(names) {
+                let words = member.vips.clone().filter_map(|vip| {
+                    let id = *verdicts.get(usize::from(vip))?;
+                    Some(self.0.health.word(id))
+                });
+                emit(&name, member_name, member_state(words));
+            }
+        }
+    }
+}
+
+/// The state of a member: its best VIP's.
+fn member_state(words: impl Iterator<Item = Word>) -> MemberState {
+    let states = words.map(|word| match (word.over(), word.state()) {
+        (Override::Drained, _) => MemberState::Drained,
+        (Override::ForcedUp, _) => MemberState::ForcedUp,
+        (Override::ForcedDown, _) => MemberState::ForcedDown,
+        (Override::None, _) if !word.available() => MemberState::Down,
+        (Override::None, State::Up) => MemberState::Up,
+        (Override::None, _) => MemberState::Unknown,
+    });
+    let rank = |state: &MemberState| match state {
+        MemberState::ForcedUp => 5,
+        MemberState::Up => 4,
+        MemberState::Unknown => 3,
+        MemberState::Drained => 2,
+        MemberState::Down => 1,
+        MemberState::ForcedDown => 0,
+    };
+    states.max_by_key(rank).unwrap_or(MemberState::Unknown)
+}
+
+fn duration(counters: &CheckCounters) -> HistogramTotals {
+    HistogramTotals {
+        unit: metrics::Unit::Microseconds,
+        bounds: &crate::probe::BUCKETS_US,
+        counts: counters.buckets.to_vec(),
+        sum: counters.duration_us_sum,
+    }
+}

@@ -1,0 +1,217 @@
+//! The server as a whole: what starts in which order, who owns what, and how it
+//! stops.
+//!
+//! ```text
+//! load ─► bind ─► prober ─► publish ─► UDP threads, TCP, admin
+//!   ▲                          ▲
+//!   └── file change, SIGHUP, API: load aside, publish at once, or change nothing
+//! ```
+//!
+//! The hands (listeners, prober, admin) never meet; they are joined here.
+
+mod desk;
+pub mod disk;
+pub(crate) mod geo;
+pub mod load;
+mod metrics;
+mod publisher;
+mod responder;
+mod state;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::watch as signal;
+
+use crate::admin;
+use crate::clock::Clock;
+use crate::config::model::Config;
+use crate::listen::{self, BindOptions, Running, StartOptions, TcpOptions};
+use crate::probe::{ProbeLimits, Prober};
+pub(crate) use desk::think_down;
+use publisher::{Cause, Publisher};
+
+/// Threads of the runtime that serves TCP and the admin listener.
+const RUNTIME_THREADS: usize = 2;
+/// TCP connections answer through so many responders.
+const TCP_RESPONDERS: usize = 2;
+/// Longest wait for the runtime's tasks at a stop.
+const STOP_WAIT: Duration = Duration::from_secs(2);
+
+//------------ Daemon ---------------------------------------------------------
+
+/// A running server. Dropping it without [`stop`](Daemon::stop) ends its threads
+/// with the process.
+pub struct Daemon {
+    publisher: Arc<Publisher>,
+    running: Arc<Running>,
+    admin: Option<SocketAddr>,
+    stop: signal::Sender<bool>,
+    watcher: Option<JoinHandle<()>>,
+    runtime: Runtime,
+}
+
+/// Why the server did not start: one clear line, or all problems of the config.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The config is refused; rendered as `windrose check` prints it.
+    #[error("{0}")]
+    Config(String),
+    /// An address cannot be served.
+    #[error("{0}")]
+    Bind(#[from] listen::BindError),
+    /// The admin listener cannot be served.
+    #[error("{0}")]
+    Admin(#[from] admin::BindError),
+    /// A thread, a runtime or a listener could not be started.
+    #[error("cannot start: {0}")]
+    System(String),
+}
+
+impl Daemon {
+    /// Loads `config_path` and starts everything it asks for. Returns when
+    /// queries are answered.
+    pub fn start(config_path: &Path) -> Result<Daemon, StartError> {
+        let loaded =
+            load::load(config_path).map_err(|refused| StartError::Config(refused.report))?;
+        Daemon::start_loaded(config_path.to_owned(), loaded)
+    }
+
+    /// Starts what was loaded.
+    pub fn start_loaded(path: PathBuf, loaded: load::Candidate) -> Result<Daemon, StartError> {
+        let config = Arc::clone(&loaded.config);
+        let bound = listen::bind(&config.server.listen, &bind_options(&config))?;
+        let admin_bound = match &config.admin.listen {
+            Some(listen) => Some(admin::bind(listen, config.admin.token_file.as_deref())?),
+            None => None,
+        };
+        let admin = admin_bound.as_ref().and_then(admin::Bound::local_addr);
+        let system = |error: std::io::Error| StartError::System(error.to_string());
+        let clock = Clock::start();
+        let limits = ProbeLimits {
+            concurrency: config.health.concurrency,
+            concurrency_per_address: config.health.concurrency_per_address,
+        };
+        let prober = Prober::start(limits, clock).map_err(system)?;
+        let udp_threads = bound.udp_threads();
+        let workers = udp_threads + TCP_RESPONDERS;
+        let publisher =
+            Publisher::start(path, loaded, prober, clock, workers).map_err(StartError::Config)?;
+        let publisher = Arc::new(publisher);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(RUNTIME_THREADS)
+            .thread_name("windrose-io")
+            .enable_all()
+            .build()
+            .map_err(system)?;
+        let factory = responder::Factory::new(&publisher, udp_threads);
+        let options = StartOptions { tcp: tcp_options(&config), ..StartOptions::default() };
+        let running = bound
+            .start(&factory, &options, runtime.handle())
+            .map_err(|error| StartError::System(error.to_string()))?;
+        let running = Arc::new(running);
+        for address in running.local_addrs() {
+            tracing::info!(%address, "answering over UDP and TCP");
+        }
+        let (stop, stopping) = signal::channel(false);
+        runtime.spawn(metrics::count_transitions(Arc::clone(&publisher)));
+        if let Some(bound) = admin_bound {
+            let desk = desk::FrontDesk::new(&publisher, &running, runtime.handle());
+            let mut stopping = stopping.clone();
+            runtime.spawn(async move {
+                let until = async move {
+                    let _ = stopping.wait_for(|stop| *stop).await;
+                };
+                if let Err(error) = admin::serve(bound, Arc::new(desk), until).await {
+                    tracing::error!(%error, "the admin listener ended");
+                }
+            });
+        }
+        if let Some(address) = admin {
+            tracing::info!(%address, "admin listener is up");
+        }
+        let watcher = watch::start(Arc::clone(&publisher), stopping).map_err(system)?;
+        Ok(Daemon { publisher, running, admin, stop, watcher: Some(watcher), runtime })
+    }
+
+    /// Addresses on which DNS is answered, with their real ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.running.local_addrs()
+    }
+
+    /// The admin listener's address, if it is not a unix socket.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Loads the config again, as SIGHUP does.
+    pub fn reload(&self) {
+        self.publisher.reload_and_log(Cause::Signal);
+    }
+
+    /// Waits for SIGTERM or SIGINT; SIGHUP reloads.
+    pub fn run_until_signal(&self) -> std::io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        self.runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut hangup = signal(SignalKind::hangup())?;
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return Ok(()),
+                    _ = interrupt.recv() => return Ok(()),
+                    _ = hangup.recv() => {
+                        let publisher = Arc::clone(&self.publisher);
+                        // A load takes a while: the signals go on being heard.
+                        tokio::task::spawn_blocking(move || {
+                            publisher.reload_and_log(Cause::Signal);
+                        });
+                    }
+                }
+            }
+        })
+    }
+
+    /// Stops: no new queries, probes end, threads join.
+    pub fn stop(mut self) {
+        tracing::info!("stopping");
+        self.publisher.stopping.store(true, Ordering::Relaxed);
+        let _ = self.stop.send(true);
+        if let Some(watcher) = self.watcher.take() {
+            let _ = watcher.join();
+        }
+        match Arc::try_unwrap(self.running) {
+            Ok(running) => {
+                running.stop();
+            }
+            // The admin listener still counts with it; its sockets close with the process.
+            Err(running) => drop(running),
+        }
+        self.publisher.stop();
+        self.runtime.shutdown_timeout(STOP_WAIT);
+    }
+}
+
+fn bind_options(config: &Config) -> BindOptions {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers = usize::from(config.server.workers);
+    BindOptions {
+        udp_workers: if workers == 0 { cores } else { workers },
+        ..BindOptions::default()
+    }
+}
+
+fn tcp_options(config: &Config) -> TcpOptions {
+    TcpOptions {
+        connections_max: config.server.tcp_connections_max as usize,
+        idle_timeout: Duration::from_millis(u64::from(config.server.tcp_idle_timeout_ms)),
+        responders: TCP_RESPONDERS,
+        ..TcpOptions::default()
+    }
+}

@@ -1,0 +1,304 @@
+//! Loads and publishes: one at a time, all or nothing.
+//!
+//! A load is compiled aside; the prober takes the new plan and hands back a
+//! table that is fully written; then both are swapped in together. Whatever
+//! fails before that leaves what was running as it was.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::load::{self, Before, Candidate, Refused};
+use super::state;
+use crate::admin::types::{ReloadRefused, ReloadReport};
+use crate::clock::Clock;
+use crate::config::model::Config;
+use crate::metrics::{Registry, TransitionCounters};
+use crate::probe::Prober;
+use crate::snapshot::Serving;
+
+/// An automatic reload may remove at most this share of the WIPs, in percent: a
+/// truncated file is often valid TOML.
+const AUTOMATIC_REMOVAL_MAX_PERCENT: usize = 30;
+
+/// Who asked for a reload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cause {
+    /// A file changed.
+    FileChange,
+    /// SIGHUP.
+    Signal,
+    /// The API.
+    Api,
+}
+
+impl Cause {
+    fn as_str(self) -> &'static str {
+        match self {
+            Cause::FileChange => "file change",
+            Cause::Signal => "SIGHUP",
+            Cause::Api => "API",
+        }
+    }
+}
+
+/// The sole writer of what is served.
+pub(super) struct Publisher {
+    /// What workers read.
+    pub(super) cell: Arc<ArcSwap<Serving>>,
+    /// The query path's counters.
+    pub(super) registry: Arc<Registry>,
+    /// Changes of health.
+    pub(super) transitions: TransitionCounters,
+    /// Set once the server stops.
+    pub(super) stopping: AtomicBool,
+    /// Unix second of the start.
+    pub(super) started_at_s: u64,
+    /// Unix second of the last load that was taken.
+    pub(super) loaded_at_s: AtomicU64,
+    path: PathBuf,
+    clock: Clock,
+    workers: usize,
+    prober: Mutex<Option<Arc<Prober>>>,
+    loading: Mutex<Loading>,
+    refused: Mutex<Option<ReloadRefused>>,
+}
+
+/// What one load keeps for the next.
+struct Loading {
+    /// Snapshots that a worker may still be reading. They are freed here, never
+    /// by a worker.
+    retired: Vec<Arc<Serving>>,
+}
+
+impl Publisher {
+    /// Publishes the first snapshot.
+    pub(super) fn start(
+        path: PathBuf,
+        candidate: Candidate,
+        prober: Prober,
+        clock: Clock,
+        workers: usize,
+    ) -> Result<Publisher, String> {
+        let Candidate { mut snapshot, config, .. } = candidate;
+        let plan = std::mem::take(&mut snapshot.plan);
+        snapshot.plan = plan.clone();
+        let table = prober.apply(plan).map_err(|error| error.to_string())?;
+        state::save_serials(&config, &snapshot.serials);
+        let serving = Serving::new(Arc::new(snapshot), table, workers, None);
+        let now_s = u64::from(clock.now().unix_s);
+        Ok(Publisher {
+            cell: Arc::new(ArcSwap::from_pointee(serving)),
+            registry: Arc::new(Registry::new()),
+            transitions: TransitionCounters::default(),
+            stopping: AtomicBool::new(false),
+            started_at_s: now_s,
+            loaded_at_s: AtomicU64::new(now_s),
+            path,
+            clock,
+            workers,
+            prober: Mutex::new(Some(Arc::new(prober))),
+            loading: Mutex::new(Loading { retired: Vec::new() }),
+            refused: Mutex::new(None),
+        })
+    }
+
+    /// What is served now.
+    pub(super) fn serving(&self) -> Arc<Serving> {
+        self.cell.load_full()
+    }
+
+    /// The main config file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The prober, until the server stops.
+    pub(super) fn prober(&self) -> Option<Arc<Prober>> {
+        lock(&self.prober).clone()
+    }
+
+    /// Why the last reload was refused; none: it was taken.
+    pub(super) fn refused(&self) -> Option<ReloadRefused> {
+        lock(&self.refused).clone()
+    }
+
+    /// Seconds since the start.
+    pub(super) fn uptime_ms(&self) -> u64 {
+        self.clock.now().mono_ms
+    }
+
+    /// Loads and publishes, and says in the log what came of it.
+    pub(super) fn reload_and_log(&self, cause: Cause) {
+        // The outcome is logged where it is found; nobody waits for it here.
+        let _ = self.reload(cause);
+    }
+
+    /// Loads and publishes, or changes nothing and says why.
+    pub(super) fn reload(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
+        let mut loading = lock(&self.loading);
+        loading.retired.retain(|serving| Arc::strong_count(serving) > 1);
+        let current = self.serving();
+        let before = Before {
+            serials: current.snapshot.serials.clone(),
+            geo: Some(Arc::clone(&current.snapshot.base)),
+            generation: current.snapshot.generation,
+        };
+        let result = load::load_after(&self.path, before)
+            .map_err(|refused| refused_report(&refused))
+            .and_then(|candidate| self.publish(candidate, &current, cause, &mut loading));
+        match &result {
+            Ok(report) => {
+                *lock(&self.refused) = None;
+                let changes = report.changes.join("; ");
+                let generation = report.generation;
+                for warning in &report.warnings {
+                    tracing::warn!(code = warning.code, "{}", warning.title);
+                }
+                tracing::info!(cause = cause.as_str(), generation, changes, "config loaded");
+            }
+            Err(refused) => {
+                *lock(&self.refused) = Some(refused.clone());
+                tracing::error!(
+                    cause = cause.as_str(),
+                    problems = refused.problems.len(),
+                    "config refused, the one in force stays\n{}",
+                    refused.report
+                );
+            }
+        }
+        result
+    }
+
+    fn publish(
+        &self,
+        candidate: Candidate,
+        current: &Arc<Serving>,
+        cause: Cause,
+        loading: &mut Loading,
+    ) -> Result<ReloadReport, ReloadRefused> {
+        let Candidate { mut snapshot, config, problems, sources } = candidate;
+        let changes = Changes::between(&current.snapshot.config, &config);
+        if cause == Cause::FileChange {
+            changes
+                .allowed_automatically()
+                .map_err(|report| ReloadRefused { report, problems: Vec::new() })?;
+        }
+        let stopped =
+            || ReloadRefused { report: "the server is stopping".to_owned(), problems: Vec::new() };
+        let prober = self.prober().ok_or_else(stopped)?;
+        let plan = std::mem::take(&mut snapshot.plan);
+        snapshot.plan = plan.clone();
+        let generation = snapshot.generation;
+        let table = prober.apply(plan).map_err(|_| stopped())?;
+        state::save_serials(&config, &snapshot.serials);
+        let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
+        loading.retired.push(self.cell.swap(Arc::new(serving)));
+        self.loaded_at_s.store(u64::from(self.clock.now().unix_s), Ordering::Relaxed);
+        let mut lines = changes.lines();
+        if current.snapshot.config.server.listen != config.server.listen
+            || current.snapshot.config.admin != config.admin
+        {
+            lines.push("listen addresses changed: they take effect at the next start".to_owned());
+        }
+        Ok(ReloadReport {
+            generation,
+            changes: lines,
+            warnings: super::desk::config_problems(&problems, &sources),
+        })
+    }
+
+    /// Ends probing.
+    pub(super) fn stop(&self) {
+        let prober = lock(&self.prober).take();
+        if let Some(prober) = prober.and_then(|prober| Arc::try_unwrap(prober).ok()) {
+            prober.shutdown();
+        }
+    }
+}
+
+fn refused_report(refused: &Refused) -> ReloadRefused {
+    ReloadRefused {
+        report: refused.report.clone(),
+        problems: super::desk::config_problems(&refused.problems, &refused.sources),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+//------------ Changes --------------------------------------------------------
+
+/// What a load changes, by names.
+struct Changes {
+    before: usize,
+    removed: Vec<String>,
+    added: Vec<String>,
+    datacenters: bool,
+    zones: bool,
+}
+
+/// Names shown of each kind of change.
+const NAMES_SHOWN: usize = 5;
+
+impl Changes {
+    fn between(old: &Config, new: &Config) -> Changes {
+        let names = |config: &Config| -> BTreeSet<Vec<u8>> {
+            (0..config.wips.len() as u32).map(|wip| config.wips.name(wip).to_vec()).collect()
+        };
+        let (old_names, new_names) = (names(old), names(new));
+        let text = |wire: &Vec<u8>| {
+            crate::dns::Name::from_wire(wire).map_or_else(|_| "?".to_owned(), |n| n.to_string())
+        };
+        Changes {
+            before: old_names.len(),
+            removed: old_names.difference(&new_names).map(text).collect(),
+            added: new_names.difference(&old_names).map(text).collect(),
+            datacenters: format!("{:?}", old.datacenters) != format!("{:?}", new.datacenters),
+            zones: format!("{:?}", old.zones) != format!("{:?}", new.zones),
+        }
+    }
+
+    /// The guard against files cut short.
+    fn allowed_automatically(&self) -> Result<(), String> {
+        if self.removed.len() * 100 <= self.before * AUTOMATIC_REMOVAL_MAX_PERCENT {
+            return Ok(());
+        }
+        Err(format!(
+            "this change would remove {} of {} WIPs ({}), more than {AUTOMATIC_REMOVAL_MAX_PERCENT} % \
+             at once: if that is meant, send SIGHUP or use `windrose reload`",
+            self.removed.len(),
+            self.before,
+            shown(&self.removed),
+        ))
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !self.added.is_empty() {
+            lines.push(format!("{} WIPs added: {}", self.added.len(), shown(&self.added)));
+        }
+        if !self.removed.is_empty() {
+            lines.push(format!("{} WIPs removed: {}", self.removed.len(), shown(&self.removed)));
+        }
+        if self.datacenters {
+            lines.push("datacenters changed".to_owned());
+        }
+        if self.zones {
+            lines.push("zones changed".to_owned());
+        }
+        lines
+    }
+}
+
+fn shown(names: &[String]) -> String {
+    let mut text = names.iter().take(NAMES_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > NAMES_SHOWN {
+        text.push_str(", …");
+    }
+    text
+}

@@ -1,0 +1,163 @@
+//! What a reload keeps: history by identity, verdicts by member.
+//!
+//! ```text
+//!   same probe at the same address         all of it; thresholds may differ
+//!   another probe of the same member's     the verdict, with zero counters
+//!   address, for the same WIP
+//!   anything else                          never judged
+//! ```
+//!
+//! It must not know words or votes.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use super::check::Require;
+use super::engine::{Engine, Now, ProbeKey};
+use super::plan::{Identity, Plan, Target, TargetId, Verdict};
+use super::schedule::{self, Start, steady_per_s};
+use super::table::{Override, State, Table, Word};
+use super::track::Tracked;
+
+/// The targets of `plan` with what `previous` knows, and the next unused key.
+pub(super) fn targets(
+    plan: &Plan,
+    previous: Option<&Engine>,
+    mut next_key: ProbeKey,
+    now: Now,
+) -> (Vec<Tracked>, ProbeKey) {
+    let history = History::new(previous, plan);
+    let steady_per_s = steady_per_s(&plan.targets);
+    let new = plan.targets.iter().filter(|target| history.same(target).is_none()).count();
+    let start = Start::new(new, steady_per_s);
+    let mut fresh = |target: &Target| {
+        let mut tracked = Tracked::new(target, next_key, now);
+        next_key += 1;
+        tracked.due_ms = start.first_due_ms(target, tracked.phase, now.mono_ms);
+        tracked
+    };
+    let mut seen = HashSet::new();
+    let mut targets = Vec::with_capacity(plan.targets.len());
+    for target in &plan.targets {
+        let same = history.same(target).filter(|old| seen.insert(old.key));
+        let tracked = match (same, history.same_member(target)) {
+            (Some(old), _) => kept(old, target, now),
+            (None, Some(old)) if !old.idle => inherited(fresh(target), old),
+            (None, _) => fresh(target),
+        };
+        targets.push(tracked);
+    }
+    (targets, next_key)
+}
+
+/// A table whose words know when each verdict was lost, and no more yet: from the
+/// same verdict before; for a new one, the latest loss among its targets.
+pub(super) fn table(plan: &Plan, targets: &[Tracked], previous: Option<&Engine>) -> Table {
+    let mut before = HashMap::new();
+    if let Some(previous) = previous {
+        for (id, verdict) in (0..).zip(&previous.plan.verdicts) {
+            let signature = Signature::new(verdict, &previous.plan, &previous.targets);
+            before.insert(signature, previous.table.word(id).lost_at_s());
+        }
+    }
+    let latest = |ids: &[TargetId]| ids.iter().map(|id| targets[*id as usize].lost_at_s).max();
+    let table = Table::new(plan.verdicts.len());
+    for (id, verdict) in (0..).zip(&plan.verdicts) {
+        let lost_at_s = before.get(&Signature::new(verdict, plan, targets)).copied();
+        let lost_at_s = lost_at_s.or_else(|| latest(&verdict.targets)).unwrap_or(0);
+        table.set(id, Word::new(State::Unknown, false, Override::None, 0, lost_at_s));
+    }
+    table
+}
+
+/// A verdict in words that outlive a reload.
+#[derive(Eq, Hash, PartialEq)]
+struct Signature {
+    targets: Vec<ProbeKey>,
+    require: Require,
+    gate: Option<(Vec<ProbeKey>, Require)>,
+}
+
+impl Signature {
+    fn new(verdict: &Verdict, plan: &Plan, targets: &[Tracked]) -> Signature {
+        let keys = |ids: &[TargetId]| ids.iter().map(|id| targets[*id as usize].key).collect();
+        let gate = verdict.gate.map(|gate| &plan.verdicts[gate as usize]);
+        Signature {
+            targets: keys(&verdict.targets),
+            require: verdict.require,
+            gate: gate.map(|gate| (keys(&gate.targets), gate.require)),
+        }
+    }
+}
+
+/// The same probe goes on. A shorter interval counts from now: what was in time
+/// by the old one is neither late nor silent.
+fn kept(old: &Tracked, target: &Target, now: Now) -> Tracked {
+    let mut tracked = old.clone();
+    let interval_ms = schedule::interval_ms(target);
+    if !tracked.silent {
+        tracked.judged_ms = old.judged_ms.max(now.mono_ms.saturating_sub(interval_ms));
+    }
+    if tracked.due_ms > now.mono_ms + interval_ms {
+        tracked.due_ms = schedule::steady_due_ms(target, tracked.phase, now.mono_ms);
+    }
+    tracked
+}
+
+fn inherited(mut tracked: Tracked, old: &Tracked) -> Tracked {
+    if !tracked.idle {
+        tracked.machine = old.machine.inherit();
+        tracked.judged = tracked.settled();
+        tracked.since_s = old.since_s;
+        tracked.transitions = old.transitions;
+    }
+    tracked.lost_at_s = old.lost_at_s;
+    tracked
+}
+
+//------------ History --------------------------------------------------------
+
+type Member<'a> = (Option<&'a str>, &'a str, IpAddr);
+
+/// The previous engine's targets, found by what they are.
+#[derive(Default)]
+struct History<'a> {
+    same: HashMap<&'a Identity, &'a Tracked>,
+    /// Targets that are not in the new plan, by member and check.
+    gone: HashMap<Member<'a>, Vec<(&'a str, &'a Tracked)>>,
+}
+
+impl<'a> History<'a> {
+    fn new(previous: Option<&'a Engine>, plan: &Plan) -> History<'a> {
+        let mut history = History::default();
+        let Some(previous) = previous else { return history };
+        let wanted: HashSet<&Identity> = plan.targets.iter().map(|t| &t.identity).collect();
+        for (target, tracked) in previous.plan().targets.iter().zip(&previous.targets) {
+            if wanted.contains(&target.identity) {
+                history.same.insert(&target.identity, tracked);
+            } else {
+                let gone = history.gone.entry(member(target)).or_default();
+                gone.push((target.check.as_str(), tracked));
+            }
+        }
+        history
+    }
+
+    fn same(&self, target: &Target) -> Option<&'a Tracked> {
+        self.same.get(&target.identity).copied()
+    }
+
+    /// The probe that `target` takes the place of: of the same check, or the only one.
+    fn same_member(&self, target: &Target) -> Option<&'a Tracked> {
+        let gone = self.gone.get(&member(target))?;
+        let (_, tracked) = match gone.as_slice() {
+            [only] => only,
+            several => several.iter().find(|(check, _)| *check == target.check)?,
+        };
+        Some(tracked)
+    }
+}
+
+fn member(target: &Target) -> Member<'_> {
+    (target.wip.as_deref(), &target.member, target.identity.address)
+}

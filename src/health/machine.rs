@@ -1,0 +1,231 @@
+//! The state machine of one target: when a verdict changes (SEMANTICS §4).
+//!
+//! ```text
+//!              any success                 `fall` counted failures
+//!   UNKNOWN ───────────────► UP ─────────────────────────────────► DOWN
+//!   (never     `fall` failures │  `clear` successes in a row forget   │
+//!    judged) ──────────────────┼──────────────────────────────────►   │
+//!                              ◄──────────────────────────────────────┘
+//!                                `rise` successes in a row; a failure
+//!                                starts again
+//!
+//!   UP, DOWN ── no verdict for three intervals ──► UNKNOWN
+//! ```
+//!
+//! UNKNOWN is a veil over the last verdict, and a target never judged counts as
+//! up beneath it: one result that agrees lifts the veil, one that disagrees must
+//! win the full count. So a prober that comes back after an outage of its own
+//! neither revives a dead member nor kills a live one with a single packet.
+//!
+//! Failures while UP are counted, not demanded in a row: a link that loses every
+//! second packet must not look healthy. Flap damping doubles `rise` each time a
+//! target goes DOWN within ten minutes of coming UP.
+//!
+//! It must not know schedules, tables or why a probe failed beyond whether the
+//! failure judges the target.
+
+use super::failure::FailureKind;
+use super::plan::Thresholds;
+use super::table::State;
+
+/// Going DOWN this soon after coming UP is a flap; this long UP forgets flaps.
+pub const FLAP_WINDOW_MS: u64 = 600_000;
+/// Damping never asks for more successes in a row than this (a larger `rise` stands).
+pub const RISE_DAMPED_MAX: u8 = 32;
+
+/// What one result did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Step {
+    /// Set when the state changed.
+    pub transition: Option<Transition>,
+    /// Some results speak against the verdict and the matter is not settled:
+    /// the next probe comes at the confirm interval.
+    pub contrary_pending: bool,
+    /// Results in a row that would overturn the verdict.
+    pub results_needed: u8,
+}
+
+/// A change of state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Transition {
+    /// Before.
+    pub from: State,
+    /// After; differs from `from`.
+    pub to: State,
+}
+
+/// State and counters of one target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Machine {
+    /// The last verdict; true when never judged.
+    eligible: bool,
+    /// False: UNKNOWN.
+    known: bool,
+    /// Failures counted while eligible.
+    failures: u8,
+    /// Successes in a row.
+    successes: u8,
+    /// How often `rise` is doubled.
+    doublings: u8,
+    /// When it came UP from DOWN; none: it was UP since the start.
+    risen_at_ms: Option<u64>,
+}
+
+impl Default for Machine {
+    fn default() -> Machine {
+        Machine {
+            eligible: true,
+            known: false,
+            failures: 0,
+            successes: 0,
+            doublings: 0,
+            risen_at_ms: None,
+        }
+    }
+}
+
+impl Machine {
+    /// A target that needs no probe: UP.
+    pub fn always_up() -> Machine {
+        Machine { known: true, ..Machine::default() }
+    }
+
+    /// The machine of a changed probe of the same member: the verdict stays, the
+    /// counters start at zero.
+    pub fn inherit(&self) -> Machine {
+        Machine { eligible: self.eligible, known: self.known, ..Machine::default() }
+    }
+
+    /// The probed state.
+    pub fn state(&self) -> State {
+        match (self.known, self.eligible) {
+            (false, _) => State::Unknown,
+            (true, true) => State::Up,
+            (true, false) => State::Down,
+        }
+    }
+
+    /// Whether the last verdict was UP, or there was none yet.
+    pub fn eligible(&self) -> bool {
+        self.eligible
+    }
+
+    /// Failures counted against UP.
+    pub fn failures(&self) -> u8 {
+        self.failures
+    }
+
+    /// Successes in a row.
+    pub fn successes(&self) -> u8 {
+        self.successes
+    }
+
+    /// Successes in a row that make it UP, flap damping counted in.
+    pub fn rise_effective(&self, thresholds: &Thresholds) -> u8 {
+        let rise = thresholds.rise.max(1);
+        let damped = u32::from(rise) << self.doublings.min(8);
+        damped.min(u32::from(RISE_DAMPED_MAX.max(rise))) as u8
+    }
+
+    /// Whether results speak against the verdict and the matter is not settled.
+    pub fn contrary_pending(&self) -> bool {
+        if self.eligible { self.failures > 0 } else { self.successes > 0 }
+    }
+
+    /// Results in a row that would overturn the verdict; at least 1.
+    pub fn results_needed(&self, thresholds: &Thresholds) -> u8 {
+        let needed = if self.eligible {
+            thresholds.fall.saturating_sub(self.failures)
+        } else {
+            self.rise_effective(thresholds).saturating_sub(self.successes)
+        };
+        needed.max(1)
+    }
+
+    /// Takes one result in. `now_ms` is monotonic.
+    pub fn step(
+        &mut self,
+        thresholds: &Thresholds,
+        outcome: Result<(), FailureKind>,
+        now_ms: u64,
+    ) -> Step {
+        let from = self.state();
+        match outcome {
+            Ok(()) if self.eligible => self.success_while_up(thresholds, now_ms),
+            Ok(()) => self.success_while_down(thresholds, now_ms),
+            Err(kind) if !kind.judges() => {}
+            Err(_) if self.eligible => self.failure_while_up(thresholds, now_ms),
+            Err(_) => {
+                self.successes = 0;
+                self.known = true;
+            }
+        }
+        self.finish(from, thresholds)
+    }
+
+    /// No verdict for too long: what is known is known no more. Counters go, the
+    /// last verdict stays as eligibility.
+    pub fn forget(&mut self) -> Option<Transition> {
+        let from = self.state();
+        self.known = false;
+        self.failures = 0;
+        self.successes = 0;
+        (from != State::Unknown).then_some(Transition { from, to: State::Unknown })
+    }
+
+    fn success_while_up(&mut self, thresholds: &Thresholds, now_ms: u64) {
+        self.known = true;
+        self.successes = self.successes.saturating_add(1);
+        if self.successes >= thresholds.clear {
+            self.failures = 0;
+        }
+        if !self.flapped(now_ms) {
+            self.doublings = 0;
+            self.risen_at_ms = None;
+        }
+    }
+
+    fn success_while_down(&mut self, thresholds: &Thresholds, now_ms: u64) {
+        self.successes = self.successes.saturating_add(1);
+        if self.successes >= self.rise_effective(thresholds) {
+            *self = Machine {
+                known: true,
+                doublings: self.doublings,
+                risen_at_ms: Some(now_ms),
+                ..Machine::default()
+            };
+        }
+    }
+
+    fn failure_while_up(&mut self, thresholds: &Thresholds, now_ms: u64) {
+        self.successes = 0;
+        self.failures = self.failures.saturating_add(1);
+        if self.failures < thresholds.fall {
+            return;
+        }
+        let mut doublings = 0;
+        if self.flapped(now_ms) {
+            let at_most = self.rise_effective(thresholds) >= RISE_DAMPED_MAX;
+            doublings = self.doublings + u8::from(!at_most);
+        }
+        *self = Machine { eligible: false, known: true, doublings, ..Machine::default() };
+    }
+
+    /// Whether going DOWN now would be a flap.
+    fn flapped(&self, now_ms: u64) -> bool {
+        self.risen_at_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < FLAP_WINDOW_MS)
+    }
+
+    fn finish(&self, from: State, thresholds: &Thresholds) -> Step {
+        let to = self.state();
+        Step {
+            transition: (from != to).then_some(Transition { from, to }),
+            contrary_pending: self.contrary_pending(),
+            results_needed: self.results_needed(thresholds),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

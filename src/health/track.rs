@@ -1,0 +1,183 @@
+//! One target with its history: what a reload must keep.
+//!
+//! It must not know other targets, verdicts or the queue.
+
+use super::check::ProbeKind;
+use super::engine::{Now, ProbeKey};
+use super::failure::{Failure, FailureKind, Outcome};
+use super::machine::{Machine, Step, Transition};
+use super::plan::Target;
+use super::schedule;
+use super::table::{State, TTL_CAP_NONE};
+use super::verdict::Vote;
+
+/// No verdict for so many intervals makes a target UNKNOWN.
+pub const SILENT_INTERVALS: u64 = 3;
+
+/// What is known about one target, for the API and metrics.
+#[derive(Clone, Debug)]
+pub struct TargetStatus {
+    /// Probed state.
+    pub state: State,
+    /// Last verdict UP, or never judged.
+    pub eligible: bool,
+    /// Unix second of the last change of state; 0: none yet.
+    pub since_s: u32,
+    /// Failures counted against UP.
+    pub failures: u8,
+    /// Successes in a row.
+    pub successes: u8,
+    /// Results in a row that would overturn the verdict.
+    pub results_needed: u8,
+    /// Successes in a row that make it UP, flap damping counted in.
+    pub rise_effective: u8,
+    /// Unix second of the last result; 0: none yet.
+    pub last_at_s: u32,
+    /// How long the last probe took, in milliseconds.
+    pub last_duration_ms: u32,
+    /// The last failure, kept while probes pass; none: none yet.
+    pub last_failure: Option<Failure>,
+    /// Whether the last result was a failure.
+    pub failing: bool,
+    /// How often it became unknown, up and down, in the order of [`State`].
+    pub transitions: [u32; 3],
+}
+
+/// A target with its history.
+#[derive(Clone, Debug)]
+pub(super) struct Tracked {
+    pub key: ProbeKey,
+    pub phase: u64,
+    pub machine: Machine,
+    /// Not to be probed: always up.
+    pub idle: bool,
+    pub in_flight: bool,
+    pub due_ms: u64,
+    /// Monotonic time of the last result that judges, or of the first wait for one.
+    pub judged_ms: u64,
+    /// Ever judged.
+    pub judged: bool,
+    /// An alert about silence is out.
+    pub silent: bool,
+    /// Unix second at which it last stopped being eligible; 0: never.
+    pub lost_at_s: u32,
+    pub since_s: u32,
+    pub last_at_s: u32,
+    pub last_duration_ms: u32,
+    pub last_failure: Option<Failure>,
+    pub failing: bool,
+    pub transitions: [u32; 3],
+}
+
+impl Tracked {
+    /// A target that was never probed.
+    pub(super) fn new(target: &Target, key: ProbeKey, now: Now) -> Tracked {
+        let idle = target.identity.probe == ProbeKind::Always;
+        Tracked {
+            key,
+            phase: schedule::phase(&target.identity),
+            machine: if idle { Machine::always_up() } else { Machine::default() },
+            idle,
+            in_flight: false,
+            due_ms: now.mono_ms,
+            judged_ms: now.mono_ms,
+            judged: idle,
+            silent: false,
+            lost_at_s: 0,
+            since_s: 0,
+            last_at_s: 0,
+            last_duration_ms: 0,
+            last_failure: None,
+            failing: false,
+            transitions: [0; 3],
+        }
+    }
+
+    /// This host has no route for the target's family.
+    pub(super) fn unrouted(&self) -> bool {
+        self.failing && self.last_failure.as_ref().is_some_and(|failure| failure.family_unrouted)
+    }
+
+    /// Takes in one result.
+    pub(super) fn take(&mut self, target: &Target, outcome: &Outcome, now: Now) -> Step {
+        let was_eligible = self.machine.eligible();
+        let result = outcome.result.as_ref().copied().map_err(|failure| failure.kind);
+        let step = self.machine.step(&target.thresholds, result, now.mono_ms);
+        self.in_flight = false;
+        self.last_at_s = now.unix_s;
+        self.last_duration_ms = outcome.duration_ms;
+        self.failing = result.is_err();
+        if let Err(failure) = &outcome.result {
+            self.last_failure = Some(failure.clone());
+        }
+        if result.err().is_none_or(FailureKind::judges) {
+            self.judged_ms = now.mono_ms;
+        }
+        self.note(step.transition, now);
+        if was_eligible && !self.machine.eligible() {
+            self.lost_at_s = now.unix_s;
+        }
+        step
+    }
+
+    /// No verdict for too long. Our own failure, if that is why.
+    pub(super) fn forget(&mut self, now: Now) -> (Option<Transition>, Option<Failure>) {
+        self.silent = true;
+        let transition = self.machine.forget();
+        self.note(transition, now);
+        let ours = self.last_failure.as_ref().filter(|f| self.failing && !f.kind.judges());
+        (transition, ours.cloned())
+    }
+
+    fn note(&mut self, transition: Option<Transition>, now: Now) {
+        if let Some(transition) = transition {
+            self.since_s = now.unix_s;
+            let count = &mut self.transitions[transition.to as usize];
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Whether readiness need not wait for it any longer.
+    pub(super) fn settled(&self) -> bool {
+        self.machine.state() != State::Unknown || self.unrouted()
+    }
+
+    /// When silence becomes an alert, monotonic milliseconds.
+    pub(super) fn silent_ms(&self, target: &Target) -> u64 {
+        self.judged_ms + SILENT_INTERVALS * schedule::interval_ms(target)
+    }
+
+    /// What it contributes to its verdicts.
+    pub(super) fn vote(&self, target: &Target) -> Vote {
+        let machine = &self.machine;
+        let pending_s = || {
+            let needed = u64::from(machine.results_needed(&target.thresholds));
+            let seconds = (needed * u64::from(target.confirm_interval_ms)).div_ceil(1_000);
+            seconds.clamp(1, u64::from(TTL_CAP_NONE) - 1) as u16
+        };
+        let ttl_cap_s = match machine.state() {
+            State::Unknown => 0,
+            _ if machine.contrary_pending() => pending_s(),
+            _ => TTL_CAP_NONE,
+        };
+        Vote { state: machine.state(), eligible: machine.eligible(), ttl_cap_s }
+    }
+
+    pub(super) fn status(&self, target: &Target) -> TargetStatus {
+        let machine = &self.machine;
+        TargetStatus {
+            state: machine.state(),
+            eligible: machine.eligible(),
+            since_s: self.since_s,
+            failures: machine.failures(),
+            successes: machine.successes(),
+            results_needed: machine.results_needed(&target.thresholds),
+            rise_effective: machine.rise_effective(&target.thresholds),
+            last_at_s: self.last_at_s,
+            last_duration_ms: self.last_duration_ms,
+            last_failure: self.last_failure.clone(),
+            failing: self.failing,
+            transitions: self.transitions,
+        }
+    }
+}

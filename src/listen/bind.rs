@@ -1,0 +1,253 @@
+//! Every socket the configuration names, or a clear line why not.
+//!
+//! All or nothing: when one cannot be bound, those before it are closed. A UDP port
+//! held by another process is found although sockets of one user may share a port:
+//! the first socket of an address is bound before it allows sharing.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+
+use super::Transport;
+use super::udp_batch::{ignore_path_mtu, size_buffers, tell_destination};
+
+/// How often a port chosen by the system for UDP is tried for TCP, before giving up.
+const PORT_ATTEMPTS: usize = 32;
+
+/// Connections the kernel holds for one that is not accepted yet.
+const TCP_BACKLOG: i32 = 1024;
+
+/// Send buffer of one TCP connection: what a client that never reads can hold of the
+/// kernel's memory.
+const TCP_SEND_BUFFER_BYTES: usize = 128 * 1024;
+
+/// How to bind.
+#[derive(Clone, Copy, Debug)]
+pub struct BindOptions {
+    /// UDP sockets, and so threads, per address; at least 1.
+    pub udp_workers: usize,
+    /// Receive and send buffer of each UDP socket, as far as the system allows.
+    pub udp_buffer_bytes: usize,
+}
+
+impl Default for BindOptions {
+    fn default() -> BindOptions {
+        // 4 MiB hold about 5,000 queries: what comes in the 20 ms for which a busy
+        // scheduler may keep a thread waiting, at 250,000 a second.
+        BindOptions { udp_workers: 1, udp_buffer_bytes: 4 << 20 }
+    }
+}
+
+/// The sockets of every listen address, bound and not yet served.
+#[derive(Debug)]
+pub struct Bound {
+    pub(super) addresses: Vec<BoundAddress>,
+}
+
+/// One listen address.
+#[derive(Debug)]
+pub(super) struct BoundAddress {
+    pub(super) local: SocketAddr,
+    pub(super) udp: Vec<Socket>,
+    pub(super) tcp: TcpListener,
+}
+
+/// Binds UDP and TCP on every address. Port 0 takes one free for both.
+///
+/// # Errors
+/// The first that failed; nothing stays bound then.
+pub fn bind(addresses: &[SocketAddr], options: &BindOptions) -> Result<Bound, BindError> {
+    if addresses.is_empty() {
+        return Err(BindError::NoAddress);
+    }
+    let addresses = addresses.iter().map(|&address| bind_address(address, options));
+    Ok(Bound { addresses: addresses.collect::<Result<_, _>>()? })
+}
+
+impl Bound {
+    /// The addresses bound, in the order asked, with the port that port 0 became.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(|address| address.local).collect()
+    }
+
+    /// How many UDP threads [`Bound::start`] makes: workers × addresses.
+    pub fn udp_threads(&self) -> usize {
+        self.addresses.iter().map(|address| address.udp.len()).sum()
+    }
+}
+
+fn bind_address(address: SocketAddr, options: &BindOptions) -> Result<BoundAddress, BindError> {
+    let mut attempt = 1;
+    loop {
+        let udp = bind_udp(address, options)?;
+        let local = udp[0].local_addr().ok().and_then(|local| local.as_socket());
+        let local = local.unwrap_or(address);
+        match bind_tcp(local) {
+            Ok(tcp) => return Ok(BoundAddress { local, udp, tcp }),
+            Err(error)
+                if address.port() == 0
+                    && error.kind() == io::ErrorKind::AddrInUse
+                    && attempt < PORT_ATTEMPTS =>
+            {
+                attempt += 1;
+            }
+            Err(error) => return Err(BindError::new(local, Transport::Tcp, error)),
+        }
+    }
+}
+
+fn bind_udp(address: SocketAddr, options: &BindOptions) -> Result<Vec<Socket>, BindError> {
+    let failed = |error| BindError::new(address, Transport::Udp, error);
+    let workers = options.udp_workers.max(1);
+    let first = udp_socket(address, options).map_err(failed)?;
+    first.bind(&address.into()).map_err(failed)?;
+    let local = first.local_addr().map_err(failed)?;
+    if workers > 1 {
+        first.set_reuse_port(true).map_err(failed)?;
+    }
+    let mut sockets = vec![first];
+    while sockets.len() < workers {
+        let socket = udp_socket(address, options).map_err(failed)?;
+        socket.set_reuse_port(true).map_err(failed)?;
+        socket.bind(&local).map_err(failed)?;
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
+fn udp_socket(address: SocketAddr, options: &BindOptions) -> io::Result<Socket> {
+    let v6 = address.is_ipv6();
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if v6 {
+        socket.set_only_v6(true)?;
+    }
+    if address.ip().is_unspecified() {
+        tell_destination(socket.as_fd(), v6)?;
+    }
+    ignore_path_mtu(socket.as_fd(), v6)?;
+    size_buffers(socket.as_fd(), options.udp_buffer_bytes);
+    Ok(socket)
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Else a restart finds the port taken by connections the last run closed.
+    socket.set_reuse_address(true)?;
+    socket.set_send_buffer_size(TCP_SEND_BUFFER_BYTES)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(TCP_BACKLOG)?;
+    Ok(socket.into())
+}
+
+// ---- BindError -------------------------------------------------------------------------
+
+/// Why an address cannot be listened on: one line for the operator, with what to do.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// There is nothing to listen on.
+    #[error("no address to listen on")]
+    NoAddress,
+    /// Taken by another process, or twice in our own list.
+    #[error(
+        "cannot listen on {address} ({transport}): address in use, by another process or \
+         an earlier entry of the list"
+    )]
+    InUse {
+        /// The address.
+        address: SocketAddr,
+        /// Where it is taken.
+        transport: Transport,
+    },
+    /// A port below 1024 without the right to it.
+    #[error(
+        "cannot listen on {address} ({transport}): permission denied; ports below 1024 need \
+         CAP_NET_BIND_SERVICE (setcap cap_net_bind_service=+ep), or use a port from 1024 on"
+    )]
+    Denied {
+        /// The address.
+        address: SocketAddr,
+        /// Where it was refused.
+        transport: Transport,
+    },
+    /// No interface has the address.
+    #[error("cannot listen on {address} ({transport}): no interface of this machine has it")]
+    NotLocal {
+        /// The address.
+        address: SocketAddr,
+        /// Where it was refused.
+        transport: Transport,
+    },
+    /// The machine has no IPv6, or no IPv4.
+    #[error("cannot listen on {address} ({transport}): this machine has no such address family")]
+    NoFamily {
+        /// The address.
+        address: SocketAddr,
+        /// Where it was refused.
+        transport: Transport,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address} ({transport}): {source}")]
+    Other {
+        /// The address.
+        address: SocketAddr,
+        /// Where it failed.
+        transport: Transport,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    fn new(address: SocketAddr, transport: Transport, source: io::Error) -> BindError {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { address, transport },
+            io::ErrorKind::PermissionDenied => BindError::Denied { address, transport },
+            io::ErrorKind::AddrNotAvailable => BindError::NotLocal { address, transport },
+            _ if source.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+                BindError::NoFamily { address, transport }
+            }
+            _ => BindError::Other { address, transport, source },
+        }
+    }
+}
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_one_line_with_what_to_do() {
+        let address = "[2001:db8::1]:53".parse().unwrap();
+        // errno, a word of the line
+        let cases = [
+            (libc::EADDRINUSE, "in use"),
+            (libc::EACCES, "setcap cap_net_bind_service"),
+            (libc::EADDRNOTAVAIL, "no interface"),
+            (libc::EAFNOSUPPORT, "address family"),
+            (libc::ENOBUFS, "buffer space"),
+        ];
+        for (errno, word) in cases {
+            let error = io::Error::from_raw_os_error(errno);
+            let line = BindError::new(address, Transport::Tcp, error).to_string();
+            assert!(line.starts_with("cannot listen on [2001:db8::1]:53 (TCP): "), "{line}");
+            assert!(line.contains(word), "{line}");
+            assert_eq!(line.lines().count(), 1, "{line}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Sockets: bytes in, a pure [`Responder`] asked, bytes out.
+//!
+//! ```text
+//! udp-N thread   recvmmsg ─ begin_batch ─ respond × n ─ end_batch ─ sendmmsg
+//! TCP (tokio)    accept ─ limits ─ length-framed messages ─ respond ─ write
+//! ```
+//!
+//! A UDP thread owns one socket and blocks in `recvmmsg` on it: with one socket
+//! per thread there is nothing to poll, which is the cheapest the kernel offers.
+//! So a worker is one thread per listen address, all of a worker's threads
+//! sharing its processor. TCP runs on a small runtime of its own, so that no
+//! load there starves UDP.
+//!
+//! Must not know what a DNS message holds, beyond TCP's two-byte length: who is
+//! answered, and with what, is the responder's alone.
+
+mod bind;
+mod drops;
+mod running;
+mod tcp;
+mod tcp_connection;
+mod tcp_registry;
+mod udp;
+pub mod udp_batch;
+
+use std::net::{IpAddr, SocketAddr};
+
+pub use bind::{BindError, BindOptions, Bound, bind};
+pub use drops::{DropCounts, Drops};
+pub use running::{Running, StartError, StartOptions};
+pub use tcp::TcpOptions;
+pub use tcp_registry::TcpCounts;
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// One datagram, the sender's address unproven.
+    Udp,
+    /// RFC 7766: the sender's address is proven by the handshake.
+    Tcp,
+}
+
+/// What is known of a request besides its bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Meta {
+    /// The sender; its port is never 0.
+    pub client: SocketAddr,
+    /// The address the request was sent to, where known; the answer leaves from it.
+    pub local: Option<IpAddr>,
+    /// How it came.
+    pub transport: Transport,
+}
+
+/// The answer function with its scratch and counters; one per worker thread.
+///
+/// `begin_batch` and `end_batch` bracket every run of `respond`, and no socket is
+/// touched between them: what is taken in the one and dropped in the other (a
+/// snapshot's guard) is never held while the thread waits.
+pub trait Responder: Send {
+    /// Requests follow.
+    fn begin_batch(&mut self) {}
+
+    /// Writes the reply to `request` into `out`, and says how long it is; 0: no reply.
+    ///
+    /// `out` has [`udp_batch::REPLY_MAX`] bytes over UDP, 65,535 over TCP, of which
+    /// nothing is promised: they hold what an earlier reply left. A length past
+    /// its end counts as 0.
+    fn respond(&mut self, request: &[u8], meta: &Meta, out: &mut [u8]) -> usize;
+
+    /// No request follows before the next `begin_batch`.
+    fn end_batch(&mut self) {}
+}
+
+/// Makes the responders. All are made before the first request is taken.
+pub trait ResponderFactory {
+    /// What it makes: one type, so that the UDP loop is compiled around it.
+    type Responder: Responder + 'static;
+
+    /// The responder of the UDP thread `index`, counted from 0; there are
+    /// [`Bound::udp_threads`] of them.
+    fn udp(&self, index: usize) -> Self::Responder;
+
+    /// The TCP responder `index`, counted from 0; connections share
+    /// [`TcpOptions::responders`] of them, one at a time each.
+    fn tcp(&self, index: usize) -> Self::Responder;
+}

@@ -1,0 +1,104 @@
+//! The loop of one UDP thread: one socket, one responder, nothing shared that is
+//! written per query.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use socket2::Socket;
+
+use super::udp_batch::{Batch, Wait};
+use super::{DropCounts, Drops, Responder};
+
+/// Batches answered after the word to stop: what the kernel had queued by then, and
+/// not what a flood goes on to send.
+const DRAIN_BATCHES_MAX: usize = 128;
+
+/// Pause after a receive call failed for a reason that may last.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
+
+/// What one thread works with.
+pub(super) struct Worker<R> {
+    pub(super) socket: Arc<Socket>,
+    pub(super) local: IpAddr,
+    pub(super) batch: usize,
+    pub(super) responder: R,
+    pub(super) drops: Arc<Drops>,
+    pub(super) stop: Arc<Stop>,
+}
+
+/// The word to stop, on a cache line of its own: every thread reads it with each batch,
+/// and nothing else may make that line move.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Stop(AtomicBool);
+
+impl Stop {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<R: Responder> Worker<R> {
+    /// Serves until told to stop, then answers what is already queued.
+    pub(super) fn run(mut self) {
+        let mut batch = Batch::new(self.local, self.batch);
+        while !self.stop.is_set() {
+            match batch.receive(self.socket.as_fd(), Wait::ForOne) {
+                Ok(_) => self.serve(&mut batch),
+                Err(error) => self.receive_failed(&error),
+            }
+        }
+        for _ in 0..DRAIN_BATCHES_MAX {
+            match batch.receive(self.socket.as_fd(), Wait::No) {
+                // A full batch, or there is no more.
+                Ok(count) => {
+                    self.serve(&mut batch);
+                    if count < batch.capacity() {
+                        break;
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn serve(&mut self, batch: &mut Batch) {
+        self.responder.begin_batch();
+        let refused =
+            batch.answer_each(|request, meta, out| self.responder.respond(request, meta, out));
+        self.responder.end_batch();
+        let sent = batch.send(self.socket.as_fd());
+        let drops = DropCounts {
+            port_zero: refused.port_zero,
+            oversized: refused.oversized,
+            unaddressed: refused.unaddressed,
+            send_failed: sent.failed,
+            send_full: sent.full,
+            ..DropCounts::default()
+        };
+        if !drops.is_zero() {
+            self.drops.add(&drops);
+        }
+    }
+
+    /// ICMP errors for earlier replies and signals are nothing; anything else could
+    /// repeat at once, and must not spin.
+    fn receive_failed(&self, error: &io::Error) {
+        use io::ErrorKind::{ConnectionRefused, HostUnreachable, Interrupted, NetworkUnreachable};
+        match error.kind() {
+            Interrupted | ConnectionRefused | HostUnreachable | NetworkUnreachable => {}
+            _ => {
+                self.drops.add(&DropCounts { receive_errors: 1, ..DropCounts::default() });
+                std::thread::sleep(ERROR_PAUSE);
+            }
+        }
+    }
+}

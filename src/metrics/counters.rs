@@ -1,0 +1,398 @@
+//! Counters of the query path.
+//!
+//! A responder has counters of its own, which it alone writes: a relaxed load
+//! and store, no locked instruction, no cache line shared with another one. The
+//! scrape sums all sets.
+//!
+//! Each request that is read moves `queries` once, and exactly one outcome once:
+//! a response or a drop. So once traffic has stopped, queries = responses +
+//! drops, those drops left out that happen before reading or after answering
+//! ([`DropReason::stage`]).
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::histogram::{Histogram, HistogramTotals, RESPONSE_BOUNDS_NS};
+
+//------------ Labels ---------------------------------------------------------
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// Plain TCP (RFC 7766).
+    Tcp,
+}
+
+impl Transport {
+    /// All, in the order of their numbers.
+    pub const ALL: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+
+    /// The `transport` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        }
+    }
+}
+
+/// The address family a request came over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Family {
+    /// IPv4, mapped addresses included.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// All, in the order of their numbers.
+    pub const ALL: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+
+    /// The `family` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Family::Ipv4 => "ipv4",
+            Family::Ipv6 => "ipv6",
+        }
+    }
+
+    /// The family of `address`; a v4-mapped one counts as IPv4.
+    pub fn of(address: std::net::IpAddr) -> Family {
+        if address.to_canonical().is_ipv4() { Family::Ipv4 } else { Family::Ipv6 }
+    }
+}
+
+/// Why a request got no reply.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DropReason {
+    /// Fewer than the 12 bytes of a header.
+    Short,
+    /// QR was set: answering answers makes loops.
+    Response,
+    /// Sent from port 0, where no reply can go.
+    SourcePortZero,
+    /// A datagram longer than any request is.
+    Oversized,
+    /// The kernel did not tell who sent it, or to which address.
+    Unaddressed,
+    /// The kernel refused the reply.
+    SendFailed,
+    /// The send queue stayed full.
+    SendFull,
+}
+
+/// When a request is dropped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DropStage {
+    /// Before it is read: it is not among the queries.
+    Unread,
+    /// Instead of an answer: its outcome.
+    Outcome,
+    /// After its answer was made: it is among the responses too.
+    Unsent,
+}
+
+impl DropReason {
+    /// All, in the order of their numbers.
+    pub const ALL: [DropReason; 7] = [
+        DropReason::Short,
+        DropReason::Response,
+        DropReason::SourcePortZero,
+        DropReason::Oversized,
+        DropReason::Unaddressed,
+        DropReason::SendFailed,
+        DropReason::SendFull,
+    ];
+
+    /// The `reason` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            DropReason::Short => "short",
+            DropReason::Response => "response",
+            DropReason::SourcePortZero => "source_port_zero",
+            DropReason::Oversized => "oversized",
+            DropReason::Unaddressed => "unaddressed",
+            DropReason::SendFailed => "send_failed",
+            DropReason::SendFull => "send_full",
+        }
+    }
+
+    /// When requests are dropped for it.
+    pub fn stage(self) -> DropStage {
+        match self {
+            DropReason::Short | DropReason::Response => DropStage::Outcome,
+            DropReason::SourcePortZero | DropReason::Oversized | DropReason::Unaddressed => {
+                DropStage::Unread
+            }
+            DropReason::SendFailed | DropReason::SendFull => DropStage::Unsent,
+        }
+    }
+}
+
+/// Response codes counted one by one: 0 to 23 (RFC 6895 2.3). Those without a
+/// name here, and all above, are counted together as "other".
+pub const RCODE_NAMES: [Option<&str>; 24] = [
+    Some("NOERROR"),
+    Some("FORMERR"),
+    Some("SERVFAIL"),
+    Some("NXDOMAIN"),
+    Some("NOTIMP"),
+    Some("REFUSED"),
+    Some("YXDOMAIN"),
+    Some("YXRRSET"),
+    Some("NXRRSET"),
+    Some("NOTAUTH"),
+    Some("NOTZONE"),
+    Some("DSOTYPENI"),
+    None,
+    None,
+    None,
+    None,
+    Some("BADVERS"),
+    Some("BADKEY"),
+    Some("BADTIME"),
+    Some("BADMODE"),
+    Some("BADNAME"),
+    Some("BADALG"),
+    Some("BADTRUNC"),
+    Some("BADCOOKIE"),
+];
+
+/// Slots of a count by response code: one each, and "other".
+pub const RCODE_SLOTS: usize = RCODE_NAMES.len() + 1;
+
+const TRANSPORTS: usize = Transport::ALL.len();
+const FAMILIES: usize = Family::ALL.len();
+const REASONS: usize = DropReason::ALL.len();
+const RESPONSE_BUCKETS: usize = RESPONSE_BOUNDS_NS.len();
+
+//------------ Cells ----------------------------------------------------------
+
+/// One set of counters. Aligned so that two sets never share a cache line, nor
+/// the pair of lines that some processors fetch together.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Cells {
+    queries: [[AtomicU64; FAMILIES]; TRANSPORTS],
+    responses: [[AtomicU64; RCODE_SLOTS]; TRANSPORTS],
+    dropped: [AtomicU64; REASONS],
+    response_time: Histogram<RESPONSE_BUCKETS>,
+}
+
+/// Adds to a counter that one thread writes. Wraps around after 2^64, which
+/// Prometheus reads as a restart.
+#[inline]
+pub(super) fn add(counter: &AtomicU64, amount: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+}
+
+impl Cells {
+    fn new() -> Cells {
+        Cells {
+            queries: [const { [const { AtomicU64::new(0) }; FAMILIES] }; TRANSPORTS],
+            responses: [const { [const { AtomicU64::new(0) }; RCODE_SLOTS] }; TRANSPORTS],
+            dropped: [const { AtomicU64::new(0) }; REASONS],
+            response_time: Histogram::new(&RESPONSE_BOUNDS_NS),
+        }
+    }
+
+    fn add_to(&self, totals: &mut Totals) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        for transport in 0..TRANSPORTS {
+            for family in 0..FAMILIES {
+                totals.queries[transport][family] += read(&self.queries[transport][family]);
+            }
+            for rcode in 0..RCODE_SLOTS {
+                totals.responses[transport][rcode] += read(&self.responses[transport][rcode]);
+            }
+        }
+        for reason in 0..REASONS {
+            totals.dropped[reason] += read(&self.dropped[reason]);
+        }
+        self.response_time.add_to(&mut totals.response_time);
+    }
+}
+
+//------------ WorkerCounters -------------------------------------------------
+
+/// The counters of one responder. Neither `Clone` nor `Sync`: it can move to its
+/// thread, and nobody else can write it.
+#[derive(Debug)]
+pub struct WorkerCounters {
+    cells: Arc<Cells>,
+    one_writer: PhantomData<Cell<()>>,
+}
+
+impl WorkerCounters {
+    /// A request came.
+    #[inline]
+    pub fn query(&self, transport: Transport, family: Family) {
+        add(&self.cells.queries[transport as usize][family as usize], 1);
+    }
+
+    /// Outcome: a reply went out with the whole (extended) response code.
+    #[inline]
+    pub fn response(&self, transport: Transport, rcode: u16) {
+        let slot = usize::from(rcode).min(RCODE_SLOTS - 1);
+        add(&self.cells.responses[transport as usize][slot], 1);
+    }
+
+    /// Outcome: no reply went out.
+    #[inline]
+    pub fn dropped(&self, reason: DropReason) {
+        add(&self.cells.dropped[reason as usize], 1);
+    }
+
+    /// How long a sampled answer took to make, in nanoseconds.
+    #[inline]
+    pub fn response_time(&self, duration_ns: u64) {
+        self.cells.response_time.observe(duration_ns);
+    }
+}
+
+//------------ Registry -------------------------------------------------------
+
+/// Knows every set of counters, so that a scrape can sum them.
+#[derive(Debug)]
+pub struct Registry {
+    /// Sets stay after their worker ends: a counter never goes back.
+    workers: Mutex<Vec<Arc<Cells>>>,
+}
+
+impl Default for Registry {
+    fn default() -> Registry {
+        Registry::new()
+    }
+}
+
+impl Registry {
+    /// A registry without workers.
+    pub fn new() -> Registry {
+        Registry { workers: Mutex::default() }
+    }
+
+    /// A new set of counters for one responder.
+    pub fn worker(&self) -> WorkerCounters {
+        let cells = Arc::new(Cells::new());
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cells));
+        WorkerCounters { cells, one_writer: PhantomData }
+    }
+
+    /// The sum of all sets, now.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for cells in self.workers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            cells.add_to(&mut totals);
+        }
+        totals
+    }
+}
+
+//------------ Totals ---------------------------------------------------------
+
+/// The sum of all counters at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// By [`Transport`] and [`Family`].
+    pub queries: [[u64; FAMILIES]; TRANSPORTS],
+    /// By [`Transport`] and slot of the response code; the last is "other".
+    pub responses: [[u64; RCODE_SLOTS]; TRANSPORTS],
+    /// By [`DropReason`]. What the listeners count for themselves is added here.
+    pub dropped: [u64; REASONS],
+    /// Times that sampled answers took to make.
+    pub response_time: HistogramTotals,
+}
+
+impl Totals {
+    /// All requests.
+    pub fn queries_sum(&self) -> u64 {
+        self.queries.iter().flatten().sum()
+    }
+
+    /// All replies.
+    pub fn responses_sum(&self) -> u64 {
+        self.responses.iter().flatten().sum()
+    }
+
+    /// All requests whose outcome was a drop.
+    pub fn dropped_outcomes_sum(&self) -> u64 {
+        let outcome = |reason: &&DropReason| reason.stage() == DropStage::Outcome;
+        DropReason::ALL.iter().filter(outcome).map(|reason| self.dropped[*reason as usize]).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_of_many_threads_sum_up_while_they_are_scraped() {
+        const EACH: u64 = 20_000;
+        let registry = Registry::new();
+        std::thread::scope(|scope| {
+            for number in 0..4u16 {
+                let own = registry.worker();
+                scope.spawn(move || {
+                    for _ in 0..EACH {
+                        own.query(Transport::Udp, Family::Ipv4);
+                        own.response(Transport::Udp, number);
+                        own.response_time(1_500);
+                        own.query(Transport::Tcp, Family::Ipv6);
+                        own.dropped(DropReason::Response);
+                    }
+                });
+            }
+            let mut before = 0;
+            for _ in 0..1_000 {
+                let now = registry.totals().queries_sum();
+                assert!(now >= before, "counters went back from {before} to {now}");
+                before = now;
+            }
+        });
+        let totals = registry.totals();
+        assert_eq!(totals.queries, [[4 * EACH, 0], [0, 4 * EACH]]);
+        assert_eq!(totals.responses[0][..5], [EACH, EACH, EACH, EACH, 0]);
+        assert_eq!(totals.dropped[DropReason::Response as usize], 4 * EACH);
+        assert_eq!(totals.queries_sum(), totals.responses_sum() + totals.dropped_outcomes_sum());
+        assert_eq!(totals.response_time.counts[1], 4 * EACH);
+        assert_eq!(totals.response_time.sum, 4 * EACH * 1_500);
+    }
+
+    #[test]
+    fn a_worker_that_ended_keeps_its_counts() {
+        let registry = Registry::new();
+        registry.worker().query(Transport::Udp, Family::Ipv6);
+        assert_eq!(registry.totals().queries_sum(), 1);
+    }
+
+    #[test]
+    fn any_response_code_has_a_slot() {
+        let registry = Registry::new();
+        let worker = registry.worker();
+        for rcode in [23, 24, 4_095, u16::MAX] {
+            worker.response(Transport::Tcp, rcode);
+        }
+        let responses = registry.totals().responses[Transport::Tcp as usize];
+        assert_eq!((responses[23], responses[RCODE_SLOTS - 1]), (1, 3));
+    }
+
+    #[test]
+    fn labels_stand_at_their_numbers() {
+        for (number, reason) in DropReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, number);
+        }
+        for (number, transport) in Transport::ALL.iter().enumerate() {
+            assert_eq!(*transport as usize, number);
+        }
+        for (number, family) in Family::ALL.iter().enumerate() {
+            assert_eq!(*family as usize, number);
+        }
+        assert_eq!(Family::of("::ffff:192.0.2.1".parse().unwrap()), Family::Ipv4);
+        assert_eq!(Family::of("2001:db8::1".parse().unwrap()), Family::Ipv6);
+    }
+}

@@ -1,0 +1,110 @@
+//! The families of the `/metrics` page: names, kinds, labels and help. A
+//! contract with dashboards and alerts; `docs/OPERATING.md` lists them, and a
+//! test holds the two equal.
+//!
+//! A family is here only while something moves it: one that never moves would
+//! tell an operator that all is well.
+
+/// What a family's values are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Only grows, from 0 at start.
+    Counter,
+    /// Goes both ways.
+    Gauge,
+    /// Buckets, sum and count.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of the `# TYPE` line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// One family.
+#[derive(Debug)]
+pub struct MetricFamily {
+    /// Its whole name.
+    pub name: &'static str,
+    /// What its values are.
+    pub kind: Kind,
+    /// Names of its labels, in the order their values are given.
+    pub labels: &'static [&'static str],
+    /// One line for people.
+    pub help: &'static str,
+}
+
+macro_rules! families {
+    ($($constant:ident $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(
+            #[doc = concat!("`", $name, "`: ", $help)]
+            pub const $constant: MetricFamily = MetricFamily {
+                name: $name,
+                kind: Kind::$kind,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )*
+
+        /// All families, in the order of the page.
+        pub const FAMILIES: &[&MetricFamily] = &[$(&$constant),*];
+    };
+}
+
+families! {
+    BUILD_INFO Gauge "windrose_build_info" ["version"]
+        "Always 1; the label names the running version.";
+    DNS_QUERIES Counter "windrose_dns_queries_total" ["transport", "family"]
+        "Requests read. Each moves one response or one drop as well.";
+    DNS_RESPONSES Counter "windrose_dns_responses_total" ["transport", "rcode"]
+        "Replies made, by response code.";
+    DNS_DROPPED Counter "windrose_dns_dropped_total" ["reason"]
+        "Requests that got no reply, by reason.";
+    DNS_RESPONSE_SECONDS Histogram "windrose_dns_response_seconds" []
+        "Time to make a reply, of a sample of the requests.";
+    CONNECTIONS Gauge "windrose_connections" ["transport"]
+        "DNS connections open now.";
+    CONNECTIONS_ADMITTED Counter "windrose_connections_admitted_total" ["transport"]
+        "DNS connections taken in.";
+    CONNECTIONS_CUT Counter "windrose_connections_cut_total" ["transport", "reason"]
+        "DNS connections this server refused or closed, by reason.";
+    WIP_ANSWERS Counter "windrose_wip_answers_total" ["wip", "member"]
+        "Answers that held this member's address.";
+    WIP_FAIL_OPEN Counter "windrose_wip_fail_open_total" ["wip"]
+        "Answers given although no member was available.";
+    MEMBER_STATE Gauge "windrose_member_state" ["wip", "member"]
+        "State now: 0 unknown, 1 up, 2 down, 3 drained, 4 forced up, 5 forced down.";
+    HEALTH_TRANSITIONS Counter "windrose_health_transitions_total" ["wip", "member", "to"]
+        "Changes of a probed state. Targets shared by several WIPs count under the first; \
+         a datacenter's own checks have an empty wip.";
+    PROBE_RESULTS Counter "windrose_probe_results_total" ["check", "result"]
+        "Probes that ended, by result; resolve and internal are faults of this host.";
+    PROBE_DURATION Histogram "windrose_probe_duration_seconds" ["check"]
+        "Time a probe took, from start to verdict.";
+    PROBE_LAG Gauge "windrose_probe_lag_seconds" []
+        "How far the most overdue probe is behind its schedule.";
+    CONFIG_GENERATION Gauge "windrose_config_generation" []
+        "Number of the config in force; grows by one with each that is published.";
+    CONFIG_RELOAD_SUCCESS Gauge "windrose_config_reload_success" []
+        "1 if the last load or reload was taken, 0 if it was refused.";
+    CONFIG_RELOAD_TIMESTAMP Gauge "windrose_config_reload_timestamp_seconds" []
+        "Unix time of the last load that was taken.";
+    GEO_DATABASE_BUILD_TIMESTAMP Gauge "windrose_geo_database_build_timestamp_seconds" []
+        "Unix time at which the oldest geo database in use was built.";
+    PROCESS_CPU Counter "process_cpu_seconds_total" []
+        "CPU time this process used, user and system.";
+    PROCESS_RESIDENT_MEMORY Gauge "process_resident_memory_bytes" []
+        "Resident memory.";
+    PROCESS_OPEN_FDS Gauge "process_open_fds" []
+        "File descriptors open now.";
+    PROCESS_MAX_FDS Gauge "process_max_fds" []
+        "Most file descriptors this process may open.";
+    PROCESS_START_TIME Gauge "process_start_time_seconds" []
+        "Unix time at which this process started.";
+}

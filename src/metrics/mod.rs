@@ -1,0 +1,23 @@
+//! What is measured: the families' names, the counters behind them, their text.
+//!
+//! ```text
+//! responders ─ WorkerCounters ──► Registry ─ sum at scrape ┐  one writer each
+//! probes, connections, config: plain values ───────────────┼► Scrape ─ render ─► text
+//! WIPs, members: read where they live, streamed ───────────┘
+//! ```
+//!
+//! Names and labels are a contract ([`families::FAMILIES`]); labels are bounded
+//! and never come from a query. This module knows nothing else of Windrose:
+//! values come in as arguments, so a scrape is a pure function to text.
+
+pub mod counters;
+pub mod families;
+pub mod histogram;
+pub mod scrape;
+pub mod text;
+pub mod transitions;
+
+pub use counters::{DropReason, DropStage, Family, Registry, Totals, Transport, WorkerCounters};
+pub use histogram::{HistogramTotals, Unit};
+pub use scrape::{CheckTotals, ConnectionTotals, MemberState, Process, Scrape, WipSeries, render};
+pub use transitions::{TransitionCounters, TransitionTo};

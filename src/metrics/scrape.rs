@@ -1,0 +1,293 @@
+//! One scrape: every value in, the page out. Pure.
+
+use super::counters::{DropReason, Family, RCODE_NAMES, Totals, Transport};
+use super::families::{self as family, MetricFamily};
+use super::histogram::HistogramTotals;
+use super::text::{FamilyWriter, Page, Value};
+use super::transitions::TransitionCounters;
+
+/// Response codes that are shown from the start at 0, so that the first one of
+/// a kind is a rise that an alert can see; others appear when they happen.
+const RCODES_ALWAYS: [usize; 7] = [0, 1, 2, 3, 4, 5, 16];
+
+//------------ Scrape ---------------------------------------------------------
+
+/// All that one page shows.
+#[derive(Clone, Copy)]
+pub struct Scrape<'a> {
+    /// The running version.
+    pub version: &'a str,
+    /// The query path's counters.
+    pub totals: &'a Totals,
+    /// Connections, for each transport that has them.
+    pub connections: &'a [(Transport, ConnectionTotals)],
+    /// Series per WIP; none when there are too many (`[metrics] per_wip`).
+    pub wips: Option<&'a dyn WipSeries>,
+    /// Changes of health; shown with the series per WIP.
+    pub transitions: &'a TransitionCounters,
+    /// Counts of all checks.
+    pub probes: &'a [CheckTotals],
+    /// How far the most overdue probe is behind, in milliseconds; none: no prober runs.
+    pub probe_lag_ms: Option<u64>,
+    /// Number of the config in force.
+    pub config_generation: u64,
+    /// Whether the last load was taken.
+    pub config_reload_success: bool,
+    /// Unix time of the last load that was taken, in seconds.
+    pub config_reload_at_s: u64,
+    /// Unix time at which the oldest geo database was built, in seconds; none: unknown.
+    pub geo_database_built_at_s: Option<u64>,
+    /// What the system says about this process; none: it does not say.
+    pub process: Option<Process>,
+}
+
+/// Connections of one transport.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ConnectionTotals {
+    /// Open now.
+    pub open: u64,
+    /// Taken in since the start.
+    pub admitted: u64,
+    /// Closed while idle, to make room for another.
+    pub evicted: u64,
+    /// Refused: no room and none idle.
+    pub refused_full: u64,
+    /// Refused: its client has as many as one may.
+    pub refused_client: u64,
+    /// Closed: a message or a reply took too long.
+    pub stalled: u64,
+    /// Closed: nothing in what it sent could be answered.
+    pub unanswerable: u64,
+}
+
+/// Probes of one check.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CheckTotals {
+    /// Name of the check.
+    pub check: String,
+    /// Each result there can be, those that did not happen included, and how
+    /// often: ("success", 5), ("timeout", 0), …
+    pub results: Vec<(&'static str, u64)>,
+    /// From start to verdict.
+    pub duration: HistogramTotals,
+}
+
+/// Values that live with the WIPs. Each method gives all its series to `emit`,
+/// WIP by WIP. A member that stands in several pools of a WIP may come once for
+/// each: the page must not have one series twice, so they are put together.
+pub trait WipSeries {
+    /// WIP, member, answers that held it.
+    fn answers(&self, emit: &mut dyn FnMut(&str, &str, u64));
+    /// WIP, answers given with nobody available.
+    fn fail_open(&self, emit: &mut dyn FnMut(&str, u64));
+    /// WIP, member, its state.
+    fn member_states(&self, emit: &mut dyn FnMut(&str, &str, MemberState));
+}
+
+/// A member's effective state. The numbers are a contract.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MemberState {
+    /// Not judged.
+    Unknown = 0,
+    /// Passing.
+    Up = 1,
+    /// Failing.
+    Down = 2,
+    /// Drained by an operator.
+    Drained = 3,
+    /// Forced up by an operator.
+    ForcedUp = 4,
+    /// Forced down by an operator.
+    ForcedDown = 5,
+}
+
+/// What the system says about this process.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Process {
+    /// CPU time, in nanoseconds.
+    pub cpu_ns: u64,
+    /// In bytes.
+    pub resident_memory_bytes: u64,
+    /// Descriptors open.
+    pub open_fds: u64,
+    /// Descriptors allowed; none: no limit.
+    pub max_fds: Option<u64>,
+    /// Unix time, in nanoseconds.
+    pub started_at_ns: u64,
+}
+
+/// Most WIPs that have series of their own when `[metrics] per_wip` is not set:
+/// at ten members each they make a page of some 6 MB.
+pub const WIPS_WITH_SERIES_MAX: usize = 2_000;
+
+/// Whether WIPs have series of their own: as set, or while they are few.
+pub fn has_series_per_wip(per_wip: Option<bool>, wips: usize) -> bool {
+    per_wip.unwrap_or(wips <= WIPS_WITH_SERIES_MAX)
+}
+
+//------------ render ---------------------------------------------------------
+
+/// Appends the page to `out`.
+pub fn render(scrape: &Scrape<'_>, out: &mut String) {
+    let mut page = Page::new(out);
+    page.begin(&family::BUILD_INFO).sample(&[scrape.version], Value::Whole(1));
+    dns(&mut page, scrape.totals);
+    connections(&mut page, scrape.connections);
+    if let Some(wips) = scrape.wips {
+        per_wip(&mut page, wips, scrape.transitions);
+    }
+    probes(&mut page, scrape);
+    config(&mut page, scrape);
+    if let Some(process) = &scrape.process {
+        self::process(&mut page, process);
+    }
+}
+
+fn dns(page: &mut Page<'_>, totals: &Totals) {
+    let mut samples = page.begin(&family::DNS_QUERIES);
+    for transport in Transport::ALL {
+        for family in Family::ALL {
+            let value = totals.queries[transport as usize][family as usize];
+            samples.sample(&[transport.label(), family.label()], Value::Whole(value));
+        }
+    }
+    let mut samples = page.begin(&family::DNS_RESPONSES);
+    for transport in Transport::ALL {
+        let mut other = 0;
+        for (rcode, &value) in totals.responses[transport as usize].iter().enumerate() {
+            match RCODE_NAMES.get(rcode).copied().flatten() {
+                None => other += value,
+                Some(_) if value == 0 && !RCODES_ALWAYS.contains(&rcode) => {}
+                Some(name) => samples.sample(&[transport.label(), name], Value::Whole(value)),
+            }
+        }
+        if other != 0 {
+            samples.sample(&[transport.label(), "other"], Value::Whole(other));
+        }
+    }
+    let mut samples = page.begin(&family::DNS_DROPPED);
+    for reason in DropReason::ALL {
+        samples.sample(&[reason.label()], Value::Whole(totals.dropped[reason as usize]));
+    }
+    page.begin(&family::DNS_RESPONSE_SECONDS).histogram(&[], &totals.response_time);
+}
+
+fn connections(page: &mut Page<'_>, connections: &[(Transport, ConnectionTotals)]) {
+    let mut samples = page.begin(&family::CONNECTIONS);
+    for (transport, totals) in connections {
+        samples.sample(&[transport.label()], Value::Whole(totals.open));
+    }
+    let mut samples = page.begin(&family::CONNECTIONS_ADMITTED);
+    for (transport, totals) in connections {
+        samples.sample(&[transport.label()], Value::Whole(totals.admitted));
+    }
+    let mut samples = page.begin(&family::CONNECTIONS_CUT);
+    for (transport, totals) in connections {
+        for (reason, count) in [
+            ("evicted", totals.evicted),
+            ("refused_full", totals.refused_full),
+            ("refused_client", totals.refused_client),
+            ("stalled", totals.stalled),
+            ("unanswerable", totals.unanswerable),
+        ] {
+            samples.sample(&[transport.label(), reason], Value::Whole(count));
+        }
+    }
+}
+
+fn per_wip(page: &mut Page<'_>, wips: &dyn WipSeries, transitions: &TransitionCounters) {
+    let mut samples = page.begin(&family::WIP_ANSWERS);
+    let mut members = Members::default();
+    wips.answers(&mut |wip, member, count| {
+        members.add(&mut samples, wip, member, count, |sum, count| sum + count);
+    });
+    members.end(&mut samples);
+    let mut samples = page.begin(&family::WIP_FAIL_OPEN);
+    wips.fail_open(&mut |wip, count| samples.sample(&[wip], Value::Whole(count)));
+    let mut samples = page.begin(&family::MEMBER_STATE);
+    wips.member_states(&mut |wip, member, state| {
+        // It is probed alike in each pool, so the states are equal.
+        members.add(&mut samples, wip, member, state as u64, |first, _| first);
+    });
+    members.end(&mut samples);
+    let mut samples = page.begin(&family::HEALTH_TRANSITIONS);
+    transitions.each(|wip, member, to, count| {
+        samples.sample(&[wip, member, to.label()], Value::Whole(count));
+    });
+}
+
+/// The members of the WIP that is being given, each once.
+#[derive(Default)]
+struct Members {
+    wip: String,
+    values: Vec<(String, u64)>,
+}
+
+impl Members {
+    fn add(
+        &mut self,
+        samples: &mut FamilyWriter<'_>,
+        wip: &str,
+        member: &str,
+        value: u64,
+        merge: fn(u64, u64) -> u64,
+    ) {
+        if self.wip != wip {
+            self.end(samples);
+            wip.clone_into(&mut self.wip);
+        }
+        match self.values.iter_mut().find(|(known, _)| known == member) {
+            Some((_, known)) => *known = merge(*known, value),
+            None => self.values.push((member.to_owned(), value)),
+        }
+    }
+
+    /// Writes what was gathered.
+    fn end(&mut self, samples: &mut FamilyWriter<'_>) {
+        for (member, value) in self.values.drain(..) {
+            samples.sample(&[&self.wip, &member], Value::Whole(value));
+        }
+    }
+}
+
+fn probes(page: &mut Page<'_>, scrape: &Scrape<'_>) {
+    let mut samples = page.begin(&family::PROBE_RESULTS);
+    for check in scrape.probes {
+        for (result, count) in &check.results {
+            samples.sample(&[&check.check, result], Value::Whole(*count));
+        }
+    }
+    let mut samples = page.begin(&family::PROBE_DURATION);
+    for check in scrape.probes {
+        samples.histogram(&[&check.check], &check.duration);
+    }
+    if let Some(lag_ms) = scrape.probe_lag_ms {
+        page.single(&family::PROBE_LAG, Value::Milliseconds(lag_ms));
+    }
+}
+
+fn config(page: &mut Page<'_>, scrape: &Scrape<'_>) {
+    page.single(&family::CONFIG_GENERATION, Value::Whole(scrape.config_generation));
+    page.single(&family::CONFIG_RELOAD_SUCCESS, Value::Whole(scrape.config_reload_success.into()));
+    page.single(&family::CONFIG_RELOAD_TIMESTAMP, Value::Whole(scrape.config_reload_at_s));
+    optional(page, &family::GEO_DATABASE_BUILD_TIMESTAMP, scrape.geo_database_built_at_s);
+}
+
+fn process(page: &mut Page<'_>, process: &Process) {
+    page.single(&family::PROCESS_CPU, Value::Nanoseconds(process.cpu_ns));
+    let resident = Value::Whole(process.resident_memory_bytes);
+    page.single(&family::PROCESS_RESIDENT_MEMORY, resident);
+    page.single(&family::PROCESS_OPEN_FDS, Value::Whole(process.open_fds));
+    optional(page, &family::PROCESS_MAX_FDS, process.max_fds);
+    page.single(&family::PROCESS_START_TIME, Value::Nanoseconds(process.started_at_ns));
+}
+
+/// A value nobody knows is left out: 0 would be a lie.
+fn optional(page: &mut Page<'_>, family: &'static MetricFamily, value: Option<u64>) {
+    if let Some(value) = value {
+        page.single(family, Value::Whole(value));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! A TCP connection to a VIP, and what the system's errors mean.
+//!
+//! The hard part is telling the target's trouble from ours: running out of file
+//! descriptors or ports, or a host without IPv6, must never take a member down.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::health::{Failure, FailureKind};
+
+/// Connects. With `reset_at_close` the connection ends with RST: thousands of
+/// short connections to one address would otherwise fill the port range with
+/// TIME_WAIT.
+pub(super) async fn connect(to: SocketAddr, reset_at_close: bool) -> Result<TcpStream, Failure> {
+    let socket = if to.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() };
+    let connected = match socket {
+        Ok(socket) => socket.connect(to).await,
+        Err(error) => Err(error),
+    };
+    let stream = connected.map_err(|error| connect_failure(&error, to.ip()))?;
+    // Failing to set an option makes a probe no less true.
+    let _ = stream.set_nodelay(true);
+    if reset_at_close {
+        let _ = stream.set_zero_linger();
+    }
+    Ok(stream)
+}
+
+/// What went wrong before the connection stood.
+fn connect_failure(error: &io::Error, address: IpAddr) -> Failure {
+    use FailureKind::{Internal, Refused, Reset, Timeout, Unreachable};
+    let kind = match error.raw_os_error().unwrap_or(0) {
+        libc::ECONNREFUSED => Refused,
+        libc::ECONNRESET | libc::ECONNABORTED | libc::EPIPE => Reset,
+        libc::ETIMEDOUT => Timeout,
+        libc::EHOSTUNREACH | libc::EHOSTDOWN => Unreachable,
+        libc::ENETUNREACH | libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::ENETDOWN
+            if !family_routed(address.is_ipv6()) =>
+        {
+            let family = if address.is_ipv6() { "IPv6" } else { "IPv4" };
+            return Failure::unrouted(format!("this host has no route for {family}"));
+        }
+        libc::ENETUNREACH => Unreachable,
+        // EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL (no port left), EACCES and
+        // EPERM (a filter of our own): ours. So is whatever we do not know.
+        _ => Internal,
+    };
+    Failure::new(kind, format!("connect: {}", plain(error)))
+}
+
+/// What went wrong on a connection that stood, while waiting for `what`.
+pub(super) fn stream_failure(error: &io::Error, what: &str) -> Failure {
+    use FailureKind::{Internal, Protocol, Reset, Timeout, Tls, Unreachable};
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return Failure::new(Tls, super::tls::explain(tls));
+    }
+    let kind = match error.kind() {
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::NotConnected => Reset,
+        io::ErrorKind::UnexpectedEof => Protocol,
+        io::ErrorKind::TimedOut => Timeout,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Unreachable,
+        // Not the system's: a decoder's, about what the peer sent.
+        _ if error.raw_os_error().is_none() => Protocol,
+        _ => Internal,
+    };
+    Failure::new(kind, format!("{what}: {}", plain(error)))
+}
+
+/// The error's words without its number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// Whether this host has any way out in a family. Connecting a UDP socket asks
+/// the routing table and sends nothing.
+fn family_routed(ipv6: bool) -> bool {
+    // Root servers A and M: far away, and never on a network of ours.
+    let (local, far): (&str, [&str; 2]) = if ipv6 {
+        ("[::]:0", ["[2001:503:ba3e::2:30]:53", "[2001:dc3::35]:53"])
+    } else {
+        ("0.0.0.0:0", ["198.41.0.4:53", "202.12.27.33:53"])
+    };
+    let Ok(socket) = UdpSocket::bind(local) else { return false };
+    far.iter().any(|address| socket.connect(address).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn system_errors_say_whose_trouble_it_is() {
+        let address = IpAddr::from([127, 0, 0, 1]);
+        for (number, kind) in [
+            (libc::ECONNREFUSED, "refused"),
+            (libc::ECONNRESET, "reset"),
+            (libc::ETIMEDOUT, "timeout"),
+            (libc::EHOSTUNREACH, "unreachable"),
+            (libc::EMFILE, "internal"),
+            (libc::ENFILE, "internal"),
+            (libc::ENOBUFS, "internal"),
+            (libc::EPERM, "internal"),
+            (libc::EINVAL, "internal"),
+        ] {
+            let failure = connect_failure(&io::Error::from_raw_os_error(number), address);
+            assert_eq!(failure.kind.as_str(), kind, "{failure:?}");
+            assert!(!failure.family_unrouted);
+        }
+    }
+
+    #[test]
+    fn no_route_is_ours_exactly_when_the_whole_family_has_none() {
+        for address in [IpAddr::from([192, 0, 2, 1]), "2001:db8::1".parse().unwrap()] {
+            let error = io::Error::from_raw_os_error(libc::ENETUNREACH);
+            let failure = connect_failure(&error, address);
+            let routed = family_routed(address.is_ipv6());
+            assert_eq!(failure.family_unrouted, !routed);
+            assert_eq!(failure.kind == FailureKind::Unreachable, routed);
+        }
+    }
+
+    #[test]
+    fn details_are_plain_words() {
+        let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let failure = connect_failure(&refused, IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(failure.detail, "connect: connection refused");
+    }
+}

@@ -1,0 +1,180 @@
+//! What probes add up to, per check: results, durations, lag.
+//!
+//! Kept behind a lock that is held for nanoseconds, and read without the
+//! prober's help: a prober that is stuck must still show that it is.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::health::FailureKind;
+
+/// Upper bounds of the duration buckets, in microseconds; one more holds the rest.
+pub const BUCKETS_US: [u64; 13] = [
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000,
+];
+
+/// Probes of one check.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CheckCounters {
+    /// Probes that passed.
+    pub passed: u64,
+    /// Failed ones, in the order of [`FailureKind::ALL`].
+    pub failed: [u64; FailureKind::ALL.len()],
+    /// Per bucket of [`BUCKETS_US`], not cumulative, the last without bound.
+    pub buckets: [u64; BUCKETS_US.len() + 1],
+    /// All durations together, in microseconds.
+    pub duration_us_sum: u64,
+}
+
+impl CheckCounters {
+    /// How many probes.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    fn add(&mut self, failure: Option<FailureKind>, duration_us: u64) {
+        match failure {
+            None => self.passed += 1,
+            Some(kind) => self.failed[kind as usize] += 1,
+        }
+        self.buckets[BUCKETS_US.partition_point(|bound| *bound < duration_us)] += 1;
+        self.duration_us_sum += duration_us;
+    }
+}
+
+/// All a scrape asks for.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeMetrics {
+    /// By name of the check.
+    pub checks: BTreeMap<String, CheckCounters>,
+    /// How far probing is behind its schedule, in seconds: it grows without end
+    /// when the prober is stuck or dead.
+    pub lag_s: f64,
+    /// Probes running now.
+    pub in_flight: u64,
+    /// Probes that wait for a slot.
+    pub waiting: u64,
+}
+
+/// Where the runner writes and scrapes read.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    checks: Mutex<BTreeMap<String, CheckCounters>>,
+    /// Monotonic time of the runner's last turn.
+    pub turn_ms: AtomicU64,
+    /// See [`Lag`].
+    pub lag_ms: AtomicU64,
+    pub in_flight: AtomicU64,
+    pub waiting: AtomicU64,
+}
+
+/// The runner turns at least this often, so a longer pause is lag.
+pub(super) const TURN_MS_MAX: u64 = 500;
+
+impl Counters {
+    pub(super) fn add(&self, check: &str, failure: Option<FailureKind>, duration_us: u64) {
+        let mut checks = self.lock();
+        if let Some(counters) = checks.get_mut(check) {
+            counters.add(failure, duration_us);
+        } else {
+            checks.entry(check.to_owned()).or_default().add(failure, duration_us);
+        }
+    }
+
+    /// Drops the counters of all checks but `names`.
+    pub(super) fn keep<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        let names: HashSet<&str> = names.collect();
+        self.lock().retain(|name, _| names.contains(name.as_str()));
+    }
+
+    pub(super) fn read(&self, now_ms: u64) -> ProbeMetrics {
+        let since_turn_ms = now_ms.saturating_sub(self.turn_ms.load(Ordering::Relaxed));
+        let lag_ms =
+            self.lag_ms.load(Ordering::Relaxed).max(since_turn_ms.saturating_sub(TURN_MS_MAX));
+        ProbeMetrics {
+            checks: self.lock().clone(),
+            lag_s: lag_ms as f64 / 1_000.0,
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, CheckCounters>> {
+        // Counters hold no invariant that a panic could break.
+        self.checks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The latest start of the last ten to twenty seconds, so that a scrape sees it.
+#[derive(Debug, Default)]
+pub(super) struct Lag {
+    before_ms: u64,
+    current_ms: u64,
+    turned_at_ms: u64,
+}
+
+/// How long a lag is shown at least.
+const LAG_SHOWN_MS: u64 = 10_000;
+
+impl Lag {
+    /// A probe started `lag_ms` late.
+    pub(super) fn add(&mut self, lag_ms: u64, now_ms: u64) {
+        self.turn(now_ms);
+        self.current_ms = self.current_ms.max(lag_ms);
+    }
+
+    pub(super) fn most_ms(&mut self, now_ms: u64) -> u64 {
+        self.turn(now_ms);
+        self.current_ms.max(self.before_ms)
+    }
+
+    fn turn(&mut self, now_ms: u64) {
+        let passed_ms = now_ms.saturating_sub(self.turned_at_ms);
+        if passed_ms >= LAG_SHOWN_MS {
+            self.before_ms = if passed_ms < 2 * LAG_SHOWN_MS { self.current_ms } else { 0 };
+            self.current_ms = 0;
+            self.turned_at_ms = now_ms;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_probe_is_counted_once_in_result_and_bucket() {
+        let counters = Counters::default();
+        counters.add("ready", None, 500);
+        counters.add("ready", None, 501);
+        counters.add("ready", Some(FailureKind::Status), 60_000_000);
+        counters.add("other", Some(FailureKind::Timeout), 0);
+        let seen = counters.read(0).checks;
+        let ready = &seen["ready"];
+        assert_eq!((ready.passed, ready.failed[FailureKind::Status as usize]), (2, 1));
+        assert_eq!((ready.buckets[0], ready.buckets[1], ready.buckets[13]), (1, 1, 1));
+        assert_eq!((ready.count(), ready.duration_us_sum), (3, 60_001_001));
+        assert_eq!(seen["other"].count(), 1);
+    }
+
+    #[test]
+    fn a_late_start_is_shown_for_ten_to_twenty_seconds() {
+        let mut lag = Lag::default();
+        lag.add(700, 12_000);
+        lag.add(30, 13_000);
+        assert_eq!((lag.most_ms(13_000), lag.most_ms(22_500)), (700, 700));
+        assert_eq!(lag.most_ms(33_000), 0);
+        lag.add(5, 90_000);
+        assert_eq!(lag.most_ms(90_000), 5);
+    }
+
+    #[test]
+    fn a_runner_that_turns_no_more_shows_as_lag() {
+        let counters = Counters::default();
+        counters.turn_ms.store(10_000, Ordering::Relaxed);
+        assert!(counters.read(10_400).lag_s < 0.001);
+        assert!((counters.read(70_500).lag_s - 60.0).abs() < 0.001);
+    }
+}

@@ -1,0 +1,188 @@
+//! How many probes run at once, in all and to one address.
+//!
+//! What does not fit waits in order; an address that is full holds up nobody
+//! else. Pure: it counts, the runner starts.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+
+use crate::health::{Due, ProbeKey};
+
+/// Caps on probes in flight.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ProbeLimits {
+    /// In all; at least 1.
+    pub concurrency: u32,
+    /// To one address; at least 1.
+    pub concurrency_per_address: u32,
+}
+
+impl Default for ProbeLimits {
+    fn default() -> ProbeLimits {
+        ProbeLimits { concurrency: 4_096, concurrency_per_address: 64 }
+    }
+}
+
+/// A probe that wants to run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Wanted {
+    pub key: ProbeKey,
+    pub address: IpAddr,
+    /// When it should have started, monotonic milliseconds.
+    pub due_ms: u64,
+}
+
+impl Wanted {
+    pub(super) fn new(due: Due, address: IpAddr) -> Wanted {
+        Wanted { key: due.key, address, due_ms: due.due_ms }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Address {
+    in_flight: u32,
+    waiting: VecDeque<Wanted>,
+}
+
+/// Probes in flight and those that wait.
+#[derive(Debug)]
+pub(super) struct Slots {
+    limits: ProbeLimits,
+    in_flight: u32,
+    addresses: HashMap<IpAddr, Address>,
+    /// Held up by the cap over all.
+    waiting: VecDeque<Wanted>,
+}
+
+impl Slots {
+    pub(super) fn new(limits: ProbeLimits) -> Slots {
+        Slots { limits, in_flight: 0, addresses: HashMap::new(), waiting: VecDeque::new() }
+    }
+
+    /// Other caps from now on. Follow with [`Slots::next`].
+    pub(super) fn set_limits(&mut self, limits: ProbeLimits) {
+        self.limits = limits;
+        // Those held up by a full address are looked at again.
+        for entry in self.addresses.values_mut() {
+            self.waiting.extend(entry.waiting.drain(..));
+        }
+        self.waiting.make_contiguous().sort_by_key(|wanted| wanted.due_ms);
+    }
+
+    /// Adds a probe that wants to run. Follow with [`Slots::next`].
+    pub(super) fn want(&mut self, wanted: Wanted) {
+        self.waiting.push_back(wanted);
+    }
+
+    /// A probe to `address` ended. Follow with [`Slots::next`].
+    pub(super) fn release(&mut self, address: IpAddr) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let Some(entry) = self.addresses.get_mut(&address) else { return };
+        entry.in_flight = entry.in_flight.saturating_sub(1);
+        if let Some(wanted) = entry.waiting.pop_front() {
+            // It waited long enough already: before those that wait for any slot.
+            self.waiting.push_front(wanted);
+        } else if entry.in_flight == 0 {
+            self.addresses.remove(&address);
+        }
+    }
+
+    /// The next probe that may start now; it counts as started.
+    pub(super) fn next(&mut self) -> Option<Wanted> {
+        while self.in_flight < self.limits.concurrency.max(1) {
+            let wanted = self.waiting.pop_front()?;
+            let entry = self.addresses.entry(wanted.address).or_default();
+            if entry.in_flight < self.limits.concurrency_per_address.max(1) {
+                entry.in_flight += 1;
+                self.in_flight += 1;
+                return Some(wanted);
+            }
+            entry.waiting.push_back(wanted);
+        }
+        None
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// How many wait for a slot.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len() + self.addresses.values().map(|entry| entry.waiting.len()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wanted(key: ProbeKey, last: u8) -> Wanted {
+        Wanted { key, address: IpAddr::from([192, 0, 2, last]), due_ms: 0 }
+    }
+
+    #[test]
+    fn a_full_address_holds_up_nobody_else() {
+        let mut slots = Slots::new(ProbeLimits { concurrency: 4, concurrency_per_address: 2 });
+        for key in 0..6 {
+            slots.want(wanted(key, 1));
+        }
+        slots.want(wanted(6, 2));
+        let started: Vec<_> =
+            std::iter::from_fn(|| slots.next()).map(|started| started.key).collect();
+        assert_eq!(started, [0, 1, 6]);
+        assert_eq!((slots.in_flight(), slots.waiting()), (3, 4));
+        slots.release(wanted(0, 1).address);
+        assert_eq!(slots.next(), Some(wanted(2, 1)));
+        assert_eq!(slots.next(), None);
+        slots.set_limits(ProbeLimits { concurrency: 5, concurrency_per_address: 9 });
+        assert_eq!((slots.in_flight(), slots.waiting()), (3, 3));
+        let started: Vec<_> = std::iter::from_fn(|| slots.next()).map(|next| next.key).collect();
+        assert_eq!(started, [3, 4]);
+    }
+
+    proptest! {
+        #[test]
+        fn caps_hold_and_every_probe_starts_once(
+            steps in prop::collection::vec((0_u8..5, any::<bool>()), 1..300),
+        ) {
+            let limits = ProbeLimits { concurrency: 7, concurrency_per_address: 3 };
+            let mut slots = Slots::new(limits);
+            let mut running: Vec<Wanted> = Vec::new();
+            let mut started = Vec::new();
+            let mut count = 0;
+            let mut take = |slots: &mut Slots, running: &mut Vec<Wanted>| {
+                while let Some(probe) = slots.next() {
+                    started.push(probe.key);
+                    running.push(probe);
+                }
+                let mut per_address: HashMap<IpAddr, u32> = HashMap::new();
+                for probe in running.iter() {
+                    *per_address.entry(probe.address).or_default() += 1;
+                }
+                assert!(running.len() <= 7 && per_address.values().all(|count| *count <= 3));
+            };
+            for (last, want) in steps {
+                if want {
+                    slots.want(wanted(count, last));
+                    count += 1;
+                } else if !running.is_empty() {
+                    let ended = running.remove(usize::from(last) % running.len());
+                    slots.release(ended.address);
+                }
+                take(&mut slots, &mut running);
+            }
+            while let Some(ended) = running.pop() {
+                slots.release(ended.address);
+                take(&mut slots, &mut running);
+            }
+            prop_assert_eq!((slots.in_flight(), slots.waiting()), (0, 0));
+            prop_assert!(slots.addresses.is_empty());
+            started.sort_unstable();
+            prop_assert_eq!(started, (0..count).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The prober as a whole: plan in, words out.
+
+use std::sync::atomic::AtomicU16;
+
+use super::*;
+use crate::health::check::Require;
+use crate::health::plan::Verdict;
+use crate::health::table::Word;
+
+/// A site whose answer can be changed while it runs.
+async fn site(status: Arc<AtomicU16>) -> SocketAddr {
+    serve(move |mut stream| {
+        let status = Arc::clone(&status);
+        async move {
+            read_head(&mut stream).await;
+            let status = status.load(Ordering::Relaxed);
+            let text = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
+            let _ = stream.write_all(text.as_bytes()).await;
+        }
+    })
+    .await
+}
+
+fn single(id: u32) -> Verdict {
+    Verdict { targets: vec![id], require: Require::All, gate: None }
+}
+
+/// Waits until `done`, at most five seconds.
+async fn eventually(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within five seconds: {what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_site_that_stops_is_lost_and_comes_back() {
+    let status = Arc::new(AtomicU16::new(200));
+    let port = site(Arc::clone(&status)).await.port();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let mut notices = prober.notices();
+    assert!(!prober.ready(), "nothing applied yet");
+    let plan = Plan {
+        targets: vec![target(ProbeKind::Http(http_probe(port))), target(ProbeKind::Always)],
+        verdicts: vec![single(0), single(1)],
+    };
+    let table = prober.apply(plan.clone()).unwrap();
+    assert_eq!((table.word(0), table.word(1)), (Word::UNKNOWN, Word::UP));
+    eventually("ready", || prober.ready()).await;
+    assert_eq!(table.word(0), Word::UP);
+
+    status.store(503, Ordering::Relaxed);
+    eventually("down", || !table.word(0).available()).await;
+    let view = prober.view().await.unwrap();
+    let (_, seen) = view.iter().next().unwrap();
+    assert_eq!(seen.state, State::Down);
+    assert_eq!(seen.last_failure.as_ref().unwrap().kind, FailureKind::Status);
+
+    // A reload keeps it down, in a new table.
+    let table = prober.apply(plan).unwrap();
+    assert!(!table.word(0).available());
+    status.store(200, Ordering::Relaxed);
+    eventually("up", || table.word(0).available()).await;
+
+    let mut seen = Vec::new();
+    while let Ok(notice) = notices.try_recv() {
+        seen.push((notice.from.as_str(), notice.to.as_str()));
+    }
+    assert_eq!(seen, [("unknown", "up"), ("up", "down"), ("down", "up")]);
+    let metrics = prober.metrics();
+    let counters = &metrics.checks["ready"];
+    assert!(counters.failed[FailureKind::Status as usize] >= 3);
+    assert!(counters.passed >= 3);
+    assert!(metrics.lag_s < 2.0);
+    prober.shutdown();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn thousands_of_targets_start_within_their_spread_and_caps() {
+    let running = Arc::new(AtomicU16::new(0));
+    let most = Arc::new(AtomicU16::new(0));
+    let (count, seen_most) = (Arc::clone(&running), Arc::clone(&most));
+    let server = serve(move |mut stream| {
+        let (running, most) = (Arc::clone(&count), Arc::clone(&seen_most));
+        async move {
+            let now = running.fetch_add(1, Ordering::Relaxed) + 1;
+            most.fetch_max(now, Ordering::Relaxed);
+            read_head(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            running.fetch_sub(1, Ordering::Relaxed);
+        }
+    });
+    let port = server.await.port();
+    let targets: Vec<Target> = (0..2_000)
+        .map(|n| {
+            let mut probe = http_probe(port);
+            probe.host = Some(format!("wip{n}.example.com"));
+            let mut target = target(ProbeKind::Http(probe));
+            target.interval_ms = 4_000;
+            target.timeout_ms = 2_000;
+            target
+        })
+        .collect();
+    let verdicts = (0..2_000).map(single).collect();
+    let limits = ProbeLimits { concurrency: 64, concurrency_per_address: 16 };
+    let prober = Prober::start(limits, Clock::start()).unwrap();
+    let table = prober.apply(Plan { targets, verdicts }).unwrap();
+    eventually("all judged", || prober.ready()).await;
+    assert!((0..2_000).all(|id| table.word(id).available()));
+    // The server may not have seen the end of a probe whose slot is taken again.
+    assert!(most.load(Ordering::Relaxed) <= 2 * 16, "{most:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_unreadable_ca_file_is_our_failure_and_takes_nobody_down() {
+    let port = site(Arc::new(AtomicU16::new(200))).await.port();
+    let mut probe = http_probe(port);
+    probe.tls = Some(crate::health::check::TlsProbe {
+        sni: None,
+        verify: true,
+        ca_file: Some("/nonexistent/ca.pem".into()),
+    });
+    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let plan = Plan { targets: vec![target(ProbeKind::Http(probe))], verdicts: vec![single(0)] };
+    let table = prober.apply(plan).unwrap();
+    let failed = || {
+        let metrics = prober.metrics();
+        let counters = metrics.checks.get("ready");
+        counters.is_some_and(|counters| counters.failed[FailureKind::Internal as usize] >= 4)
+    };
+    eventually("four probes", failed).await;
+    assert!(table.word(0).available());
+    assert_eq!(table.word(0).state(), State::Unknown);
+    let view = prober.view().await.unwrap();
+    let detail = &view.targets[0].last_failure.as_ref().unwrap().detail;
+    assert!(detail.starts_with("ca_file /nonexistent/ca.pem: No such file"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_stopped_prober_says_so() {
+    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let commands = prober.commands.clone();
+    commands.send(Command::Stop).unwrap();
+    eventually("stopped", || commands.is_closed()).await;
+    assert!(prober.apply(Plan::default()).is_err());
+    assert!(prober.view().await.is_err());
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert!(prober.metrics().lag_s > 0.2);
+}

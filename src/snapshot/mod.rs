@@ -1,0 +1,210 @@
+//! All that a query may read: the immutable compiled form of one config.
+//!
+//! ```text
+//! config + geo table ─► compile ─► Snapshot ┐
+//!                          └─► Plan ─► health table ┴─► Serving ─► cell (swap)
+//! ```
+//!
+//! A snapshot holds names, zones, strategies and ready records; health is a
+//! table beside it, and what workers count lives in a state of their own. It
+//! must not know sockets, files or time: the load's time comes in as a value.
+
+mod problem;
+mod serial;
+mod steering;
+mod targets;
+mod worker;
+mod zones;
+
+use std::sync::Arc;
+
+use crate::config::model::Config;
+use crate::geo::BaseTable;
+use crate::health::plan::{Plan, VerdictId};
+use crate::health::table::Table;
+use crate::steer::strategy::{Record, Strategy};
+use crate::zone::Zones;
+
+pub use problem::{CompileProblem, Subject};
+pub use serial::{Serial, Serials};
+pub use worker::WorkerState;
+
+/// [`WipEntry::turn`] and [`WipEntry::counter`] of a WIP that needs none.
+pub const NONE: u32 = u32::MAX;
+/// WIPs up to which there are counters for each, unless the config says otherwise.
+const PER_WIP_DEFAULT_MAX: usize = 2_000;
+
+//------------ Snapshot -------------------------------------------------------
+
+/// One config, compiled.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts up with every publication.
+    pub generation: u64,
+    /// Static data and the names of WIPs and sites.
+    pub zones: Zones,
+    /// One entry for each WIP, in the order of the config.
+    pub wips: Box<[WipEntry]>,
+    /// Distinct strategies.
+    pub strategies: Box<[Strategy]>,
+    /// Settings of each strategy, for telling people.
+    pub strategy_settings: Box<[u32]>,
+    /// Verdict lists, one id for each VIP of the strategy.
+    pub verdicts: Box<[VerdictId]>,
+    /// Records of each datacenter's own names.
+    pub sites: Box<[SiteEntry]>,
+    /// What is probed.
+    pub plan: Plan,
+    /// How many turn counters a worker needs.
+    pub turn_count: usize,
+    /// How many answer counters a worker needs; 0: series per WIP are off.
+    pub counter_count: usize,
+    /// Serials of the zones, to be kept for the next load.
+    pub serials: Serials,
+    /// What it was compiled from.
+    pub config: Arc<Config>,
+    /// The geo table it was compiled from.
+    pub base: Arc<BaseTable>,
+}
+
+/// What a query needs of a WIP.
+#[derive(Clone, Copy, Debug)]
+pub struct WipEntry {
+    /// Index into [`Snapshot::strategies`].
+    pub strategy: u32,
+    /// Start of its list in [`Snapshot::verdicts`].
+    pub verdicts: u32,
+    /// Its first turn counter (A, then AAAA), or [`NONE`].
+    pub turn: u32,
+    /// Its first answer counter (fail-open, then one a member), or [`NONE`].
+    pub counter: u32,
+}
+
+/// A datacenter's own names: every name below its wildcard base.
+#[derive(Debug, Default)]
+pub struct SiteEntry {
+    /// A records, ready with their TTL.
+    pub a: Box<[Record]>,
+    /// AAAA records, ready with their TTL.
+    pub aaaa: Box<[Record]>,
+}
+
+impl Snapshot {
+    /// The strategy of a WIP.
+    #[inline]
+    pub fn strategy(&self, wip: &WipEntry) -> &Strategy {
+        &self.strategies[wip.strategy as usize]
+    }
+
+    /// The server's identity, as NSID gives it.
+    pub fn identity(&self) -> Option<&[u8]> {
+        self.config.server.identity.as_deref().map(str::as_bytes)
+    }
+
+    /// The verdict ids of a WIP, one for each VIP of its strategy.
+    #[inline]
+    pub fn verdicts(&self, wip: &WipEntry, strategy: &Strategy) -> &[VerdictId] {
+        let start = wip.verdicts as usize;
+        &self.verdicts[start..start + strategy.vips.len()]
+    }
+}
+
+//------------ Serving --------------------------------------------------------
+
+/// What a worker holds while it answers a batch.
+#[derive(Debug)]
+pub struct Serving {
+    /// The config, compiled.
+    pub snapshot: Arc<Snapshot>,
+    /// Health, written by the prober alone.
+    pub health: Arc<Table>,
+    /// One state a worker; each is written by its worker alone.
+    pub workers: Box<[WorkerState]>,
+}
+
+impl Serving {
+    /// Joins a snapshot and its health table for `workers` workers. Turns and
+    /// counts go on from `previous`.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        health: Arc<Table>,
+        workers: usize,
+        previous: Option<&Serving>,
+    ) -> Serving {
+        let workers =
+            (0..workers).map(|index| WorkerState::new(&snapshot, index, previous)).collect();
+        Serving { snapshot, health, workers }
+    }
+}
+
+//------------ compile --------------------------------------------------------
+
+/// What a snapshot is compiled from.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The checked config.
+    pub config: Arc<Config>,
+    /// Where clients are.
+    pub base: Arc<BaseTable>,
+    /// Serials of the load before.
+    pub serials: Serials,
+    /// Unix time of this load, in seconds.
+    pub now_s: u64,
+    /// Number of this publication.
+    pub generation: u64,
+}
+
+/// Compiles a snapshot, or says everything that is wrong. Warnings come along.
+pub fn compile(input: Input) -> Result<(Snapshot, Vec<CompileProblem>), Vec<CompileProblem>> {
+    let Input { config, base, serials, now_s, generation } = input;
+    let (zones, serials, mut warnings) = zones::compile(&config, serials, now_s)?;
+    let steering = steering::compile(&config, &base);
+    let mut targets = targets::Targets::new(&config);
+    let mut wips = Vec::with_capacity(config.wips.len());
+    let per_wip = config.metrics.per_wip.unwrap_or(config.wips.len() <= PER_WIP_DEFAULT_MAX);
+    let (mut turn_count, mut counter_count) = (0, 0);
+    for index in 0..config.wips.len() as u32 {
+        let settings = config.wips.settings(index);
+        let strategy = &steering.strategies[settings as usize];
+        let turn = take(&mut turn_count, if strategy.takes_turns { 2 } else { 0 });
+        let counters = if per_wip { 1 + strategy.members.len() } else { 0 };
+        wips.push(WipEntry {
+            strategy: settings,
+            verdicts: targets.verdicts_of(index),
+            turn,
+            counter: take(&mut counter_count, counters),
+        });
+    }
+    let sites = zones::sites(&config);
+    let (plan, verdicts, problems) = targets.finish();
+    warnings.extend(problems.iter().filter(|problem| !problem.is_error).cloned());
+    if problems.iter().any(|problem| problem.is_error) {
+        return Err(problems);
+    }
+    let snapshot = Snapshot {
+        generation,
+        zones,
+        wips: wips.into(),
+        strategy_settings: (0..steering.strategies.len() as u32).collect(),
+        strategies: steering.strategies.into(),
+        verdicts: verdicts.into(),
+        sites,
+        plan,
+        turn_count,
+        counter_count,
+        serials,
+        config,
+        base,
+    };
+    Ok((snapshot, warnings))
+}
+
+/// Takes `length` places from a running count; [`NONE`] for none.
+fn take(count: &mut usize, length: usize) -> u32 {
+    if length == 0 {
+        return NONE;
+    }
+    let start = *count as u32;
+    *count += length;
+    start
+}

@@ -1,0 +1,61 @@
+//! What compiling finds wrong, in terms of the config's own entries. The caller
+//! adds the place in the file.
+
+use crate::dns::Name;
+
+/// One finding.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CompileProblem {
+    /// Stable code.
+    pub code: &'static str,
+    /// False for a warning.
+    pub is_error: bool,
+    /// What it is about.
+    pub subject: Subject,
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// What a finding is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Subject {
+    /// The whole config.
+    Config,
+    /// A zone, by index.
+    Zone(u32),
+    /// A place in a zone's master file; line and column count from 1.
+    MasterFile {
+        /// Index of the zone.
+        zone: u32,
+        /// Line.
+        line: u32,
+        /// Column.
+        column: u32,
+    },
+    /// A WIP, by index.
+    Wip(u32),
+    /// A datacenter, by index.
+    Datacenter(u32),
+    /// A name that may be any of these.
+    Name(Name),
+}
+
+impl CompileProblem {
+    /// An error.
+    pub fn error(code: &'static str, subject: Subject, message: String) -> CompileProblem {
+        CompileProblem { code, is_error: true, subject, message, help: None }
+    }
+
+    /// A warning.
+    pub fn warning(code: &'static str, subject: Subject, message: String) -> CompileProblem {
+        CompileProblem { code, is_error: false, subject, message, help: None }
+    }
+
+    /// Adds what to do.
+    pub fn with_help(mut self, help: impl Into<String>) -> CompileProblem {
+        self.help = Some(help.into());
+        self
+    }
+}

@@ -1,0 +1,302 @@
+//! From WIP settings to strategies: flat lists, ready records, and the map from
+//! clients to orders, shared by all settings whose sites agree.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::config::model::{Config, Pool, Vip, WipSettings};
+use crate::geo::{self, BaseTable, Map, Place, Serves};
+use crate::steer::order::{ClientPlace, Rank, Site, order};
+use crate::steer::strategy::{MemberEntry, PoolEntry, Record, Row, Strategy, VipEntry};
+use crate::steer::{OnAllDown, Policy, hash};
+
+/// Strategies, one for each entry of the config's WIP settings.
+pub(super) struct Steering {
+    pub(super) strategies: Vec<Strategy>,
+}
+
+/// Compiles every setting.
+pub(super) fn compile(config: &Config, base: &BaseTable) -> Steering {
+    let mut maps = Maps { base, known: HashMap::new() };
+    let strategies =
+        config.wip_settings.iter().map(|settings| strategy(config, settings, &mut maps)).collect();
+    Steering { strategies }
+}
+
+fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Strategy {
+    let pools: Vec<&Pool> =
+        settings.pools.iter().map(|&pool| &config.pools[pool as usize]).collect();
+    let mut lists = Lists::default();
+    for pool in &pools {
+        lists.add(pool);
+    }
+    let layout = Layout::new(settings.policy, &pools);
+    let networks = layout.networks();
+    let clients = if layout.needs_map() {
+        maps.get(layout)
+    } else {
+        Clients { map: None, rows: [layout.row(&Place::default(), &[])].into() }
+    };
+    let policies = || pools.iter().map(|pool| pool.policy);
+    let several_pools = pools.len() > 1;
+    let turns = |policy| matches!(policy, Policy::RoundRobin | Policy::Weighted);
+    let ties = clients.rows.iter().any(Row::has_ties);
+    Strategy {
+        policy: settings.policy,
+        takes_turns: policies().any(turns)
+            || several_pools && turns(settings.policy)
+            || lists.has_several_vips,
+        hashes: policies().any(|policy| policy == Policy::Hash)
+            || several_pools && settings.policy == Policy::Hash,
+        has_ties: ties,
+        pools: lists.pools.into(),
+        members: lists.members.into(),
+        vips: lists.vips.into(),
+        max_answers: usize::from(settings.max_answers.max(1)),
+        ttl_s: settings.ttl_s,
+        ttl_min_s: settings.ttl_min_s.min(settings.ttl_s),
+        fallback: match &settings.on_all_down {
+            OnAllDown::Addresses(addresses) => addresses.iter().copied().map(Record::new).collect(),
+            _ => Box::default(),
+        },
+        on_all_down: settings.on_all_down.clone(),
+        ecs: settings.ecs,
+        families: settings.families,
+        map: clients.map,
+        rows: clients.rows,
+        networks: networks.into(),
+    }
+}
+
+//------------ Lists ----------------------------------------------------------
+
+/// A strategy's flat lists while they grow.
+#[derive(Default)]
+struct Lists {
+    pools: Vec<PoolEntry>,
+    members: Vec<MemberEntry>,
+    vips: Vec<VipEntry>,
+    has_several_vips: bool,
+}
+
+impl Lists {
+    fn add(&mut self, pool: &Pool) {
+        let first_member = self.members.len() as u16;
+        for member in &pool.members {
+            let first_vip = self.vips.len() as u16;
+            self.vips.extend(member.vips.iter().map(|vip| VipEntry {
+                record: Record::new(vip.address),
+                address_hash: hash::name_hash(&vip.address.to_string()),
+            }));
+            let v4 = member.vips.iter().filter(|vip| vip.address.is_ipv4()).count();
+            self.has_several_vips |= v4 > 1 || member.vips.len() - v4 > 1;
+            self.members.push(MemberEntry {
+                vips: first_vip..self.vips.len() as u16,
+                weight: member.weight,
+                name_hash: hash::name_hash(&member.name),
+            });
+        }
+        let weight = pool.members.iter().map(|member| member.weight).sum();
+        self.pools.push(PoolEntry {
+            policy: pool.policy,
+            members: first_member..self.members.len() as u16,
+            min_available: pool.min_available,
+            weight,
+            name_hash: hash::name_hash(pool.name.as_deref().unwrap_or_default()),
+        });
+    }
+}
+
+//------------ Layout ---------------------------------------------------------
+
+/// All that a client's order depends on. Equal layouts share one map.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Layout {
+    pools_by_geo: bool,
+    pools: Vec<PoolLayout>,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct PoolLayout {
+    by_geo: bool,
+    members: Vec<MemberLayout>,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct MemberLayout {
+    site: Site,
+    vips: Vec<Vip>,
+}
+
+impl Layout {
+    fn new(policy: Policy, pools: &[&Pool]) -> Layout {
+        let pools_by_geo = policy == Policy::Geo && pools.len() > 1;
+        let pool = |pool: &&Pool| {
+            let by_geo = pool.policy == Policy::Geo && pool.members.len() > 1;
+            // Where nothing is ordered by place, the places must not keep two layouts apart.
+            let placed = by_geo || pools_by_geo;
+            let members = pool
+                .members
+                .iter()
+                .map(|member| MemberLayout {
+                    site: if placed {
+                        Site::new(member.location, member.serves.clone(), member.bias)
+                    } else {
+                        Site::default()
+                    },
+                    vips: member.vips.iter().map(only_clients).collect(),
+                })
+                .collect();
+            PoolLayout { by_geo, members }
+        };
+        Layout { pools_by_geo, pools: pools.iter().map(pool).collect() }
+    }
+
+    fn members(&self) -> impl Iterator<Item = &MemberLayout> {
+        self.pools.iter().flat_map(|pool| &pool.members)
+    }
+
+    /// False when every client has the same row.
+    fn needs_map(&self) -> bool {
+        let split =
+            self.members().any(|member| member.vips.iter().any(|vip| !vip.clients.is_empty()));
+        let placed = self.members().any(|member| !member.site.is_nowhere());
+        split || placed
+    }
+
+    /// Every network the operator named, without repeats.
+    fn networks(&self) -> Vec<IpNet> {
+        let mut networks: Vec<IpNet> = self
+            .members()
+            .flat_map(|member| {
+                let serves = member.site.serves.iter().filter_map(|rule| match rule {
+                    Serves::Network(network) => Some(*network),
+                    _ => None,
+                });
+                serves.chain(member.vips.iter().flat_map(|vip| vip.clients.iter().copied()))
+            })
+            .collect();
+        networks.sort();
+        networks.dedup();
+        networks
+    }
+
+    /// The row of clients at `place` inside `networks`.
+    fn row(&self, place: &Place, networks: &[IpNet]) -> Row {
+        let client = ClientPlace { place, networks };
+        let mut row = Parts::default();
+        let mut pool_ranks = Vec::with_capacity(self.pools.len());
+        for pool in &self.pools {
+            let ranks: Vec<Rank> =
+                pool.members.iter().map(|member| Rank::of(&member.site, &client)).collect();
+            let start = row.members.len() as u16;
+            let (order, tied) =
+                if pool.by_geo { order(&ranks) } else { ((0..ranks.len() as u16).collect(), 0) };
+            row.members.extend(order.into_iter().map(|member| start + member));
+            row.tied.push(tied);
+            for member in &pool.members {
+                row.visible.extend(visible(&member.vips, networks));
+            }
+            pool_ranks.push(Rank::best(ranks.into_iter()));
+        }
+        row.pools = if self.pools_by_geo {
+            order(&pool_ranks).0
+        } else {
+            (0..self.pools.len() as u16).collect()
+        };
+        row.finish()
+    }
+}
+
+#[derive(Default)]
+struct Parts {
+    pools: Vec<u16>,
+    members: Vec<u16>,
+    tied: Vec<u16>,
+    visible: Vec<bool>,
+}
+
+impl Parts {
+    fn finish(self) -> Row {
+        let mut visible = vec![0u64; self.visible.len().div_ceil(64)];
+        for (index, _) in self.visible.iter().enumerate().filter(|&(_, &sees)| sees) {
+            visible[index / 64] |= 1 << (index % 64);
+        }
+        Row {
+            pools: self.pools.into(),
+            members: self.members.into(),
+            tied: self.tied.into(),
+            visible: visible.into(),
+        }
+    }
+}
+
+/// The VIP as far as a client's row depends on it: its family and `for`.
+fn only_clients(vip: &Vip) -> Vip {
+    let unspecified = if vip.address.is_ipv4() { [0u8; 4].into() } else { [0u8; 16].into() };
+    Vip { address: unspecified, clients: vip.clients.clone() }
+}
+
+/// For each VIP of a member, whether clients inside `networks` may get it. A
+/// `for` that covers them beats the plain VIPs of its family, and the longest
+/// such network beats the others.
+fn visible(vips: &[Vip], networks: &[IpNet]) -> Vec<bool> {
+    let covering = |vip: &Vip| {
+        let inside = vip.clients.iter().filter(|network| networks.contains(network));
+        inside.map(|network| i16::from(network.prefix_len())).max()
+    };
+    let best = |ipv4: bool| {
+        vips.iter().filter(|vip| vip.address.is_ipv4() == ipv4).filter_map(covering).max()
+    };
+    let (best_v4, best_v6) = (best(true), best(false));
+    vips.iter()
+        .map(|vip| {
+            let best = if vip.address.is_ipv4() { best_v4 } else { best_v6 };
+            if vip.clients.is_empty() {
+                best.is_none()
+            } else {
+                best.is_some() && covering(vip) == best
+            }
+        })
+        .collect()
+}
+
+//------------ Maps -----------------------------------------------------------
+
+/// Compiled maps, by layout.
+struct Maps<'a> {
+    base: &'a BaseTable,
+    known: HashMap<Layout, Clients>,
+}
+
+/// From clients to rows.
+#[derive(Clone)]
+struct Clients {
+    map: Option<Arc<Map>>,
+    rows: Arc<[Row]>,
+}
+
+impl Maps<'_> {
+    fn get(&mut self, layout: Layout) -> Clients {
+        if let Some(clients) = self.known.get(&layout) {
+            return clients.clone();
+        }
+        let networks = layout.networks();
+        let mut rows: Vec<Row> = Vec::new();
+        let mut index: HashMap<Row, u32> = HashMap::new();
+        let mut row_of = |place: &Place, containing: &[usize]| {
+            let inside: Vec<IpNet> = containing.iter().map(|&at| networks[at]).collect();
+            let row = layout.row(place, &inside);
+            *index.entry(row).or_insert_with_key(|row| {
+                rows.push(row.clone());
+                (rows.len() - 1) as u32
+            })
+        };
+        let map = geo::compile(self.base, &networks, &mut row_of);
+        let clients = Clients { map: Some(Arc::new(map)), rows: rows.into() };
+        self.known.insert(layout, clients.clone());
+        clients
+    }
+}

@@ -1,0 +1,211 @@
+//! A WIP's settings compiled for the query path, shared by all WIPs that agree.
+//!
+//! ```text
+//! Strategy ─ pools ─► members ─► vips     three flat lists, ranges into the next
+//!          └ rows: for one kind of client, the order of all these
+//! ```
+//!
+//! It must not know names, zones or how health is measured.
+
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Families, OnAllDown, Policy};
+use crate::dns::encode::QUESTION_POINTER;
+use crate::dns::types::{class, rtype};
+use crate::geo::Map;
+
+/// Offset of the TTL in a ready record whose owner is a pointer.
+const TTL_AT: usize = 6;
+/// Longest ready record: AAAA.
+const RECORD_LENGTH_MAX: usize = 28;
+
+//------------ Strategy -------------------------------------------------------
+
+/// How one or many WIPs decide.
+#[derive(Debug)]
+pub struct Strategy {
+    /// Policy over `pools`.
+    pub policy: Policy,
+    /// At least one.
+    pub pools: Box<[PoolEntry]>,
+    /// Members of all pools, pool after pool.
+    pub members: Box<[MemberEntry]>,
+    /// VIPs of all members, member after member.
+    pub vips: Box<[VipEntry]>,
+    /// Most members in one answer.
+    pub max_answers: usize,
+    /// TTL of a calm answer, in seconds.
+    pub ttl_s: u32,
+    /// Least TTL, in seconds.
+    pub ttl_min_s: u32,
+    /// When nobody is available.
+    pub on_all_down: OnAllDown,
+    /// Records of `on_all_down = [addresses]`.
+    pub fallback: Box<[Record]>,
+    /// Whether the client subnet option is honoured.
+    pub ecs: bool,
+    /// Whether the families are decided together.
+    pub families: Families,
+    /// From the client to a row; none: every client has row 0.
+    pub map: Option<Arc<Map>>,
+    /// Distinct orders; at least one.
+    pub rows: Arc<[Row]>,
+    /// Networks the operator named (`serves`, `for`): private client subnets
+    /// count only inside these.
+    pub networks: Box<[ipnet::IpNet]>,
+    /// True when the choice depends on a count of queries.
+    pub takes_turns: bool,
+    /// True when the choice depends on the client's network by hash.
+    pub hashes: bool,
+    /// True when some rows share clients by hash among their first members.
+    pub has_ties: bool,
+}
+
+impl Strategy {
+    /// True when two clients may be answered differently.
+    pub fn depends_on_client(&self) -> bool {
+        self.map.is_some() || self.hashes
+    }
+}
+
+/// One pool.
+#[derive(Clone, Debug)]
+pub struct PoolEntry {
+    /// How a member is chosen.
+    pub policy: Policy,
+    /// Range in [`Strategy::members`].
+    pub members: Range<u16>,
+    /// Fewest available members that make it usable.
+    pub min_available: u16,
+    /// Its share under a weighted or hash policy over pools: its members' weights together.
+    pub weight: u32,
+    /// XXH3-64 of its name.
+    pub name_hash: u64,
+}
+
+/// One member.
+#[derive(Clone, Debug)]
+pub struct MemberEntry {
+    /// Range in [`Strategy::vips`].
+    pub vips: Range<u16>,
+    /// Its share under `weighted` and `hash`.
+    pub weight: u32,
+    /// XXH3-64 of its name.
+    pub name_hash: u64,
+}
+
+/// One VIP.
+#[derive(Clone, Debug)]
+pub struct VipEntry {
+    /// Its record, ready but for the TTL.
+    pub record: Record,
+    /// XXH3-64 of its address as text.
+    pub address_hash: u64,
+}
+
+/// What one kind of client gets: who comes first, and which VIPs it may see.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Row {
+    /// Pools in order.
+    pub pools: Box<[u16]>,
+    /// Members in order: pool after pool, each pool's within its own range.
+    pub members: Box<[u16]>,
+    /// For each pool, how many of its first members share the client by hash;
+    /// 0 or 1: none.
+    pub tied: Box<[u16]>,
+    /// One bit for each VIP: whether this client may get it.
+    pub visible: Box<[u64]>,
+}
+
+impl Row {
+    /// Whether VIP `index` may be answered to this client.
+    #[inline]
+    pub fn sees(&self, index: u16) -> bool {
+        self.visible.get(usize::from(index) / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
+    }
+
+    /// True when some pool's first members share clients by hash.
+    pub fn has_ties(&self) -> bool {
+        self.tied.iter().any(|&tied| tied > 1)
+    }
+}
+
+//------------ Record ---------------------------------------------------------
+
+/// An A or AAAA record ready for the wire: its owner points at the question.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Record {
+    bytes: [u8; RECORD_LENGTH_MAX],
+    length: u8,
+}
+
+impl Record {
+    /// The record of `address`, TTL 0.
+    pub fn new(address: IpAddr) -> Record {
+        let mut bytes = [0; RECORD_LENGTH_MAX];
+        bytes[..2].copy_from_slice(&QUESTION_POINTER);
+        bytes[5] = class::IN as u8;
+        let length = match address {
+            IpAddr::V4(v4) => {
+                bytes[3] = rtype::A as u8;
+                bytes[11] = 4;
+                bytes[12..16].copy_from_slice(&v4.octets());
+                16
+            }
+            IpAddr::V6(v6) => {
+                bytes[3] = rtype::AAAA as u8;
+                bytes[11] = 16;
+                bytes[12..28].copy_from_slice(&v6.octets());
+                28
+            }
+        };
+        Record { bytes, length }
+    }
+
+    /// The same record with a TTL in seconds.
+    #[inline]
+    pub fn with_ttl(mut self, ttl_s: u32) -> Record {
+        self.bytes[TTL_AT..TTL_AT + 4].copy_from_slice(&ttl_s.to_be_bytes());
+        self
+    }
+
+    /// The bytes for the wire.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+
+    /// A or AAAA.
+    #[inline]
+    pub fn rtype(&self) -> u16 {
+        u16::from(self.bytes[3])
+    }
+
+    /// Seconds.
+    pub fn ttl_s(&self) -> u32 {
+        u32::from_be_bytes([self.bytes[6], self.bytes[7], self.bytes[8], self.bytes[9]])
+    }
+
+    /// The address's bytes.
+    pub fn rdata(&self) -> &[u8] {
+        &self.bytes[12..usize::from(self.length)]
+    }
+
+    /// The address.
+    pub fn address(&self) -> IpAddr {
+        if self.rtype() == rtype::A {
+            let octets: [u8; 4] = self.bytes[12..16].try_into().expect("four bytes");
+            IpAddr::from(octets)
+        } else {
+            let octets: [u8; 16] = self.bytes[12..28].try_into().expect("sixteen bytes");
+            IpAddr::from(octets)
+        }
+    }
+
+    #[inline]
+    pub(super) fn same_address(&self, other: &Record) -> bool {
+        self.length == other.length && self.bytes[12..] == other.bytes[12..]
+    }
+}

@@ -1,0 +1,91 @@
+//! What `docs/OPERATING.md` and `config/deploy` say is true.
+
+mod config_support;
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use config_support::MemoryFiles;
+use windrose::metrics::families::FAMILIES;
+
+const BEGIN: &str = "<!-- metrics: written by tests/operating.rs -->\n";
+const END: &str = "<!-- end of metrics -->";
+
+fn path(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+fn read(relative: &str) -> String {
+    std::fs::read_to_string(path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
+}
+
+fn table() -> String {
+    let mut table = String::from("| family | type | labels | what |\n|---|---|---|---|\n");
+    for family in FAMILIES {
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (name, kind, help) = (family.name, family.kind.word(), family.help);
+        writeln!(table, "| `{name}` | {kind} | {} | {help} |", labels.join(", "))
+            .expect("writing to a String cannot fail");
+    }
+    table
+}
+
+/// `WINDROSE_UPDATE_GOLDEN=1 cargo test --test operating` writes the table.
+#[test]
+fn the_manual_lists_every_family_as_the_page_shows_it() {
+    let manual = read("docs/OPERATING.md");
+    let (before, rest) = manual.split_once(BEGIN).expect("the manual marks its table");
+    let (written, after) = rest.split_once(END).expect("the manual marks its table's end");
+    let table = table();
+    if std::env::var_os("WINDROSE_UPDATE_GOLDEN").is_some() {
+        let manual = format!("{before}{BEGIN}{table}{END}{after}");
+        std::fs::write(path("docs/OPERATING.md"), manual).unwrap();
+        return;
+    }
+    assert_eq!(written, table, "the manual's table of metrics is out of date");
+}
+
+#[test]
+fn alerts_ask_only_for_families_that_exist() {
+    let known: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    let rules = read("config/deploy/prometheus/windrose.rules.yml");
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let asked: BTreeSet<&str> = rules
+        .split(|c: char| !is_word(c))
+        .filter(|word| word.starts_with("windrose_") || word.starts_with("process_"))
+        .collect();
+    assert!(asked.len() >= 8, "the rules ask for only {asked:?}");
+    assert_eq!(asked.difference(&known).collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+#[test]
+fn the_manual_says_what_to_do_about_every_alert() {
+    let rules = read("config/deploy/prometheus/windrose.rules.yml");
+    let manual = read("docs/OPERATING.md");
+    let alerts: Vec<&str> =
+        rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(alerts.len() >= 10, "{alerts:?}");
+    for alert in &alerts {
+        assert!(manual.contains(&format!("| {alert} | ")), "{alert} is not in the manual");
+    }
+    let rows = manual.lines().filter(|line| line.starts_with("| Windrose")).count();
+    assert_eq!(rows, alerts.len(), "the manual has alerts that do not exist");
+}
+
+#[test]
+fn the_config_of_the_kubernetes_example_loads_without_a_word() {
+    let manifest = read("config/deploy/kubernetes/windrose.yaml");
+    let (_, rest) = manifest.split_once("  windrose.toml: |\n").expect("there is a ConfigMap");
+    let (block, _) = rest.split_once("---\n").expect("which ends");
+    let text: String =
+        block.split_inclusive('\n').map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
+    let mut files = MemoryFiles::default();
+    files.insert("windrose.toml", text);
+    files.insert("/etc/windrose-admin/token", "token");
+    let loaded = windrose::config::load(Path::new("windrose.toml"), &files);
+    assert!(loaded.problems.is_empty(), "{}", loaded.problems.render(&loaded.sources, false));
+    let config = loaded.config.expect("without problems there is a config");
+    assert_eq!(config.wips.len(), 1);
+    assert!(config.admin.listen.is_some_and(|listen| listen.requires_token()));
+}
