@@ -55,10 +55,7 @@ fn short_text(item: &Item<'_>, length_max: usize, cx: &mut Context<'_>) -> Optio
 pub(super) fn admin(table: &Table<'_>, cx: &mut Context<'_>) -> Admin {
     let listen = table.value(&a::LISTEN, cx, admin_listen).flatten();
     let token_file: Option<PathBuf> = table.value(&a::TOKEN_FILE, cx, Item::existing_file);
-    if let Some(AdminListen::Tcp(address)) = &listen
-        && !address.ip().is_loopback()
-        && !table.has(&a::TOKEN_FILE)
-    {
+    if listen.as_ref().is_some_and(AdminListen::requires_token) && !table.has(&a::TOKEN_FILE) {
         cx.problems.push(
             Problem::error("missing-key", "the admin listener needs a token off loopback")
                 .at_with(table.spot_of(&a::LISTEN, cx), "reachable from other hosts")
