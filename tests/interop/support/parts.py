@@ -202,6 +202,9 @@ class BackEnd:
             daemon_threads = True
             request_queue_size = 128
 
+            def handle_error(self, *_):
+                """A probe may close once it has seen enough."""
+
         self.server = Server(self.place, Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
