@@ -25,7 +25,7 @@ sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from support import programs  # noqa: E402 (the path above comes first)
+from support import data, programs  # noqa: E402 (the path above comes first)
 from support.world import MEASURED, Story  # noqa: E402
 
 JOBS = 4
@@ -103,13 +103,17 @@ def main():
     if arguments.list:
         print("\n".join(names()))
         return 0
+    packages = {package for name in chosen for case in cases(name) for package in case.DATA}
     required = {program for name in chosen for case in cases(name) for program in case.REQUIRES}
+    required |= {"npm"} if packages else set()
     if arguments.packages:
         print("\n".join(programs.missing_packages({*ALWAYS_REQUIRED, *required})))
         return 0
     try:
         programs.demand(sorted({*ALWAYS_REQUIRED, *required}))
         programs.windrose()
+        for package in sorted(packages):
+            data.fetch(package)
     except programs.Missing as missing:
         print(missing, file=sys.stderr)
         return 1

@@ -66,8 +66,13 @@ def ask(server, name, rtype="A", *, port=53, tcp=False, edns=False, ecs=None,
         source=None, timeout_s=2.0):
     """Asks once: no retry hides a reply that was lost."""
     query = encode(name, rtype, edns=edns, ecs=ecs)
-    exchange = _over_tcp if tcp else _over_udp
-    return decode(exchange(server, port, query, source, timeout_s), query)
+    return exchange(server, query, port=port, tcp=tcp, source=source, timeout_s=timeout_s)
+
+
+def exchange(server, query, *, port=53, tcp=False, source=None, timeout_s=2.0):
+    """Sends a query's bytes once and reads the reply."""
+    send = _over_tcp if tcp else _over_udp
+    return decode(send(server, port, query, source, timeout_s), query)
 
 
 def encode(name, rtype="A", *, edns=False, ecs=None):

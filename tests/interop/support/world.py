@@ -92,10 +92,12 @@ class Process:
 class Story(unittest.TestCase):
     """A story: each test gets a directory and processes that end with it.
 
-    `REQUIRES` names the programs it runs; a missing one fails the story.
+    `REQUIRES` names the programs it runs, `DATA` the npm packages it reads; a
+    missing one fails the story.
     """
 
     REQUIRES = ()
+    DATA = ()
     maxDiff = None
 
     def setUp(self):
