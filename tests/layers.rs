@@ -2,6 +2,8 @@
 //! below the IO layer, where `unsafe` may stand, and that files do not grow.
 //! docs/ARCHITECTURE.md has the table and the reasons.
 
+#![allow(clippy::unwrap_used)] // a panic is a failed test
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

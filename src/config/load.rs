@@ -1,5 +1,6 @@
 //! Reading files: the main one, those it includes, and their TOML.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use super::keys::root;
 use super::model::Config;
 use super::raw::Raw;
 use super::reader::{Context, Table};
-use super::{Files, Loaded, duplicates, names, resolve, sections, split, warnings};
+use super::{Files, Loaded, duplicates, mistakes, names, resolve, sections, split, warnings};
 use crate::problem::{FileId, Problem, Problems, Sources, Spot};
 
 /// Largest config file, in bytes: places are four bytes.
@@ -106,8 +107,12 @@ impl Loader<'_> {
     /// Reads one file; returns the files it includes, with the place that names them.
     fn read_file(&mut self, path: &Path, included_at: Option<Spot>) -> Vec<(PathBuf, Spot)> {
         let Some(file) = self.sources.find(path).or_else(|| self.sources.add(path)) else {
-            let problem = Problem::error("too-many-files", "more than 65,535 files are read");
-            self.problems.push(problem.help("put more WIPs into each file"));
+            let problem = mistakes::too_many_files();
+            self.problems.push(match included_at {
+                Some(spot) => problem.at_with(spot, "included here"),
+                None => problem,
+            });
+            self.whole = false;
             return Vec::new();
         };
         self.paths.push(path.to_owned());
@@ -231,6 +236,8 @@ impl Loader<'_> {
         }
         let masters = config.zones.iter().filter_map(|zone| Some(zone.file.as_ref()?.path.clone()));
         self.paths.extend(masters);
+        let mut seen = HashSet::new();
+        self.paths.retain(|path| seen.insert(path.clone()));
         config.files = self.paths;
         config.include_patterns = self.patterns;
         fetch_texts(&mut self.sources, &self.problems, self.files);

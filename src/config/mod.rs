@@ -26,6 +26,7 @@ mod sections;
 mod split;
 mod values;
 mod warnings;
+mod wips;
 
 use std::io;
 use std::path::{Path, PathBuf};

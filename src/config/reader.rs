@@ -95,7 +95,8 @@ impl<'a> Table<'a> {
         let mut misspelt: Vec<&str> = Vec::new();
         for key in map.keys().filter(|key| section.key(key.get_ref()).is_none()) {
             let spot = cx.spot(&key.span());
-            cx.problems.push(mistakes::unknown_key(section, name, key.get_ref(), spot));
+            cx.problems
+                .push_error_with(|| mistakes::unknown_key(section, name, key.get_ref(), spot));
             misspelt.extend(mistakes::likely(key.get_ref(), section.keys.iter().map(|k| k.name)));
         }
         for key in section.keys {

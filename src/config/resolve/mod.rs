@@ -70,6 +70,7 @@ fn finish(
     let origins = Origins {
         zones: raw.zones.iter().map(|zone| zone.spot).collect(),
         master_files: raw.zones.iter().map(|zone| zone.master_file).collect(),
+        records: raw.zones.iter().map(|zone| zone.record_spots.clone()).collect(),
         datacenters: raw.datacenters.iter().map(|site| site.spot).collect(),
         health_checks: raw.health_checks.iter().map(|check| check.spot).collect(),
         pools: pool_spots,

@@ -137,7 +137,7 @@ async fn bad_certificates_fail_and_say_why() {
         (authority.sign(&[host], (3000, 3001)), "tls: certificate not valid yet"),
         (
             authority.sign(&["other.example.com"], NOW),
-            "tls: certificate not for shop.example.com; it names ",
+            "tls: certificate not for shop.example.com; it names other.example.com",
         ),
         (stranger.sign(&[host], NOW), "tls: certificate from an unknown issuer"),
         (
