@@ -153,7 +153,7 @@ pub fn run() -> ExitCode {
         Command::Geo(GeoCommand::Info { config }) => geo_info(config),
         Command::Status(arguments) => operate::status(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
-        Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::new),
+        Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -168,8 +168,8 @@ pub fn run() -> ExitCode {
 #[derive(Debug)]
 struct Failed(String);
 
-impl Failed {
-    fn new(error: impl ToString) -> Failed {
+impl<E: std::error::Error> From<E> for Failed {
+    fn from(error: E) -> Failed {
         Failed(error.to_string())
     }
 }
@@ -196,7 +196,7 @@ fn complain(text: &str) {
 }
 
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failed> {
-    print(&serde_json::to_string_pretty(value).map_err(Failed::new)?)
+    print(&serde_json::to_string_pretty(value)?)
 }
 
 fn geo_info(config: Option<PathBuf>) -> Result<(), Failed> {

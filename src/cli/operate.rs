@@ -12,9 +12,9 @@ pub(super) fn ask<T>(
     request: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
 ) -> Result<T, Failed> {
     let client = Client::new(&arguments.server, arguments.token_file.as_deref());
-    let client = client.map_err(Failed::new)?;
+    let client = client?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Failed::new)?.block_on(request(client)).map_err(Failed::new)
+    runtime?.block_on(request(client)).map_err(Failed::from)
 }
 
 pub(super) fn status(arguments: &OperateArguments) -> Result<(), Failed> {

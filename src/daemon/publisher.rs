@@ -4,7 +4,7 @@
 //! table that is fully written; then both are swapped in together. Whatever
 //! fails before that leaves what was running as it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,6 +65,8 @@ pub(super) struct Publisher {
     prober: Mutex<Option<Arc<Prober>>>,
     loading: Mutex<Loading>,
     refused: Mutex<Option<ReloadRefused>>,
+    /// Files that the last refused load read: mending one is a change too.
+    refused_files: Mutex<Vec<PathBuf>>,
 }
 
 /// What one load keeps for the next.
@@ -103,6 +105,7 @@ impl Publisher {
             prober: Mutex::new(Some(Arc::new(prober))),
             loading: Mutex::new(Loading { retired: Vec::new() }),
             refused: Mutex::new(None),
+            refused_files: Mutex::new(Vec::new()),
         })
     }
 
@@ -126,7 +129,12 @@ impl Publisher {
         lock(&self.refused).clone()
     }
 
-    /// Seconds since the start.
+    /// Files that the last refused load read.
+    pub(super) fn refused_files(&self) -> Vec<PathBuf> {
+        lock(&self.refused_files).clone()
+    }
+
+    /// Milliseconds since the start.
     pub(super) fn uptime_ms(&self) -> u64 {
         self.clock.now().mono_ms
     }
@@ -148,11 +156,15 @@ impl Publisher {
             generation: current.snapshot.generation,
         };
         let result = load::load_after(&self.path, before)
-            .map_err(|refused| refused_report(&refused))
+            .map_err(|refused| {
+                *lock(&self.refused_files) = refused.sources.paths().map(Path::to_owned).collect();
+                refused_report(&refused)
+            })
             .and_then(|candidate| self.publish(candidate, &current, cause, &mut loading));
         match &result {
             Ok(report) => {
                 *lock(&self.refused) = None;
+                lock(&self.refused_files).clear();
                 let changes = report.changes.join("; ");
                 let generation = report.generation;
                 for warning in &report.warnings {
@@ -196,6 +208,7 @@ impl Publisher {
         let table = prober.apply(plan).map_err(|_| stopped())?;
         state::save_serials(&config, &snapshot.serials);
         let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
+        self.forget_transitions(&serving);
         loading.retired.push(self.cell.swap(Arc::new(serving)));
         self.loaded_at_s.store(u64::from(self.clock.now().unix_s), Ordering::Relaxed);
         let mut lines = changes.lines();
@@ -209,6 +222,17 @@ impl Publisher {
             changes: lines,
             warnings: super::desk::config_problems(&problems, &sources),
         })
+    }
+
+    /// Drops the counters of WIPs and members that are no more.
+    fn forget_transitions(&self, serving: &Serving) {
+        let plan = &serving.snapshot.plan;
+        let probed: HashSet<(&str, &str)> = plan
+            .targets
+            .iter()
+            .map(|target| (target.wip.as_deref().unwrap_or_default(), &*target.member))
+            .collect();
+        self.transitions.retain(|wip, member| probed.contains(&(wip, member)));
     }
 
     /// Ends probing.

@@ -111,6 +111,7 @@ impl Watch {
         let mut paths: Vec<PathBuf> = vec![self.publisher.path().to_owned()];
         paths.extend(config.files.iter().cloned());
         paths.extend(config.geo.databases.iter().cloned());
+        paths.extend(self.publisher.refused_files());
         for pattern in &config.include_patterns {
             paths.extend(Disk.glob(pattern).unwrap_or_default());
         }

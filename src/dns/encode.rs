@@ -330,7 +330,7 @@ impl<'a> Writer<'a> {
         let mut rest = &mut out[11..];
         if let Some(identity) = opt.nsid() {
             rest = put_option(rest, OPTION_NSID, identity.len(), |data| {
-                data.copy_from_slice(identity)
+                data.copy_from_slice(identity);
             });
         }
         if let Some(subnet) = &edns.subnet {

@@ -146,7 +146,8 @@ impl Plan {
             .iter()
             .filter(probed)
             .map(|target| 1_000.0 / f64::from(target.interval_ms))
-            .sum()
+            .sum::<f64>()
+            .max(0.0)
     }
 }
 

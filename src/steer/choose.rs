@@ -9,17 +9,17 @@
 //! The first stage that finds a usable pool decides. Nothing here allocates,
 //! and the work is bounded by the members of the WIP.
 
+use super::candidates::Candidates;
 use super::hash::ClientNetwork;
+use super::pick::{Picker, weighted_position};
+use super::set::{MEMBERS_MAX, Set};
 use super::strategy::{PoolEntry, Row, Strategy};
 use super::{Families, OnAllDown, Policy};
 use crate::health::plan::VerdictId;
-use crate::health::table::{Override, State, TTL_CAP_NONE, Table, Word};
+use crate::health::table::{Override, TTL_CAP_NONE, Table, Word};
 
 /// Most pools of one WIP that a policy may order otherwise than by config.
 pub const POOLS_MAX: usize = 256;
-/// Most members in one pool.
-const MEMBERS_MAX: usize = 256;
-
 //------------ Decision -------------------------------------------------------
 
 /// What was decided.
@@ -148,41 +148,6 @@ impl Strategy {
     }
 }
 
-//------------ Candidates -----------------------------------------------------
-
-/// Which VIPs a stage takes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Candidates {
-    Available,
-    DrainedHealthy,
-    NotForcedDown,
-    LostLast { at_s: u32 },
-}
-
-impl Candidates {
-    fn of(stage: Stage) -> Candidates {
-        match stage {
-            Stage::Available | Stage::BelowMinimum => Candidates::Available,
-            Stage::Drained => Candidates::DrainedHealthy,
-            Stage::AllDown | Stage::ForcedDown => Candidates::NotForcedDown,
-        }
-    }
-
-    #[inline]
-    fn takes(self, word: Word) -> bool {
-        match self {
-            Candidates::Available => word.available(),
-            Candidates::DrainedHealthy => {
-                word.over() == Override::Drained && word.state() != State::Down
-            }
-            Candidates::NotForcedDown => word.over() != Override::ForcedDown,
-            Candidates::LostLast { at_s } => {
-                word.over() != Override::ForcedDown && word.lost_at_s() == at_s
-            }
-        }
-    }
-}
-
 //------------ Walk -----------------------------------------------------------
 
 /// A walk over pools, and the shortest TTL of what it has consulted.
@@ -246,7 +211,7 @@ impl Walk<'_, '_> {
         if !ordered {
             self.consult_all(pool, room);
         }
-        let mut picker = Picker { question, pool, all: set, left: set, taken: 0 };
+        let mut picker = Picker::new(question, pool, set);
         let mut last = None;
         let mut members = 0;
         while members < question.strategy.max_answers {
@@ -366,7 +331,7 @@ impl<'a> Question<'a> {
     }
 
     /// A pool's members in this client's order.
-    fn ordered_members(&self, pool: &PoolEntry) -> &'a [u16] {
+    pub(super) fn ordered_members(&self, pool: &PoolEntry) -> &'a [u16] {
         let row: &'a Row = self.row;
         row.members
             .get(usize::from(pool.members.start)..usize::from(pool.members.end))
@@ -417,178 +382,5 @@ impl<'a> Question<'a> {
             .map(Word::lost_at_s)
             .max()
             .unwrap_or(0)
-    }
-}
-
-//------------ Picker ---------------------------------------------------------
-
-/// Gives a pool's candidates one by one, best first.
-struct Picker<'q, 'a> {
-    question: &'q Question<'a>,
-    pool: &'q PoolEntry,
-    all: Set,
-    left: Set,
-    taken: u32,
-}
-
-impl Picker<'_, '_> {
-    /// Index into [`Strategy::members`] of the next best.
-    fn next(&mut self) -> Option<u16> {
-        if self.left.is_empty() {
-            return None;
-        }
-        let start = self.pool.members.start;
-        let slot = match self.pool.policy {
-            Policy::Failover => self.left.first()?,
-            Policy::Geo => self.nearest()?,
-            // In turn: the n-th, then the ones behind it, around the end.
-            Policy::RoundRobin => {
-                let first = self.question.turn % self.all.count();
-                self.all.nth(((first + self.taken) % self.all.count()) as usize)?
-            }
-            Policy::Weighted => self.by_weight()?,
-            Policy::Hash => self.by_hash(self.pool.members.clone())?,
-        };
-        self.taken += 1;
-        self.left.remove(slot);
-        Some(start + slot as u16)
-    }
-
-    fn nearest(&self) -> Option<usize> {
-        let start = self.pool.members.start;
-        let order = self.question.ordered_members(self.pool);
-        let pool_index = self.pool_index();
-        let tied = usize::from(self.question.row.tied.get(pool_index).copied().unwrap_or(0));
-        if tied > 1 {
-            let first = order.iter().take(tied).copied();
-            if let Some(slot) = self.by_hash(first) {
-                return Some(slot);
-            }
-        }
-        order
-            .iter()
-            .map(|&member| usize::from(member - start))
-            .find(|&slot| self.left.contains(slot))
-    }
-
-    fn pool_index(&self) -> usize {
-        let pools = &self.question.strategy.pools;
-        pools.iter().position(|pool| pool.members.start == self.pool.members.start).unwrap_or(0)
-    }
-
-    fn by_hash(&self, members: impl Iterator<Item = u16>) -> Option<usize> {
-        let start = self.pool.members.start;
-        let mut best: Option<(f64, usize)> = None;
-        for member in members {
-            let slot = usize::from(member - start);
-            if !self.left.contains(slot) {
-                continue;
-            }
-            let entry = &self.question.strategy.members[usize::from(member)];
-            let score = self.question.network.score(entry.name_hash, entry.weight);
-            if best.is_none_or(|(highest, _)| score > highest) {
-                best = Some((score, slot));
-            }
-        }
-        best.map(|(_, slot)| slot)
-    }
-
-    fn by_weight(&self) -> Option<usize> {
-        let start = self.pool.members.start;
-        let weight = |slot: usize| {
-            let member = usize::from(start) + slot;
-            self.question.strategy.members[member].weight
-        };
-        let count = self.left.count() as usize;
-        let position =
-            weighted_position(self.question.turn, self.taken as usize, count, |position| {
-                self.left.nth(position).map_or(0, weight)
-            });
-        self.left.nth(position)
-    }
-}
-
-/// Chooses one of `count` by weight for the `turn`-th query, so that shares come
-/// out right over any run of queries: a Weyl sequence spreads the choices
-/// evenly. All weights 0: equal shares. `round` is how many were taken before
-/// for the same answer.
-fn weighted_position(
-    turn: u32,
-    round: usize,
-    count: usize,
-    weight: impl Fn(usize) -> u32,
-) -> usize {
-    /// 2³² over the golden ratio, and over further roots that are as badly approximated.
-    const STEPS: [u32; 4] = [0x9e37_79b9, 0xc13f_a9a9, 0x91e1_0da5, 0xd1b5_4a33];
-    let total: u64 = (0..count).map(|position| u64::from(weight(position))).sum();
-    let fraction = u64::from(turn.wrapping_mul(STEPS[round % STEPS.len()]));
-    if total == 0 {
-        return ((fraction * count as u64) >> 32) as usize;
-    }
-    // At most 256 weights of 16 bits times 32 bits: far from overflow.
-    let mut left = (fraction * total) >> 32;
-    for position in 0..count {
-        let share = u64::from(weight(position));
-        if left < share {
-            return position;
-        }
-        left -= share;
-    }
-    0
-}
-
-//------------ Set ------------------------------------------------------------
-
-/// A set of a pool's members.
-#[derive(Clone, Copy, Debug, Default)]
-struct Set {
-    words: [u64; MEMBERS_MAX / 64],
-}
-
-impl Set {
-    #[inline]
-    fn insert(&mut self, slot: usize) {
-        self.words[slot / 64] |= 1 << (slot % 64);
-    }
-
-    fn remove(&mut self, slot: usize) {
-        self.words[slot / 64] &= !(1 << (slot % 64));
-    }
-
-    #[inline]
-    fn contains(&self, slot: usize) -> bool {
-        self.words[slot / 64] >> (slot % 64) & 1 == 1
-    }
-
-    #[inline]
-    fn count(&self) -> u32 {
-        self.words.iter().map(|word| word.count_ones()).sum()
-    }
-
-    #[inline]
-    fn is_empty(&self) -> bool {
-        self.words == [0; MEMBERS_MAX / 64]
-    }
-
-    #[inline]
-    fn first(&self) -> Option<usize> {
-        self.nth(0)
-    }
-
-    /// The n-th member in config order.
-    fn nth(&self, mut n: usize) -> Option<usize> {
-        for (index, &word) in self.words.iter().enumerate() {
-            let count = word.count_ones() as usize;
-            if n >= count {
-                n -= count;
-                continue;
-            }
-            let mut word = word;
-            for _ in 0..n {
-                word &= word - 1;
-            }
-            return Some(index * 64 + word.trailing_zeros() as usize);
-        }
-        None
     }
 }

@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(scores, FROZEN);
     }
 
-    const FROZEN: [&str; 2] = ["0", "0"];
+    const FROZEN: [&str; 2] = ["187.627918327", "34.738532607"];
 
     #[test]
     fn shares_follow_weights() {

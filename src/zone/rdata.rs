@@ -4,7 +4,7 @@
 //! Types it does not know are opaque (RFC 3597 3). It must not know zones.
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use crate::dns::name;
 
@@ -133,6 +133,9 @@ pub fn check(rtype: u16, rdata: &[u8]) -> Result<(), &'static str> {
         0 | 41 | 249..=255 => return Err("a type for queries and messages, not for zones"),
         _ => {}
     }
+    if !lengths(rtype).contains(&rdata.len()) {
+        return Err("the wrong length");
+    }
     let Some(layout) = layout_of(rtype) else { return Ok(()) };
     let end = names(rtype, rdata).last().map(|range| range.end);
     if names(rtype, rdata).count() != layout.names {
@@ -143,6 +146,34 @@ pub fn check(rtype: u16, rdata: &[u8]) -> Result<(), &'static str> {
         return Err("the wrong length");
     }
     Ok(())
+}
+
+/// How long the data of a type can be, where no name or string decides.
+fn lengths(rtype: u16) -> RangeInclusive<usize> {
+    const MAX: usize = u16::MAX as usize;
+    match rtype {
+        // LOC
+        29 => 16..=16,
+        // KEY DNSKEY CDNSKEY: a key behind four bytes
+        25 | 48 | 60 => 5..=MAX,
+        // DS CDS TA DLV: a digest behind four bytes
+        43 | 59 | 32768 | 32769 => 5..=MAX,
+        // SSHFP
+        44 => 3..=MAX,
+        // TLSA SMIMEA
+        52 | 53 => 4..=MAX,
+        // ZONEMD: digests have at least twelve bytes (RFC 8976 2.2.4)
+        63 => 18..=MAX,
+        // NID L64
+        104 | 106 => 10..=10,
+        // L32
+        105 => 6..=6,
+        // EUI48
+        108 => 6..=6,
+        // EUI64
+        109 => 8..=8,
+        _ => 0..=MAX,
+    }
 }
 
 fn first_name(layout: Layout, rdata: &[u8]) -> Option<usize> {

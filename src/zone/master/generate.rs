@@ -14,6 +14,9 @@ pub(super) fn lines(name: Token<'_>, rest: &[Token<'_>]) -> Result<Vec<Vec<u8>>,
     let (&range, template) =
         rest.split_first().ok_or_else(|| name.error("$GENERATE needs a range: start-stop"))?;
     let (start, stop, step) = read_range(range)?;
+    if template.is_empty() {
+        return Err(range.error("$GENERATE needs a record behind its range"));
+    }
     if (stop - start) / step >= RECORDS_MAX {
         return Err(range.error(format!("more than {RECORDS_MAX} records")));
     }

@@ -96,11 +96,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn entry(&mut self, entry: &Entry<'_>) -> Result<(), MasterError> {
-        let first = entry.tokens[0];
+        let Some(&first) = entry.tokens.first() else { return Ok(()) };
         if !entry.indented && !first.quoted && first.raw.starts_with(b"$") {
             return self.directive(first, &entry.tokens[1..]);
         }
-        self.record(entry)
+        self.record(first, entry)
     }
 
     fn directive(&mut self, name: Token<'_>, rest: &[Token<'_>]) -> Result<(), MasterError> {
@@ -129,7 +129,10 @@ impl Reader<'_> {
         for line in generate::lines(name, rest)? {
             let mut scanner = Scanner::new(&line, name.line);
             let mut entry = Entry::default();
-            let read = scanner.next(&mut entry).and_then(|_| self.record(&entry));
+            let read = scanner.next(&mut entry).and_then(|_| match entry.tokens.first() {
+                Some(&first) => self.record(first, &entry),
+                None => Ok(()),
+            });
             read.map_err(|error| {
                 name.error(format!(
                     "the generated record \"{}\": {}",
@@ -141,9 +144,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn record(&mut self, entry: &Entry<'_>) -> Result<(), MasterError> {
+    fn record(&mut self, first: Token<'_>, entry: &Entry<'_>) -> Result<(), MasterError> {
         let mut tokens = entry.tokens.as_slice();
-        let first = tokens[0];
         let owner = if entry.indented {
             self.owner.clone().ok_or_else(|| {
                 first.error("a record without an owner, and there is none before it")
@@ -291,3 +293,6 @@ fn read_type(word: &str) -> Option<u16> {
 fn read_class(word: &str) -> Option<Class> {
     Class::from_str(word).ok()
 }
+
+#[cfg(test)]
+mod tests;
