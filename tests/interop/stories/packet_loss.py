@@ -12,10 +12,11 @@ FRA, IAD = "127.0.11.1", "127.0.11.2"
 ZONE = "gslb.example.com"
 NAME = f"shop.{ZONE}"
 OBSERVED_S = 40
-# Of three probes through such a path one succeeds; `rise` of them in a row do
-# every few seconds. Without damping that is a dozen returns in this time.
+# Of four probes through such a path one succeeds, so `rise` of them in a row do
+# now and then; a return doubles what the next one takes. The bounds are wide
+# enough for one run in a million to cross them.
 RETURNS_MAX = 3
-UP_SHARE_MAX = 0.25
+UP_SHARE_MAX = 0.5
 
 CONFIG = f"""
 [server]
@@ -37,7 +38,7 @@ interval = "1s"
 confirm_interval = "250ms"
 timeout = "900ms"
 fall = 3
-rise = 2
+rise = 3
 
 [wip."{NAME}"]
 policy = "failover"
