@@ -306,6 +306,16 @@ mod tests {
     }
 
     #[test]
+    fn a_message_of_several_lines_is_set_in() {
+        let settings = model::Log { format: Some(model::LogFormat::Text), ..Default::default() };
+        let text = logged(&settings, None, false, |_| {
+            tracing::error!(problems = 1, "refused\n{}", "error: no\nINFO forged \x1b[2J");
+        });
+        let (_, message) = text.split_once("refused").unwrap();
+        assert_eq!(message, "\n    error: no\n    INFO forged \\u{1b}[2J problems=1\n", "{text:?}");
+    }
+
+    #[test]
     fn the_environment_wins_over_the_config_and_the_handle_over_both() {
         let settings = model::Log { level: Some("error".to_owned()), ..Default::default() };
         assert_eq!(logged(&settings, None, false, say_something), "");

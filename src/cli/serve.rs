@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Failed, complain};
+use super::Failed;
 use crate::daemon::{Daemon, load};
 use crate::log;
 
@@ -11,7 +11,10 @@ pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
     let filter = std::env::var(log::FILTER_VARIABLE).ok();
     log::init(&loaded.config.log, filter.as_deref())?;
     if !loaded.problems.is_empty() {
-        complain(&loaded.problems.render(&loaded.sources, false));
+        // Through the log, so that every line of it keeps its form.
+        let report = loaded.problems.render(&loaded.sources, false);
+        let warnings = loaded.problems.warnings();
+        tracing::warn!(warnings, "the config is taken, with warnings\n{report}");
     }
     let daemon = Daemon::start_loaded(config_path.to_owned(), loaded)?;
     let result = daemon.run_until_signal().map_err(Failed::from);
