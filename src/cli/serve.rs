@@ -10,6 +10,7 @@ pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
     let loaded = load::load(config_path).map_err(|refused| Failed(refused.report))?;
     let filter = std::env::var(log::FILTER_VARIABLE).ok();
     log::init(&loaded.config.log, filter.as_deref())?;
+    log::report_panics();
     if !loaded.problems.is_empty() {
         // Through the log, so that every line of it keeps its form.
         let report = loaded.problems.render(&loaded.sources, false);
