@@ -17,6 +17,14 @@ pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
         let warnings = loaded.problems.warnings();
         tracing::warn!(warnings, "the config is taken, with warnings\n{report}");
     }
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %config_path.display(),
+        zones = loaded.config.zones.len(),
+        wips = loaded.config.wips.len(),
+        probes = loaded.snapshot.plan.targets.len(),
+        "starting"
+    );
     let daemon = Daemon::start_loaded(config_path.to_owned(), loaded)?;
     let result = daemon.run_until_signal().map_err(Failed::from);
     daemon.stop();
