@@ -264,6 +264,8 @@ struct Changes {
     added: Vec<String>,
     datacenters: bool,
     zones: bool,
+    health_checks: bool,
+    settings: bool,
 }
 
 /// Names shown of each kind of change.
@@ -278,6 +280,8 @@ impl Changes {
             added: missing(&new_names, &old_names),
             datacenters: format!("{:?}", old.datacenters) != format!("{:?}", new.datacenters),
             zones: format!("{:?}", old.zones) != format!("{:?}", new.zones),
+            health_checks: format!("{:?}", old.health_checks) != format!("{:?}", new.health_checks),
+            settings: settings_differ(old, new),
         }
     }
 
@@ -309,8 +313,25 @@ impl Changes {
         if self.zones {
             lines.push("zones changed".to_owned());
         }
+        if self.health_checks {
+            lines.push("health checks changed".to_owned());
+        }
+        if self.settings {
+            lines.push("settings of WIPs or pools changed".to_owned());
+        }
         lines
     }
+}
+
+fn settings_differ(old: &Config, new: &Config) -> bool {
+    let wips = || 0..old.wips.len() as u32;
+    format!("{:?}", old.wip_settings) != format!("{:?}", new.wip_settings)
+        || format!("{:?}", old.pools) != format!("{:?}", new.pools)
+        || old.wips.aliases.len() != new.wips.aliases.len()
+        || old.wips.len() == new.wips.len()
+            && (wips().any(|wip| old.wips.settings(wip) != new.wips.settings(wip))
+                || old.wips.aliases != new.wips.aliases
+                || old.wips.check_hosts != new.wips.check_hosts)
 }
 
 fn names(config: &Config) -> HashSet<&[u8]> {

@@ -11,7 +11,7 @@
 
 use super::candidates::Candidates;
 use super::hash::ClientNetwork;
-use super::pick::{Picker, weighted_position};
+use super::pick::{POOL_STEPS, Picker, weighted_position};
 use super::set::{MEMBERS_MAX, Set};
 use super::strategy::{PoolEntry, Row, Strategy};
 use super::{Families, OnAllDown, Policy};
@@ -218,7 +218,7 @@ impl Walk<'_, '_> {
             let Some(member) = picker.next() else { break };
             last = Some(member);
             // A round of members before the next VIP, so that every pair comes up.
-            let turn = if ordered { question.turn } else { question.turn / set.count().max(1) };
+            let turn = question.turn_within() / if ordered { 1 } else { set.count().max(1) };
             match question.vip_of(pool, member, candidates, turn) {
                 Some(vip) if room.has_address_of(vip, question) => {}
                 Some(vip) => {
@@ -338,6 +338,15 @@ impl<'a> Question<'a> {
             .unwrap_or_default()
     }
 
+    /// The turn that counts inside a pool. Under round-robin over pools each pool
+    /// sees every n-th turn only, which must not be every n-th member's.
+    pub(super) fn turn_within(&self) -> u32 {
+        match self.strategy.policy {
+            Policy::RoundRobin => self.turn / self.strategy.pools.len().max(1) as u32,
+            _ => self.turn,
+        }
+    }
+
     /// Writes the order of pools and returns how many.
     fn order_pools(&self, room: &mut Room) -> usize {
         let pools = &self.strategy.pools;
@@ -358,16 +367,19 @@ impl<'a> Question<'a> {
                 for position in 0..count {
                     let left = &mut order[position..];
                     let weight = |at: usize| pools[usize::from(left[at])].weight;
-                    let pick = weighted_position(self.turn, position, left.len(), weight);
+                    let step = POOL_STEPS[position % POOL_STEPS.len()];
+                    let pick = weighted_position(self.turn, step, left.len(), weight);
                     left[..=pick].rotate_right(1);
                 }
             }
             Policy::Hash => {
                 let score = |index: u16| {
                     let pool = &pools[usize::from(index)];
-                    self.network.score(pool.name_hash, pool.weight)
+                    self.network.rank(pool.name_hash, pool.weight)
                 };
-                order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+                order.sort_by(|&a, &b| {
+                    score(b).partial_cmp(&score(a)).unwrap_or(std::cmp::Ordering::Equal)
+                });
             }
         }
         count

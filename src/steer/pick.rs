@@ -30,7 +30,7 @@ impl<'q, 'a> Picker<'q, 'a> {
             Policy::Geo => self.nearest()?,
             // In turn: the n-th, then the ones behind it, around the end.
             Policy::RoundRobin => {
-                let first = self.question.turn % self.all.count();
+                let first = self.question.turn_within() % self.all.count();
                 self.all.nth(((first + self.taken) % self.all.count()) as usize)?
             }
             Policy::Weighted => self.by_weight()?,
@@ -65,14 +65,14 @@ impl<'q, 'a> Picker<'q, 'a> {
 
     fn by_hash(&self, members: impl Iterator<Item = u16>) -> Option<usize> {
         let start = self.pool.members.start;
-        let mut best: Option<(f64, usize)> = None;
+        let mut best: Option<((bool, f64), usize)> = None;
         for member in members {
             let slot = usize::from(member - start);
             if !self.left.contains(slot) {
                 continue;
             }
             let entry = &self.question.strategy.members[usize::from(member)];
-            let score = self.question.network.score(entry.name_hash, entry.weight);
+            let score = self.question.network.rank(entry.name_hash, entry.weight);
             if best.is_none_or(|(highest, _)| score > highest) {
                 best = Some((score, slot));
             }
@@ -87,28 +87,36 @@ impl<'q, 'a> Picker<'q, 'a> {
             self.question.strategy.members[member].weight
         };
         let count = self.left.count() as usize;
+        let round = self.taken as usize % MEMBER_STEPS.len();
         let position =
-            weighted_position(self.question.turn, self.taken as usize, count, |position| {
+            weighted_position(self.question.turn, MEMBER_STEPS[round], count, |position| {
                 self.left.nth(position).map_or(0, weight)
             });
         self.left.nth(position)
     }
 }
 
+/// Steps of the choice among members, by how many were taken before for the same
+/// answer: 2³² over the golden ratio, and over further roots that are as badly
+/// approximated.
+const MEMBER_STEPS: [u32; 4] = [0x9e37_79b9, 0xc13f_a9a9, 0x91e1_0da5, 0xd1b5_4a33];
+
+/// Steps of the choice among pools: the fractional parts of √2, √3, √7 and √11.
+/// They are not those of members: two tiers in step would leave some members of
+/// every pool without a query.
+pub(super) const POOL_STEPS: [u32; 4] = [0x6a09_e667, 0xbb67_ae85, 0xa54f_f53a, 0x510e_527f];
+
 /// Chooses one of `count` by weight for the `turn`-th query, so that shares come
 /// out right over any run of queries: a Weyl sequence spreads the choices
-/// evenly. All weights 0: equal shares. `round` is how many were taken before
-/// for the same answer.
+/// evenly. All weights 0: equal shares.
 pub(super) fn weighted_position(
     turn: u32,
-    round: usize,
+    step: u32,
     count: usize,
     weight: impl Fn(usize) -> u32,
 ) -> usize {
-    /// 2³² over the golden ratio, and over further roots that are as badly approximated.
-    const STEPS: [u32; 4] = [0x9e37_79b9, 0xc13f_a9a9, 0x91e1_0da5, 0xd1b5_4a33];
     let total: u64 = (0..count).map(|position| u64::from(weight(position))).sum();
-    let fraction = u64::from(turn.wrapping_mul(STEPS[round % STEPS.len()]));
+    let fraction = u64::from(turn.wrapping_mul(step));
     if total == 0 {
         return ((fraction * count as u64) >> 32) as usize;
     }
