@@ -64,7 +64,9 @@ records = ["ns1 A 192.0.2.53"
         ));
     }
     text.push_str("[health_check.none]\ntype = \"always\"\n");
-    text.push_str("[wip_defaults]\nmembers = [\"fra\", \"iad\", \"sin\"]\nhealth_check = \"none\"\n");
+    text.push_str(
+        "[wip_defaults]\nmembers = [\"fra\", \"iad\", \"sin\"]\nhealth_check = \"none\"\n",
+    );
     for policy in POLICIES {
         for index in 0..NAMES {
             text.push_str(&format!(
@@ -133,9 +135,11 @@ fn answers(criterion: &mut Criterion) {
     let mut out = vec![0; 4_096];
     let peer = Peer { address: IpAddr::V4(Ipv4Addr::new(91, 1, 2, 3)), transport: Transport::Udp };
     let kinds = POLICIES.iter().map(|policy| (*policy, false));
-    let kinds = kinds
-        .chain(POLICIES.iter().map(|policy| (*policy, true)))
-        .chain([("static", false), ("static", true), ("absent", false)]);
+    let kinds = kinds.chain(POLICIES.iter().map(|policy| (*policy, true))).chain([
+        ("static", false),
+        ("static", true),
+        ("absent", false),
+    ]);
     for (pattern, with_subnet) in kinds {
         let requests = queries(pattern, with_subnet);
         let suffix = if with_subnet { "/ecs" } else { "" };
