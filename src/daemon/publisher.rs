@@ -4,7 +4,7 @@
 //! table that is fully written; then both are swapped in together. Whatever
 //! fails before that leaves what was running as it was.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -264,6 +264,8 @@ struct Changes {
     added: Vec<String>,
     datacenters: bool,
     zones: bool,
+    health_checks: bool,
+    settings: bool,
 }
 
 /// Names shown of each kind of change.
@@ -271,19 +273,15 @@ const NAMES_SHOWN: usize = 5;
 
 impl Changes {
     fn between(old: &Config, new: &Config) -> Changes {
-        let names = |config: &Config| -> BTreeSet<Vec<u8>> {
-            (0..config.wips.len() as u32).map(|wip| config.wips.name(wip).to_vec()).collect()
-        };
         let (old_names, new_names) = (names(old), names(new));
-        let text = |wire: &Vec<u8>| {
-            crate::dns::Name::from_wire(wire).map_or_else(|_| "?".to_owned(), |n| n.to_string())
-        };
         Changes {
             before: old_names.len(),
-            removed: old_names.difference(&new_names).map(text).collect(),
-            added: new_names.difference(&old_names).map(text).collect(),
+            removed: missing(&old_names, &new_names),
+            added: missing(&new_names, &old_names),
             datacenters: format!("{:?}", old.datacenters) != format!("{:?}", new.datacenters),
             zones: format!("{:?}", old.zones) != format!("{:?}", new.zones),
+            health_checks: format!("{:?}", old.health_checks) != format!("{:?}", new.health_checks),
+            settings: settings_differ(old, new),
         }
     }
 
@@ -315,8 +313,39 @@ impl Changes {
         if self.zones {
             lines.push("zones changed".to_owned());
         }
+        if self.health_checks {
+            lines.push("health checks changed".to_owned());
+        }
+        if self.settings {
+            lines.push("settings of WIPs or pools changed".to_owned());
+        }
         lines
     }
+}
+
+fn settings_differ(old: &Config, new: &Config) -> bool {
+    let wips = || 0..old.wips.len() as u32;
+    format!("{:?}", old.wip_settings) != format!("{:?}", new.wip_settings)
+        || format!("{:?}", old.pools) != format!("{:?}", new.pools)
+        || old.wips.aliases.len() != new.wips.aliases.len()
+        || old.wips.len() == new.wips.len()
+            && (wips().any(|wip| old.wips.settings(wip) != new.wips.settings(wip))
+                || old.wips.aliases != new.wips.aliases
+                || old.wips.check_hosts != new.wips.check_hosts)
+}
+
+fn names(config: &Config) -> HashSet<&[u8]> {
+    (0..config.wips.len() as u32).map(|wip| config.wips.name(wip)).collect()
+}
+
+/// Names of `from` that are not in `others`, in order.
+fn missing(from: &HashSet<&[u8]>, others: &HashSet<&[u8]>) -> Vec<String> {
+    let text = |wire: &&[u8]| {
+        crate::dns::Name::from_wire(wire).map_or_else(|_| "?".to_owned(), |n| n.to_string())
+    };
+    let mut names: Vec<String> = from.difference(others).map(text).collect();
+    names.sort();
+    names
 }
 
 fn shown(names: &[String]) -> String {
