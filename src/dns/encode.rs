@@ -118,6 +118,13 @@ impl<'a> Writer<'a> {
         self.limit = self.limit.saturating_sub(length);
     }
 
+    /// Keeps `length` more bytes free, if there are as many.
+    pub fn try_reserve(&mut self, length: usize) -> Result<(), Full> {
+        self.limit =
+            self.limit.checked_sub(length).filter(|&limit| limit >= self.at).ok_or(Full)?;
+        Ok(())
+    }
+
     /// Length so far.
     pub fn len(&self) -> usize {
         self.at
