@@ -39,6 +39,17 @@ pub fn init(settings: &model::Log, filter: Option<&str>) -> Result<LogHandle, Lo
     Ok(handle)
 }
 
+/// Puts panics into the log, as errors, instead of bare on standard error.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or("unnamed");
+        tracing::error!(place, thread, "panic: {message}");
+    }));
+}
+
 /// Checks a filter: a level, or `target=level` with commas between them.
 pub fn check_filter(filter: &str) -> Result<(), LogError> {
     parse_filter(filter).map(|_| ())

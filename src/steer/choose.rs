@@ -20,6 +20,7 @@ use crate::health::table::{Override, TTL_CAP_NONE, Table, Word};
 
 /// Most pools of one WIP that a policy may order otherwise than by config.
 pub const POOLS_MAX: usize = 256;
+
 //------------ Decision -------------------------------------------------------
 
 /// What was decided.
@@ -125,7 +126,7 @@ pub fn choose(question: &Question<'_>, room: &mut Room) -> Decision {
     let strategy = question.strategy;
     room.chosen_count = 0;
     let pool_count = question.order_pools(room);
-    let mut walk = Walk { question, cap_s: TTL_CAP_NONE };
+    let mut walk = Walk { question, cap_s: TTL_CAP_NONE, turn: question.turn };
     for stage in [Stage::Available, Stage::BelowMinimum, Stage::Drained] {
         if let Some(pool) = walk.pools(stage, Candidates::of(stage), pool_count, room) {
             let ttl_s = match stage {
@@ -154,6 +155,8 @@ impl Strategy {
 struct Walk<'q, 'a> {
     question: &'q Question<'a>,
     cap_s: u16,
+    /// How many queries came before to the pool that is picked from.
+    turn: u32,
 }
 
 impl Walk<'_, '_> {
@@ -165,19 +168,50 @@ impl Walk<'_, '_> {
         pool_count: usize,
         room: &mut Room,
     ) -> Option<u16> {
-        self.cap_s = TTL_CAP_NONE;
+        // What the first stage consulted counts in the second too: a pool that
+        // gets its minimum back takes the answer over.
+        if stage != Stage::BelowMinimum || pool_count == 1 {
+            self.cap_s = TTL_CAP_NONE;
+        }
+        let mut pass_over = self.pass_over(stage, candidates, pool_count, room);
         for position in 0..pool_count {
             let index = room.pools[position];
             let pool = self.question.strategy.pools.get(usize::from(index))?;
             let set = self.question.members(pool, candidates, &mut room.caps);
-            let minimum = if stage == Stage::Available { pool.min_available } else { 1 };
-            if set.count() >= u32::from(minimum.max(1)) {
+            if !pool.is_usable(stage, set) {
+                self.consult_all(pool, room);
+            } else if pass_over > 0 {
+                pass_over -= 1;
+            } else {
                 self.pick(pool, set, candidates, room);
                 return Some(index);
             }
-            self.consult_all(pool, room);
         }
         None
+    }
+
+    /// How many usable pools come before the one whose turn it is: 0 but for
+    /// round-robin over pools, which is over the usable ones alone, lest the one
+    /// behind a lost pool get its share too.
+    fn pass_over(
+        &mut self,
+        stage: Stage,
+        candidates: Candidates,
+        pool_count: usize,
+        room: &mut Room,
+    ) -> u32 {
+        let question = self.question;
+        if question.strategy.policy != Policy::RoundRobin || pool_count < 2 {
+            return 0;
+        }
+        let usable = |pool: &&PoolEntry| {
+            pool.is_usable(stage, question.members(pool, candidates, &mut room.caps))
+        };
+        let count = question.strategy.pools[..pool_count].iter().filter(usable).count() as u32;
+        // A pool sees every so-many-th query. Counting all of them, its members
+        // would never come up but in step with the pools.
+        self.turn = question.turn / count.max(1);
+        question.turn % count.max(1)
     }
 
     /// Nobody is available: what the operator said (SEMANTICS §1.6).
@@ -185,6 +219,9 @@ impl Walk<'_, '_> {
         let strategy = self.question.strategy;
         let stage = Stage::AllDown;
         let decision = |outcome, pool| Decision { outcome, ttl_s: strategy.ttl_min_s, stage, pool };
+        if self.question.all_forced_down() {
+            return Decision { stage: Stage::ForcedDown, ..decision(Outcome::NoData, 0) };
+        }
         let candidates = match &strategy.on_all_down {
             OnAllDown::Addresses(_) => return decision(Outcome::Addresses, 0),
             OnAllDown::NoData => return decision(Outcome::NoData, 0),
@@ -194,12 +231,7 @@ impl Walk<'_, '_> {
             OnAllDown::LastKnownGood => Candidates::LostLast { at_s: self.question.lost_last() },
         };
         match self.pools(stage, candidates, pool_count, room) {
-            Some(pool) => {
-                if strategy.on_all_down == OnAllDown::First {
-                    room.chosen_count = room.chosen_count.min(1);
-                }
-                decision(Outcome::Members, pool)
-            }
+            Some(pool) => decision(Outcome::Members, pool),
             None => Decision { stage: Stage::ForcedDown, ..decision(Outcome::NoData, 0) },
         }
     }
@@ -211,14 +243,17 @@ impl Walk<'_, '_> {
         if !ordered {
             self.consult_all(pool, room);
         }
-        let mut picker = Picker::new(question, pool, set);
+        let mut picker = Picker::new(question, pool, set, self.turn);
         let mut last = None;
         let mut members = 0;
-        while members < question.strategy.max_answers {
+        let first_alone = candidates == Candidates::NotForcedDown
+            && question.strategy.on_all_down == OnAllDown::First;
+        let members_max = if first_alone { 1 } else { question.strategy.max_answers };
+        while members < members_max {
             let Some(member) = picker.next() else { break };
             last = Some(member);
             // A round of members before the next VIP, so that every pair comes up.
-            let turn = question.turn_within() / if ordered { 1 } else { set.count().max(1) };
+            let turn = if ordered { self.turn } else { self.turn / set.count().max(1) };
             match question.vip_of(pool, member, candidates, turn) {
                 Some(vip) if room.has_address_of(vip, question) => {}
                 Some(vip) => {
@@ -239,15 +274,26 @@ impl Walk<'_, '_> {
         self.cap_s = room.caps[..count].iter().copied().fold(self.cap_s, u16::min);
     }
 
-    /// Those skipped before `last`, and `last` itself.
+    /// Those skipped before `last`, and `last` itself; of those that share the
+    /// client by hash, all.
     fn consult_until(&mut self, pool: &PoolEntry, last: u16, room: &Room) {
-        for &member in self.question.ordered_members(pool) {
-            let slot = usize::from(member.wrapping_sub(pool.members.start));
-            self.cap_s = self.cap_s.min(room.caps.get(slot).copied().unwrap_or(TTL_CAP_NONE));
-            if member == last {
+        let tied = self.question.tied(pool);
+        let mut seen_last = false;
+        for (position, &member) in self.question.ordered_members(pool).iter().enumerate() {
+            if seen_last && position >= tied {
                 break;
             }
+            let slot = usize::from(member.wrapping_sub(pool.members.start));
+            self.cap_s = self.cap_s.min(room.caps.get(slot).copied().unwrap_or(TTL_CAP_NONE));
+            seen_last |= member == last;
         }
+    }
+}
+
+impl PoolEntry {
+    fn is_usable(&self, stage: Stage, set: Set) -> bool {
+        let minimum = if stage == Stage::Available { self.min_available } else { 1 };
+        set.count() >= u32::from(minimum.max(1))
     }
 }
 
@@ -338,13 +384,12 @@ impl<'a> Question<'a> {
             .unwrap_or_default()
     }
 
-    /// The turn that counts inside a pool. Under round-robin over pools each pool
-    /// sees every n-th turn only, which must not be every n-th member's.
-    pub(super) fn turn_within(&self) -> u32 {
-        match self.strategy.policy {
-            Policy::RoundRobin => self.turn / self.strategy.pools.len().max(1) as u32,
-            _ => self.turn,
-        }
+    /// How many of a pool's first members share this client by hash.
+    pub(super) fn tied(&self, pool: &PoolEntry) -> usize {
+        let pools = &self.strategy.pools;
+        let index = pools.iter().position(|other| other.members.start == pool.members.start);
+        let tied = index.and_then(|index| self.row.tied.get(index));
+        if pool.policy == Policy::Geo { tied.copied().map_or(0, usize::from) } else { 0 }
     }
 
     /// Writes the order of pools and returns how many.
@@ -360,9 +405,9 @@ impl<'a> Question<'a> {
             *pool = index as u16;
         }
         match self.strategy.policy {
-            Policy::Failover => {}
+            // Whose turn it is depends on how many are usable.
+            Policy::Failover | Policy::RoundRobin => {}
             Policy::Geo => order.copy_from_slice(&self.row.pools[..count]),
-            Policy::RoundRobin => order.rotate_left(self.turn as usize % count),
             Policy::Weighted => {
                 for position in 0..count {
                     let left = &mut order[position..];
@@ -375,14 +420,19 @@ impl<'a> Question<'a> {
             Policy::Hash => {
                 let score = |index: u16| {
                     let pool = &pools[usize::from(index)];
-                    self.network.rank(pool.name_hash, pool.weight)
+                    self.network.score(pool.name_hash, pool.weight.max(1))
                 };
-                order.sort_by(|&a, &b| {
-                    score(b).partial_cmp(&score(a)).unwrap_or(std::cmp::Ordering::Equal)
-                });
+                order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
             }
         }
         count
+    }
+
+    /// True when an operator took every VIP out: then there is no last resort.
+    fn all_forced_down(&self) -> bool {
+        let vips = 0..self.strategy.vips.len() as u16;
+        let mut words = vips.filter(|&vip| self.counts(vip)).map(|vip| self.word(vip)).peekable();
+        words.peek().is_some() && words.all(|word| word.over() == Override::ForcedDown)
     }
 
     /// When the last of the WIP's VIPs stopped being available.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::choose::{Outcome, Question, Room, Stage, choose};
+use super::choose::{Decision, Outcome, Question, Room, Stage, choose};
 use super::hash::{ClientNetwork, name_hash};
 use super::strategy::{MemberEntry, PoolEntry, Record, Row, Strategy, VipEntry};
 use super::{Families, OnAllDown, Policy};
@@ -103,6 +103,14 @@ impl World {
 
     /// Decides once: stage, TTL and addresses.
     fn ask(&mut self, rtype: u16) -> (Stage, u32, Vec<String>) {
+        let decision = self.decide(rtype);
+        let vips = &self.strategy.vips;
+        let address = |vip: u16| vips[usize::from(vip)].record.address().to_string();
+        let chosen = self.room.chosen().iter().map(|chosen| address(chosen.vip)).collect();
+        (decision.stage, decision.ttl_s, chosen)
+    }
+
+    fn decide(&mut self, rtype: u16) -> Decision {
         let verdicts: Vec<u32> = (0..self.strategy.vips.len() as u32).collect();
         let question = Question {
             strategy: &self.strategy,
@@ -115,10 +123,7 @@ impl World {
         };
         let decision = choose(&question, &mut self.room);
         self.turn = self.turn.wrapping_add(1);
-        let vips = &self.strategy.vips;
-        let address = |vip: u16| vips[usize::from(vip)].record.address().to_string();
-        let chosen = self.room.chosen().iter().map(|chosen| address(chosen.vip)).collect();
-        (decision.stage, decision.ttl_s, chosen)
+        decision
     }
 
     fn a(&mut self) -> Vec<String> {
@@ -382,6 +387,126 @@ fn ttl_is_the_least_of_the_chosen_and_those_skipped_before_it() {
         let mut world = World::new(policy, &THREE);
         world.set(2, State::Up, Override::None, 7);
         assert_eq!(world.ask(rtype::A).1, 7, "{policy:?} depends on all");
+    }
+}
+
+//------------ Two tiers ------------------------------------------------------
+
+/// Two pools of two, each member with two VIPs.
+const PAIRS: [[Member<'static>; 2]; 2] = [
+    [("a", 1, &["10.0.0.1", "10.0.0.2"]), ("b", 1, &["10.0.1.1", "10.0.1.2"])],
+    [("c", 1, &["10.1.0.1", "10.1.0.2"]), ("d", 1, &["10.1.1.1", "10.1.1.2"])],
+];
+
+fn two_tiers(policy: Policy, inner: Policy) -> World {
+    World::tiers(policy, &[(inner, 1, &PAIRS[0]), (inner, 1, &PAIRS[1])])
+}
+
+#[test]
+fn tiers_that_take_turns_do_not_run_in_step() {
+    let turning = [Policy::RoundRobin, Policy::Weighted];
+    for policy in turning {
+        for inner in turning {
+            let shares = two_tiers(policy, inner).shares(100_000);
+            assert_eq!(shares.len(), 8, "{policy:?} over {inner:?}: {shares:?}");
+            for (address, share) in shares {
+                let even = share.abs_diff(12_500) <= 1_000;
+                assert!(even, "{policy:?} over {inner:?}: {address} {share}");
+            }
+        }
+        // One site a pool, its VIPs in turn.
+        let shares = two_tiers(policy, Policy::Failover).shares(10_000);
+        assert_eq!(shares.len(), 4, "{policy:?} over failover: {shares:?}");
+        assert!(shares.values().all(|share| share.abs_diff(2_500) <= 100), "{shares:?}");
+    }
+}
+
+#[test]
+fn a_lost_pools_share_goes_to_all_others_in_equal_parts() {
+    let one =
+        |address: &'static [&'static str; 1]| -> [Member<'static>; 1] { [("a", 1, &address[..])] };
+    let pools = [one(&["10.0.0.1"]), one(&["10.0.0.2"]), one(&["10.0.0.3"])];
+    for policy in [Policy::RoundRobin, Policy::Weighted] {
+        let tiers: Vec<_> = pools.iter().map(|pool| (Policy::Failover, 1, &pool[..])).collect();
+        let mut world = World::tiers(policy, &tiers);
+        world.down(&[0]);
+        let shares = world.shares(10_000);
+        assert_eq!(shares.len(), 2);
+        let even = shares.values().all(|share| share.abs_diff(5_000) <= 100);
+        assert!(even, "{policy:?}: {shares:?}");
+    }
+}
+
+#[test]
+fn several_answers_do_not_call_for_a_spare() {
+    for policy in [Policy::Weighted, Policy::Hash] {
+        let members: [Member<'_>; 3] =
+            [("a", 1, &["10.0.0.1"]), ("b", 1, &["10.0.0.2"]), ("spare", 0, &["10.0.0.9"])];
+        let mut world = World::new(policy, &members);
+        world.strategy.max_answers = 3;
+        let answer = |world: &mut World| {
+            let mut answer = world.a();
+            answer.sort();
+            answer
+        };
+        assert_eq!(answer(&mut world), ["10.0.0.1", "10.0.0.2"], "{policy:?}");
+        world.down(&[0]);
+        assert_eq!(answer(&mut world), ["10.0.0.2"], "{policy:?}");
+        world.down(&[1]);
+        assert_eq!(answer(&mut world), ["10.0.0.9"], "{policy:?}");
+    }
+}
+
+#[test]
+fn a_pool_about_to_have_its_minimum_again_shortens_the_ttl() {
+    let mut world = World::tiers(
+        Policy::Failover,
+        &[(Policy::Failover, 2, &THREE[..2]), (Policy::Failover, 2, &THREE[2..])],
+    );
+    world.down(&[0, 1]);
+    world.set(0, State::Down, Override::None, 9);
+    assert_eq!(world.ask(rtype::A), (Stage::BelowMinimum, 9, vec!["10.0.0.3".to_owned()]));
+}
+
+#[test]
+fn one_of_those_that_share_a_client_shortens_the_ttl_of_all() {
+    let mut world = World::new(Policy::Geo, &THREE);
+    world.row.tied = [2].into();
+    for pending in [0, 1] {
+        world.set(pending, State::Down, Override::None, 8);
+        assert_eq!(world.ask(rtype::A).1, 8);
+        world.set(pending, State::Up, Override::None, TTL_CAP_NONE);
+    }
+    world.set(2, State::Down, Override::None, 8);
+    assert_eq!(world.ask(rtype::A).1, 30, "behind them");
+}
+
+//------------ Last resorts ---------------------------------------------------
+
+#[test]
+fn the_first_choice_alone_is_given_or_nothing_of_the_asked_family() {
+    let members: [Member<'_>; 2] = [("six", 1, &["2001:db8::1"]), ("four", 1, &["10.0.0.2"])];
+    let mut world = World::new(Policy::Failover, &members);
+    world.strategy.on_all_down = OnAllDown::First;
+    world.strategy.max_answers = 2;
+    world.down(&[0, 1]);
+    assert_eq!(world.ask(rtype::AAAA).2, ["2001:db8::1"]);
+    assert_eq!(world.ask(rtype::A), (Stage::AllDown, 5, vec![]));
+}
+
+#[test]
+fn there_is_no_last_resort_when_an_operator_took_everything_out() {
+    for on_all_down in [
+        OnAllDown::Addresses(vec!["192.0.2.1".parse().unwrap()]),
+        OnAllDown::LastKnownGood,
+        OnAllDown::First,
+        OnAllDown::ServFail,
+        OnAllDown::Refuse,
+    ] {
+        let mut world = World::new(Policy::Failover, &THREE);
+        (0..3).for_each(|vip| world.set(vip, State::Up, Override::ForcedDown, TTL_CAP_NONE));
+        world.strategy.on_all_down = on_all_down.clone();
+        assert_eq!(world.decide(rtype::A).outcome, Outcome::NoData, "{on_all_down:?}");
     }
 }
 

@@ -12,11 +12,21 @@ pub(super) struct Picker<'q, 'a> {
     all: Set,
     left: Set,
     taken: u32,
+    turn: u32,
 }
 
 impl<'q, 'a> Picker<'q, 'a> {
-    pub(super) fn new(question: &'q Question<'a>, pool: &'q PoolEntry, set: Set) -> Self {
-        Picker { question, pool, all: set, left: set, taken: 0 }
+    /// `turn`: how many queries came before to this pool.
+    pub(super) fn new(
+        question: &'q Question<'a>,
+        pool: &'q PoolEntry,
+        mut set: Set,
+        turn: u32,
+    ) -> Self {
+        if matches!(pool.policy, Policy::Weighted | Policy::Hash) {
+            without_spares(question, pool, &mut set);
+        }
+        Picker { question, pool, all: set, left: set, taken: 0, turn }
     }
 
     /// Index into [`Strategy::members`] of the next best.
@@ -30,7 +40,7 @@ impl<'q, 'a> Picker<'q, 'a> {
             Policy::Geo => self.nearest()?,
             // In turn: the n-th, then the ones behind it, around the end.
             Policy::RoundRobin => {
-                let first = self.question.turn_within() % self.all.count();
+                let first = self.turn % self.all.count();
                 self.all.nth(((first + self.taken) % self.all.count()) as usize)?
             }
             Policy::Weighted => self.by_weight()?,
@@ -44,8 +54,7 @@ impl<'q, 'a> Picker<'q, 'a> {
     fn nearest(&self) -> Option<usize> {
         let start = self.pool.members.start;
         let order = self.question.ordered_members(self.pool);
-        let pool_index = self.pool_index();
-        let tied = usize::from(self.question.row.tied.get(pool_index).copied().unwrap_or(0));
+        let tied = self.question.tied(self.pool);
         if tied > 1 {
             let first = order.iter().take(tied).copied();
             if let Some(slot) = self.by_hash(first) {
@@ -58,21 +67,17 @@ impl<'q, 'a> Picker<'q, 'a> {
             .find(|&slot| self.left.contains(slot))
     }
 
-    fn pool_index(&self) -> usize {
-        let pools = &self.question.strategy.pools;
-        pools.iter().position(|pool| pool.members.start == self.pool.members.start).unwrap_or(0)
-    }
-
     fn by_hash(&self, members: impl Iterator<Item = u16>) -> Option<usize> {
         let start = self.pool.members.start;
-        let mut best: Option<((bool, f64), usize)> = None;
+        let mut best: Option<(f64, usize)> = None;
         for member in members {
             let slot = usize::from(member - start);
             if !self.left.contains(slot) {
                 continue;
             }
             let entry = &self.question.strategy.members[usize::from(member)];
-            let score = self.question.network.rank(entry.name_hash, entry.weight);
+            // Spares are here only when there is nobody else: they share alike.
+            let score = self.question.network.score(entry.name_hash, entry.weight.max(1));
             if best.is_none_or(|(highest, _)| score > highest) {
                 best = Some((score, slot));
             }
@@ -87,28 +92,38 @@ impl<'q, 'a> Picker<'q, 'a> {
             self.question.strategy.members[member].weight
         };
         let count = self.left.count() as usize;
-        let round = self.taken as usize % MEMBER_STEPS.len();
-        let position =
-            weighted_position(self.question.turn, MEMBER_STEPS[round], count, |position| {
-                self.left.nth(position).map_or(0, weight)
-            });
+        let step = MEMBER_STEPS[self.taken as usize % MEMBER_STEPS.len()];
+        let position = weighted_position(self.turn, step, count, |position| {
+            self.left.nth(position).map_or(0, weight)
+        });
         self.left.nth(position)
     }
 }
 
-/// Steps of the choice among members, by how many were taken before for the same
-/// answer: 2³² over the golden ratio, and over further roots that are as badly
-/// approximated.
-const MEMBER_STEPS: [u32; 4] = [0x9e37_79b9, 0xc13f_a9a9, 0x91e1_0da5, 0xd1b5_4a33];
+/// Takes members of weight 0 out, unless there are no others: they are spares,
+/// which `max_answers` does not call for either.
+fn without_spares(question: &Question<'_>, pool: &PoolEntry, set: &mut Set) {
+    let members =
+        &question.strategy.members[usize::from(pool.members.start)..usize::from(pool.members.end)];
+    let is_spare = |slot: usize| set.contains(slot) && members[slot].weight == 0;
+    let mut positive = *set;
+    (0..members.len()).filter(|&slot| is_spare(slot)).for_each(|slot| positive.remove(slot));
+    if !positive.is_empty() {
+        *set = positive;
+    }
+}
 
-/// Steps of the choice among pools: the fractional parts of √2, √3, √7 and √11.
-/// They are not those of members: two tiers in step would leave some members of
-/// every pool without a query.
-pub(super) const POOL_STEPS: [u32; 4] = [0x6a09_e667, 0xbb67_ae85, 0xa54f_f53a, 0x510e_527f];
+/// Fractions of 2³² by which weighted choices step from query to query, for the
+/// first member of an answer, the second and so on: the golden ratio, and roots
+/// that are as badly approximated.
+const MEMBER_STEPS: [u32; 4] = [0x9e37_79b9, 0xc13f_a9a9, 0x91e1_0da5, 0xd1b5_4a33];
+/// The same for pools. They differ from the members', or each pool would always
+/// be answered with the same ones of its members.
+pub(super) const POOL_STEPS: [u32; 4] = [0xdb4f_0b91, 0xbbe0_5633, 0xa0f2_ec75, 0x89e1_8285];
 
 /// Chooses one of `count` by weight for the `turn`-th query, so that shares come
 /// out right over any run of queries: a Weyl sequence spreads the choices
-/// evenly. All weights 0: equal shares.
+/// evenly. All weights 0: equal shares. `step` is one of those above.
 pub(super) fn weighted_position(
     turn: u32,
     step: u32,
