@@ -39,6 +39,17 @@ pub fn init(settings: &model::Log, filter: Option<&str>) -> Result<LogHandle, Lo
     Ok(handle)
 }
 
+/// Puts panics into the log, as errors, instead of bare on standard error.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or("unnamed");
+        tracing::error!(place, thread, "panic: {message}");
+    }));
+}
+
 /// Checks a filter: a level, or `target=level` with commas between them.
 pub fn check_filter(filter: &str) -> Result<(), LogError> {
     parse_filter(filter).map(|_| ())
@@ -71,25 +82,42 @@ where
 
 /// Writes one field of a text line: the message bare, others as name=value.
 fn write_field(out: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
-    if field.name() != "message" {
+    let is_message = field.name() == "message";
+    if !is_message {
         write!(out, "{}=", field.name())?;
     }
-    write!(Plain(out), "{value:?}")
+    write!(Plain { out, lines: is_message, breaks: 0 }, "{value:?}")
 }
 
 /// Escapes control characters: a value must not end a line, begin one, or
-/// drive the terminal it is read on.
-struct Plain<'a, 'w>(&'a mut Writer<'w>);
+/// drive the terminal it is read on. A message may have several lines (a config
+/// report has); all but its first are indented, so that none looks like a
+/// message of its own.
+struct Plain<'a, 'w> {
+    out: &'a mut Writer<'w>,
+    /// Whether line feeds are kept.
+    lines: bool,
+    /// Line feeds kept back, because none may end the message.
+    breaks: usize,
+}
 
 impl Write for Plain<'_, '_> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         for part in text.split_inclusive(char::is_control) {
-            match part.chars().next_back().filter(|c| c.is_control()) {
-                Some(control) => {
-                    self.0.write_str(&part[..part.len() - control.len_utf8()])?;
-                    write!(self.0, "{}", control.escape_default())?;
-                }
-                None => self.0.write_str(part)?,
+            let control = part.chars().next_back().filter(|c| c.is_control());
+            let plain = &part[..part.len() - control.map_or(0, char::len_utf8)];
+            if control == Some('\n') && self.lines && plain.is_empty() {
+                self.breaks += 1;
+                continue;
+            }
+            for _ in 0..std::mem::take(&mut self.breaks) {
+                self.out.write_str("\n    ")?;
+            }
+            self.out.write_str(plain)?;
+            match control {
+                Some('\n') if self.lines => self.breaks = 1,
+                Some(control) => write!(self.out, "{}", control.escape_default())?,
+                None => {}
             }
         }
         Ok(())
@@ -271,6 +299,31 @@ mod tests {
             assert_eq!(text.matches('\n').count(), 2, "{text:?}");
             assert!(!text.contains('\x1b'), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_message_of_several_lines_keeps_them_in_text_but_none_looks_like_its_own() {
+        let report = "unknown key\n  --> windrose.toml:2:1\n\n2 | bogus\x07\n\n";
+        let settings = model::Log { format: Some(model::LogFormat::Text), ..Default::default() };
+        let text = logged(&settings, None, false, |_| {
+            tracing::error!(problems = 1, "config refused\n{report}");
+        });
+        let (_, shown) = text.split_once("tests: ").unwrap();
+        assert_eq!(
+            shown,
+            "config refused\n    unknown key\n      --> windrose.toml:2:1\n    \n    \
+             2 | bogus\\u{7} problems=1\n"
+        );
+    }
+
+    #[test]
+    fn a_message_of_several_lines_is_set_in() {
+        let settings = model::Log { format: Some(model::LogFormat::Text), ..Default::default() };
+        let text = logged(&settings, None, false, |_| {
+            tracing::error!(problems = 1, "refused\n{}", "error: no\nINFO forged \x1b[2J");
+        });
+        let (_, message) = text.split_once("refused").unwrap();
+        assert_eq!(message, "\n    error: no\n    INFO forged \\u{1b}[2J problems=1\n", "{text:?}");
     }
 
     #[test]

@@ -139,3 +139,61 @@ fn each_commented_key_of_the_documented_file_can_be_uncommented() {
     }
     assert!(tried > 60, "{tried}");
 }
+
+#[test]
+fn the_examples_of_the_manual_load_together() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CONFIG.md");
+    let manual = std::fs::read_to_string(path).unwrap();
+    let blocks = manual.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let text: String = blocks.collect();
+    let mut files = MemoryFiles::default();
+    files.insert("windrose.toml", text);
+    files.insert("zones/gslb.example.com.zone", "");
+    files.insert(
+        "datacenters.toml",
+        "[datacenter.iad]\nvip = [\"198.51.100.10\", \"2001:db8:1::10\"]\n\
+         location = { country = \"US\" }\n\
+         [datacenter.ams]\nvip = \"203.0.113.40\"\n\
+         [health_check.router]\ntype = \"tcp\"\nport = 443\n\
+         [pool.america]\nmembers = [\"iad\"]\n\
+         [zone.\"shop.example.com\"]\nnameservers = \"ns1.example.com\"\n\
+         hostmaster = \"hostmaster@example.com\"\n",
+    );
+    let loaded = load(Path::new("windrose.toml"), &files);
+    let text = loaded.problems.render(&loaded.sources, false);
+    assert_eq!(loaded.problems.errors(), 0, "{text}");
+}
+
+#[test]
+fn problems_found_after_the_load_have_places_and_excerpts() {
+    use windrose::problem::Problem;
+    let text = "[zone.\"example.com\"]\nnameservers = \"ns1.example.net\"\n\
+        hostmaster = \"hostmaster@example.net\"\nfile = \"x.zone\"\nrecords = [\"a IN A 192.0.2.1\"]\n\
+        [datacenter.fra]\nvip = \"203.0.113.10\"\n\
+        [wip.\"shop.example.com\"]\nmembers = [\"fra\"]\naliases = \"store.example.com\"\n";
+    let mut files = MemoryFiles::default();
+    files.insert("windrose.toml", text);
+    files.insert("x.zone", "www IN A 192.0.2.1\nshop IN A 192.0.2.2\n");
+    let mut loaded = load(Path::new("windrose.toml"), &files);
+    assert!(loaded.config.is_some());
+    let origins = &loaded.origins;
+    let wip = origins.wip(0).unwrap();
+    let problem = Problem::error("static-at-wip", "a WIP has static addresses")
+        .at_line(origins.master_file(0).unwrap(), 2, 1)
+        .at_with(wip, "the WIP")
+        .at_with(origins.record(0, 0).unwrap(), "a record")
+        .at_with(origins.alias(0).unwrap(), "an alias");
+    loaded.problems.push(problem);
+    loaded.fetch_texts(&files);
+    let shown = loaded.problems.render(&loaded.sources, false);
+    for part in [
+        " --> x.zone:2:1",
+        "2 | shop IN A 192.0.2.2",
+        "| ^^^^",
+        "------------------ the WIP",
+        "------------------ a record",
+        "------------------- an alias",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+}

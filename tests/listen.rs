@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Handle, Runtime};
 use windrose::listen::{
     BindError, BindOptions, Bound, Meta, Responder, ResponderFactory, Running, StartOptions,
@@ -210,6 +211,23 @@ fn odd_datagrams_are_counted_and_harm_nobody() {
     assert_eq!(ask(&client, server, b"again").0, b"again");
     let drops = running.drops();
     assert_eq!((drops.oversized, drops.unaddressed), (2, 0), "{drops:?}");
+}
+
+#[test]
+#[ignore = "needs CAP_NET_RAW: only a raw socket sends from port 0; run it with --ignored as root"]
+fn source_port_zero_is_met_with_silence() {
+    let (running, seen) = started(&["127.0.0.1:0"], 1);
+    let server = running.local_addrs()[0];
+    let raw = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)).unwrap();
+    // From 0, to the server, 13 bytes, no checksum.
+    let [high, low] = server.port().to_be_bytes();
+    let datagram = [&[0, 0, high, low, 0, 13, 0, 0][..], b"query"].concat();
+    raw.send_to(&datagram, &SocketAddr::new(server.ip(), 0).into()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(ask(&client("127.0.0.1"), server, b"after").0, b"after");
+    }
+    assert_eq!(running.drops().port_zero, 1);
+    assert_eq!(seen.metas.lock().unwrap().len(), 2, "the responder was never asked");
 }
 
 #[test]

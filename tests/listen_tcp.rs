@@ -189,7 +189,7 @@ fn a_half_closed_client_gets_its_answers() {
     assert_eq!(receive(&mut stream), b"e 1");
     assert_eq!(receive(&mut stream).len(), 65_535);
     assert_eq!(receive(&mut stream), b"e 2");
-    assert!(closed_after(&mut stream) < ms(500));
+    assert!(closed_after(&mut stream) < SOON);
     eventually("its place is free", || running.tcp().open == 0);
 }
 
@@ -201,7 +201,7 @@ fn a_client_that_ends_within_a_message_is_let_go() {
     stream.write_all(&framed(b"e partial")[..5]).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(receive(&mut stream), b"e whole");
-    assert!(closed_after(&mut stream) < ms(500));
+    assert!(closed_after(&mut stream) < SOON);
     eventually("its place is free", || running.tcp().open == 0);
 }
 
@@ -214,10 +214,10 @@ fn an_idle_connection_is_closed_and_a_used_one_lives_on() {
         assert_eq!(ask(&mut used, b"e"), b"e");
         std::thread::sleep(ms(100));
     }
-    assert!(closed_after(&mut idle) < ms(10), "closed long ago");
+    assert!(closed_after(&mut idle) < SOON);
     assert_eq!(ask(&mut used, b"e"), b"e");
     let closed = closed_after(&mut used);
-    assert!((ms(250)..ms(800)).contains(&closed), "{closed:?}");
+    assert!((ms(250)..SOON).contains(&closed), "{closed:?}");
     assert_eq!(running.tcp().stalled, 0);
 }
 
@@ -238,7 +238,7 @@ fn a_slow_sender_is_cut_off_however_busy_it_looks() {
     });
     closed_after(&mut stream);
     let closed = begun.elapsed();
-    assert!((ms(250)..ms(1000)).contains(&closed), "{closed:?}");
+    assert!((ms(250)..SOON).contains(&closed), "{closed:?}");
     assert_eq!(running.tcp().stalled, 1);
     writing.join().unwrap();
 }
@@ -270,7 +270,7 @@ fn when_full_the_oldest_idle_one_goes() {
     assert_eq!(ask(&mut first, b"e"), b"e");
     let mut fourth = connect(server);
     assert_eq!(ask(&mut fourth, b"e"), b"e");
-    assert!(closed_after(&mut second) < ms(500));
+    assert!(closed_after(&mut second) < SOON);
     for stream in [&mut first, &mut third, &mut fourth] {
         assert_eq!(ask(stream, b"e"), b"e");
     }
@@ -289,7 +289,7 @@ fn when_full_of_busy_ones_the_new_one_is_refused() {
     }
     std::thread::sleep(ms(50));
     let mut refused = connect(server);
-    assert!(closed_after(&mut refused) < ms(500));
+    assert!(closed_after(&mut refused) < SOON);
     assert_eq!(running.tcp().refused_full, 1);
     for stream in &mut busy {
         stream.write_all(&[1, b'e']).unwrap();
@@ -305,7 +305,7 @@ fn one_client_cannot_take_all_places() {
     for stream in &mut held {
         assert_eq!(ask(stream, b"e"), b"e");
     }
-    assert!(closed_after(&mut connect(server)) < ms(500));
+    assert!(closed_after(&mut connect(server)) < SOON);
     assert_eq!(ask(&mut connect_from("127.0.0.2", server), b"e"), b"e");
     assert_eq!(running.tcp().refused_client, 1);
     drop(held);
@@ -319,7 +319,7 @@ fn an_empty_message_ends_the_connection_after_the_answers_before_it() {
     let mut stream = connect(server);
     stream.write_all(&[framed(b"e last"), vec![0, 0]].concat()).unwrap();
     assert_eq!(receive(&mut stream), b"e last");
-    assert!(closed_after(&mut stream) < ms(500));
+    assert!(closed_after(&mut stream) < SOON);
 }
 
 #[test]
@@ -333,16 +333,39 @@ fn what_is_not_dns_is_cut_off() {
         let mut stream = connect(server);
         stream.write_all(&bytes).unwrap();
         let closed = closed_after(&mut stream);
-        assert!((ms(250)..ms(1000)).contains(&closed), "{closed:?}");
+        assert!((ms(250)..SOON).contains(&closed), "{closed:?}");
     }
     // Messages nothing can be said to: two are borne, and the third ends it.
     let mut stream = connect(server);
     stream.write_all(&[framed(b"n"), framed(b"n"), framed(b"e")].concat()).unwrap();
     assert_eq!(receive(&mut stream), b"e");
     stream.write_all(&framed(b"n")).unwrap();
-    assert!(closed_after(&mut stream) < ms(500));
+    assert!(closed_after(&mut stream) < SOON);
     let counts = running.tcp();
     assert_eq!((counts.stalled, counts.unanswerable), (2, 1));
+}
+
+#[test]
+fn random_bytes_harm_nobody() {
+    let options = TcpOptions { message_timeout: ms(300), ..TcpOptions::default() };
+    let (running, server) = serve(options);
+    let mut state = 1u64;
+    for _ in 0..300 {
+        let mut stream = connect(server);
+        let mut bytes = Vec::new();
+        for _ in 0..state % 3000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            bytes.push((state >> 56) as u8);
+        }
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        // The server may have closed by then.
+        let _ = stream.write_all(&bytes);
+        if state & 1 == 0 {
+            let _ = stream.read(&mut [0; 64]);
+        }
+    }
+    assert_eq!(ask(&mut connect(server), b"e"), b"e");
+    eventually("all places are free", || running.tcp().open == 0);
 }
 
 #[test]
@@ -373,7 +396,7 @@ fn stopping_answers_what_has_come_and_takes_less_than_a_second() {
         let begun = Instant::now();
         (running.stop(), begun.elapsed())
     });
-    assert!(closed_after(&mut idle) < ms(300));
+    assert!(closed_after(&mut idle) < SOON);
     within.write_all(&framed(b"e half")[4..]).unwrap();
     assert_eq!(receive(&mut within), b"e half");
     let (joined, took) = stopping.join().unwrap();

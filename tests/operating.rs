@@ -1,9 +1,12 @@
-//! What `docs/OPERATING.md` and `config/deploy` say about metrics is true.
+//! What `docs/OPERATING.md` and `config/deploy` say is true.
+
+mod config_support;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use config_support::MemoryFiles;
 use windrose::metrics::families::FAMILIES;
 
 const BEGIN: &str = "<!-- metrics: written by tests/operating.rs -->\n";
@@ -68,4 +71,21 @@ fn the_manual_says_what_to_do_about_every_alert() {
     }
     let rows = manual.lines().filter(|line| line.starts_with("| Windrose")).count();
     assert_eq!(rows, alerts.len(), "the manual has alerts that do not exist");
+}
+
+#[test]
+fn the_config_of_the_kubernetes_example_loads_without_a_word() {
+    let manifest = read("config/deploy/kubernetes/windrose.yaml");
+    let (_, rest) = manifest.split_once("  windrose.toml: |\n").expect("there is a ConfigMap");
+    let (block, _) = rest.split_once("---\n").expect("which ends");
+    let text: String =
+        block.split_inclusive('\n').map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
+    let mut files = MemoryFiles::default();
+    files.insert("windrose.toml", text);
+    files.insert("/etc/windrose-admin/token", "token");
+    let loaded = windrose::config::load(Path::new("windrose.toml"), &files);
+    assert!(loaded.problems.is_empty(), "{}", loaded.problems.render(&loaded.sources, false));
+    let config = loaded.config.expect("without problems there is a config");
+    assert_eq!(config.wips.len(), 1);
+    assert!(config.admin.listen.is_some_and(|listen| listen.requires_token()));
 }

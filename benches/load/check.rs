@@ -151,3 +151,95 @@ fn echoes(mut options: &[u8], sent: &[u8]) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queries::{Random, finish};
+
+    const QUESTION: &[u8] = b"\x01w\x07example\0\0\x01\0\x01";
+    const RECORD: &[u8] = &[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4, 192, 0, 2, 1];
+    const ONE: Expected = Expected { rcode: 0, answers: 1 };
+
+    fn query(edns: Edns) -> Vec<u8> {
+        let mut out = [0; 512];
+        out[HEADER..HEADER + QUESTION.len()].copy_from_slice(QUESTION);
+        let length = finish(7, QUESTION.len(), edns, &mut Random::new(1), &mut out);
+        out[..length].to_vec()
+    }
+
+    /// The right reply: one address, and the query's OPT given back.
+    fn reply(query: &[u8]) -> Vec<u8> {
+        let (head, opt) = query.split_at(HEADER + QUESTION.len());
+        let mut reply = [head, RECORD, opt].concat();
+        reply[2] = 0x84;
+        reply[7] = 1;
+        reply
+    }
+
+    fn verdict(reply: &[u8], query: &[u8], edns: Edns, expected: Expected) -> Result<(), Wrong> {
+        let addresses = vec!["192.0.2.1".parse().unwrap()];
+        let rules = Rules { addresses, floor: false, edns };
+        check(reply, query, QUESTION.len(), expected, &rules).1
+    }
+
+    #[test]
+    fn a_right_reply_is_right() {
+        for edns in [Edns::None, Edns::Plain, Edns::Ecs] {
+            let query = query(edns);
+            assert_eq!(verdict(&reply(&query), &query, edns, ONE), Ok(()), "{edns:?}");
+        }
+    }
+
+    #[test]
+    fn each_flaw_is_found() {
+        let plain = query(Edns::None);
+        // what, byte of the reply, value there, verdict
+        let cases = [
+            ("not a response", 2, 0x04, Wrong::Malformed),
+            ("another name", 13, b'x', Wrong::Question),
+            ("another case", 15, b'E', Wrong::Question),
+            ("no question", 5, 0, Wrong::Question),
+            ("SERVFAIL", 3, 2, Wrong::Rcode),
+            ("no answer", 7, 0, Wrong::Malformed),
+            ("more records than there are", 11, 1, Wrong::Malformed),
+            ("another type", HEADER + QUESTION.len() + 3, 5, Wrong::Answers),
+            ("another address", HEADER + QUESTION.len() + 15, 2, Wrong::Answers),
+        ];
+        for (what, at, value, wrong) in cases {
+            let mut reply = reply(&plain);
+            reply[at] = value;
+            assert_eq!(verdict(&reply, &plain, Edns::None, ONE), Err(wrong), "{what}");
+        }
+        let two = Expected { rcode: 0, answers: 2 };
+        assert_eq!(verdict(&reply(&plain), &plain, Edns::None, two), Err(Wrong::Answers));
+    }
+
+    #[test]
+    fn a_reply_cut_anywhere_is_wrong() {
+        let query = query(Edns::Ecs);
+        let reply = reply(&query);
+        for length in 0..reply.len() {
+            assert!(verdict(&reply[..length], &query, Edns::Ecs, ONE).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn opt_and_subnet_must_be_those_sent() {
+        let (none, plain, ecs) = (query(Edns::None), query(Edns::Plain), query(Edns::Ecs));
+        let mut bare = reply(&ecs);
+        bare.truncate(HEADER + QUESTION.len() + RECORD.len());
+        bare[11] = 0;
+        assert_eq!(verdict(&bare, &ecs, Edns::Ecs, ONE), Err(Wrong::Edns));
+        assert_eq!(verdict(&bare, &plain, Edns::Plain, ONE), Err(Wrong::Edns));
+        assert_eq!(verdict(&reply(&plain), &none, Edns::None, ONE), Err(Wrong::Edns));
+        let mut other = reply(&ecs);
+        *other.last_mut().unwrap() ^= 1;
+        assert_eq!(verdict(&other, &ecs, Edns::Ecs, ONE), Err(Wrong::Edns));
+        // The scope is the server's to choose.
+        let mut scope = reply(&ecs);
+        let at = scope.len() - 4;
+        scope[at] = 19;
+        assert_eq!(verdict(&scope, &ecs, Edns::Ecs, ONE), Ok(()));
+    }
+}

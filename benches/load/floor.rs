@@ -144,3 +144,30 @@ fn serve(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     runtime.block_on(std::future::pending::<()>());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_question_gets_the_fixed_answer() {
+        let mut floor = Floor { count: 1, records: RECORD_A.to_vec(), opt: OPT };
+        let meta = Meta {
+            client: "127.0.0.1:1".parse().unwrap(),
+            local: None,
+            transport: windrose::listen::Transport::Udp,
+        };
+        let mut out = [0; 512];
+        let plain = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01w\0\0\x01\0\x01";
+        let length = floor.respond(plain, &meta, &mut out);
+        let head = b"\x12\x34\x85\0\0\x01\0\x01\0\0\0\0\x01w\0\0\x01\0\x01";
+        assert_eq!(out[..length], [&head[..], RECORD_A].concat());
+        let with_opt = [&plain[..11], &[1], &plain[12..], OPT].concat();
+        let length = floor.respond(&with_opt, &meta, &mut out);
+        assert_eq!(out[11], 1);
+        assert_eq!(out[..length][length - OPT.len()..], *OPT);
+        for cut in 0..plain.len() {
+            assert_eq!(floor.respond(&plain[..cut], &meta, &mut out), 0, "{cut}");
+        }
+    }
+}

@@ -92,3 +92,50 @@ pub(crate) fn resident_kib(process: u32) -> Option<(u64, u64)> {
     };
     Some((field("VmRSS:")?, field("VmHWM:")?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_latency_is_in_a_bucket_that_holds_it() {
+        let mut values: Vec<u64> = (0..2000).collect();
+        values.extend((0..64).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit, (1 << bit) + 1]));
+        values.extend([u64::MAX - 1, u64::MAX]);
+        for ns in values {
+            let index = bucket(ns);
+            assert!(ns <= upper_end(index), "{ns}");
+            assert!(index == 0 || ns > upper_end(index - 1), "{ns}");
+            // At most 1/32 too high.
+            assert!(upper_end(index) - ns <= ns / 32, "{ns}");
+        }
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_values() {
+        let mut histogram = Histogram::new();
+        assert_eq!(histogram.quantile(0.5), 0);
+        for ns in 1..=1000 {
+            histogram.add(ns);
+        }
+        for (share, exact) in [(0.5, 500), (0.99, 990), (0.999, 999), (1.0, 1000)] {
+            let found = histogram.quantile(share);
+            assert!((exact..=exact + exact / 32).contains(&found), "{share}: {found}");
+        }
+        assert_eq!(histogram.max(), 1000);
+    }
+
+    #[test]
+    fn a_process_that_works_is_charged_for_it() {
+        let before = processor_ns(std::process::id()).unwrap();
+        let begun = std::time::Instant::now();
+        let mut sum = 0u64;
+        while begun.elapsed().as_millis() < 50 {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        assert!(processor_ns(std::process::id()).unwrap() > before);
+        assert!(processor_ns(u32::MAX).is_err());
+        let (now, peak) = resident_kib(std::process::id()).unwrap();
+        assert!(0 < now && now <= peak);
+    }
+}

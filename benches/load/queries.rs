@@ -266,3 +266,65 @@ impl Random {
         ((u128::from(self.next()) * count as u128) >> 64) as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULT: (u16, Expected) = (TYPE_A, Expected { rcode: 0, answers: 1 });
+
+    fn written(questions: &Questions, number: usize, random: &mut Random) -> Vec<u8> {
+        let mut out = [0; 300];
+        let length = questions.write(number, random, &mut out);
+        out[..length].to_vec()
+    }
+
+    #[test]
+    fn lines_say_what_is_asked_and_expected() {
+        let text = "# comment\n\nw.example\nx.example. AAAA 3 0\n. 2 0 13\n";
+        let questions = Questions::parse(text, DEFAULT).unwrap();
+        let random = &mut Random::new(1);
+        assert_eq!(questions.len(), 3);
+        assert_eq!(written(&questions, 0, random), b"\x01w\x07example\0\0\x01\0\x01");
+        assert_eq!(written(&questions, 1, random), b"\x01x\x07example\0\0\x1c\0\x01");
+        assert_eq!(written(&questions, 2, random), b"\0\0\x02\0\x01");
+        assert_eq!(questions.expected(0), DEFAULT.1);
+        assert_eq!(questions.expected(1), Expected { rcode: 3, answers: 0 });
+        assert_eq!(questions.expected(2).answers, 13);
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_told_with_its_line() {
+        let long = "x".repeat(64);
+        let longer = ["abcdefghi"; 26].join(".");
+        for (text, line) in [("", 0), ("a\nb FOO", 2), ("a A x", 1), (&long, 1), (&longer, 1)] {
+            assert_eq!(Questions::parse(text, DEFAULT).err().map(|bad| bad.line), Some(line));
+        }
+    }
+
+    #[test]
+    fn patterns_make_numbers_or_letters() {
+        let random = &mut Random::new(7);
+        let mut numbered = Questions::pattern("w{}.example", 3, DEFAULT).unwrap();
+        numbered.in_order();
+        let picked: Vec<usize> = (0..4).map(|_| numbered.pick(random)).collect();
+        assert_eq!(picked, [0, 1, 2, 0]);
+        assert_eq!(written(&numbered, 2, random), b"\x02w2\x07example\0\0\x01\0\x01");
+        let lettered = Questions::pattern("{random}.example", 3, DEFAULT).unwrap();
+        assert_eq!(lettered.len(), 1);
+        let names: std::collections::BTreeSet<_> =
+            (0..1000).map(|_| written(&lettered, 0, random)).collect();
+        assert_eq!(names.len(), 1000);
+        assert!(names.iter().all(|name| name[1..13].iter().all(u8::is_ascii_lowercase)));
+    }
+
+    #[test]
+    fn random_names_are_picked_evenly() {
+        let random = &mut Random::new(3);
+        let mut counts = [0; 10];
+        for _ in 0..10_000 {
+            counts[random.below(10)] += 1;
+        }
+        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
+    }
+}

@@ -105,3 +105,37 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
         _ => Some((values[half - 1] + values[half]) / 2.0),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_taken_within_its_round() {
+        let row = |round: &str, server: &str, cost: f64, lost: u64| {
+            serde_json::json!({
+                "mix": "a", "server": server, "round": round, "server_ns_per_query": cost,
+                "rate": 1000.0, "lost": lost, "wrong": { "rcode": 1 },
+            })
+        };
+        // The machine slows down by half: ratios of medians would show 1.5 or more.
+        let text = table(vec![
+            row("1", "floor", 100.0, 0),
+            row("1", "other", 110.0, 2),
+            row("2", "floor", 200.0, 0),
+            row("2", "other", 210.0, 0),
+            row("3", "floor", 200.0, 0),
+            row("3", "other", 240.0, 0),
+        ]);
+        let other = text.lines().last().unwrap();
+        assert!(other.starts_with("| a | other | 1.100 (1.050–1.200) | 210 | 1000 |"), "{other}");
+        assert!(other.ends_with("| 5 | 3 |"), "{other}");
+    }
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    }
+}

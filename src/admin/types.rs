@@ -223,6 +223,23 @@ mod tests {
     }
 
     #[test]
+    fn problems_of_the_checker_reach_the_api_whole() {
+        use crate::problem::{Problem, Problems, Sources};
+
+        let mut sources = Sources::default();
+        let file = sources.add("windrose.toml").unwrap();
+        sources.set_text(file, Some("a = 1\nb = 2\n".to_owned()));
+        let mut problems = Problems::default();
+        problems.push(Problem::error("unknown-key", "no such key").at_line(file, 2, 1).help("c"));
+        problems.push(Problem::error("no-zone", "there is no zone"));
+        let json = problems.to_json(&sources);
+        let read: Vec<ConfigProblem> = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[0].places[0].line, Some(2));
+        assert_eq!(serde_json::to_value(&read).unwrap(), json);
+    }
+
+    #[test]
     fn an_explain_request_survives_its_query() {
         let request = ExplainRequest {
             name: Name::parse("shop.gslb.example.com").unwrap(),

@@ -47,13 +47,24 @@ impl Client {
             return Client::new(packet, None, Source::SubnetDeclined);
         };
         let client = Client::new(address, Some(subnet.source_length()), Source::Subnet);
-        if let Some(length) = geo::is_unroutable(client.address)
-            && !strategy.networks.iter().any(|network| network.contains(&client.address))
-        {
-            let length = length + client.unwrapped_bits;
-            return Client::new(packet, None, Source::SubnetUnroutable(length));
+        let ignored = match &strategy.map {
+            Some(map) => map.ignores(client.address),
+            None => geo::is_unroutable(client.address)
+                .filter(|_| !strategy.networks.iter().any(|net| net.contains(&client.address))),
+        };
+        match ignored {
+            Some(scope) => {
+                let scope = client.scope_as_sent(scope);
+                Client::new(packet, None, Source::SubnetUnroutable(scope))
+            }
+            None => client,
         }
-        client
+    }
+
+    /// A scope in the address as sent, from one in the address looked up.
+    fn scope_as_sent(&self, scope: u8) -> u8 {
+        // Teredo hides all of the client in its last bits.
+        scope.saturating_add(self.unwrapped_bits).min(128)
     }
 
     fn new(address: IpAddr, source_length: Option<u8>, source: Source) -> Client {
@@ -78,10 +89,10 @@ impl Client {
             scope = scope.max(if self.address.is_ipv4() { SCOPE_V4 } else { SCOPE_V6 });
         }
         let scope = match self.source {
-            Source::Subnet if strategy.depends_on_client() && scope == 0 => 0,
-            Source::Subnet => scope + if scope == 0 { 0 } else { self.unwrapped_bits },
-            Source::SubnetUnroutable(length) if strategy.depends_on_client() => length,
-            Source::Packet | Source::SubnetDeclined | Source::SubnetUnroutable(_) => 0,
+            _ if !strategy.depends_on_client() => 0,
+            Source::Subnet => self.scope_as_sent(scope),
+            Source::SubnetUnroutable(length) => length,
+            Source::Packet | Source::SubnetDeclined => 0,
         };
         (row, scope)
     }

@@ -42,31 +42,26 @@ pub(super) fn respond(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Reply {
-    let mut opt = context.opt();
+    let opt = context.opt();
     let writer = context.writer(out, &opt);
     let mut walk = Walk {
         context,
         writer,
+        opt,
         status: Status { rcode: Rcode::NOERROR, authoritative: true, truncated: false },
         dnames: [(0, 0); CHAIN_MAX],
-        extended_error: None,
     };
     if walk.chain(zone, outcome, scratch).is_err() {
         walk.status.truncated = true;
     }
-    // What only explains gives way to what answers.
-    let told = Opt { extended_error: walk.extended_error, ..opt };
-    if walk.writer.has_room(told.length() - opt.length()) {
-        walk.writer.reserve(told.length() - opt.length());
-        opt = told;
-    }
-    finish(walk.writer, walk.status, &opt)
+    finish(walk.writer, walk.status, &walk.opt)
 }
 
 /// Answers types that are not decided at a WIP's name.
 pub(super) fn respond_at_decided_name(
     context: &Context<'_>,
     zone: &Zone,
+    wip: u32,
     node: Node<'_>,
     scratch: &mut Scratch,
     out: &mut [u8],
@@ -79,6 +74,17 @@ pub(super) fn respond_at_decided_name(
         let written =
             writer.put_rrset(Section::Answer, context.query.qname, rtype::HINFO, ttl_s, rdata);
         let truncated = written.is_err();
+        return finish(
+            writer,
+            Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
+            &opt,
+        );
+    }
+    if context.query.qtype != rtype::ANY && node.rrset(context.query.qtype).is_none() {
+        let (ttl_s, scope) = wip::negative(context, wip, &mut scratch.room);
+        let opt = Opt { scope, ..context.opt() };
+        let mut writer = context.writer(out, &opt);
+        let truncated = put_soa(&mut writer, zone, ttl_s).is_err();
         return finish(
             writer,
             Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
@@ -107,12 +113,11 @@ pub(super) fn put_soa(writer: &mut Writer<'_>, zone: &Zone, ttl_max_s: u32) -> R
 struct Walk<'c, 'a, 'o> {
     context: &'c Context<'a>,
     writer: Writer<'o>,
+    opt: Opt<'a>,
     status: Status,
     /// DNAMEs gone through, by where their owners stand in the zones' memory, and
     /// the length of the name that came under each.
     dnames: [(usize, usize); CHAIN_MAX],
-    /// Why the answer is a last resort.
-    extended_error: Option<(u16, &'static str)>,
 }
 
 /// Where a chain goes on.
@@ -254,7 +259,7 @@ impl<'a> Walk<'_, 'a, '_> {
         if records.is_empty() {
             put_soa(&mut self.writer, zone, u32::MAX)?;
         }
-        self.put_addresses(qname, records.iter().copied())?;
+        self.put_addresses(qname, records.first().map_or(0, Record::ttl_s), records.iter())?;
         Ok(Next::End)
     }
 
@@ -269,6 +274,10 @@ impl<'a> Walk<'_, 'a, '_> {
     ) -> Result<Next<'z>, Full> {
         let qtype = self.context.query.qtype;
         if !matches!(qtype, rtype::A | rtype::AAAA) {
+            if node.rrset(qtype).is_none() && qtype != rtype::ANY {
+                put_soa(&mut self.writer, zone, wip::negative(self.context, wip, room).0)?;
+                return Ok(Next::End);
+            }
             return self.node(zone, node, qname);
         }
         let snapshot = &self.context.serving.snapshot;
@@ -285,17 +294,17 @@ impl<'a> Walk<'_, 'a, '_> {
         };
         wip::count(self.context, &decided, room);
         let Decided { strategy, decision, .. } = decided;
-        self.extended_error = wip::extended_error(strategy, &decision);
+        self.tell(wip::extended_error(strategy, &decision));
         let before = self.writer.count(Section::Answer);
-        let with_ttl = |record: Record| record.with_ttl(decision.ttl_s);
         match decision.outcome {
             Decision::Members => {
                 let vips = room.chosen().iter().map(|chosen| usize::from(chosen.vip));
-                self.put_addresses(qname, vips.map(|vip| with_ttl(strategy.vips[vip].record)))?;
+                let records = vips.map(|vip| &strategy.vips[vip].record);
+                self.put_addresses(qname, decision.ttl_s, records)?;
             }
             Decision::Addresses => {
                 let family = strategy.fallback.iter().filter(|record| record.rtype() == qtype);
-                self.put_addresses(qname, family.map(|&record| with_ttl(record)))?;
+                self.put_addresses(qname, decision.ttl_s, family)?;
             }
             Decision::NoData => {}
             Decision::ServFail => self.status = self.context.failure(Rcode::SERVFAIL),
@@ -363,22 +372,25 @@ impl<'a> Walk<'_, 'a, '_> {
         self.writer.put_rrset(section, owner, rrset.rtype(), rrset.ttl_s(), rrset.rdatas())
     }
 
-    /// An RRset of ready records, all of one type: all of it or none.
-    fn put_addresses(
+    /// Records of one family as one RRset.
+    fn put_addresses<'r>(
         &mut self,
         owner: &[u8],
-        records: impl Iterator<Item = Record>,
+        ttl_s: u32,
+        records: impl Iterator<Item = &'r Record>,
     ) -> Result<(), Full> {
-        let before = self.writer.mark();
-        for record in records {
-            let rdata = [record.rdata()].into_iter();
-            let (rtype, ttl_s) = (record.rtype(), record.ttl_s());
-            if self.writer.put_rrset(Section::Answer, owner, rtype, ttl_s, rdata).is_err() {
-                self.writer.back_to(before);
-                return Err(Full);
-            }
+        let mut records = records.peekable();
+        let rtype = records.peek().map_or(rtype::A, |record| record.rtype());
+        let rdatas = records.map(Record::rdata);
+        self.writer.put_rrset(Section::Answer, owner, rtype, ttl_s, rdatas)
+    }
+
+    /// Adds an extended error, if there is room.
+    fn tell(&mut self, extended_error: Option<(u16, &'static str)>) {
+        let opt = Opt { extended_error, ..self.opt };
+        if self.writer.try_reserve(opt.length() - self.opt.length()).is_ok() {
+            self.opt = opt;
         }
-        Ok(())
     }
 
     /// Addresses of the hosts an RRset names, as far as there is room: their

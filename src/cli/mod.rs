@@ -81,7 +81,7 @@ struct ExplainArguments {
     #[arg(long, value_name = "DATACENTER")]
     down: Vec<String>,
     /// Explain from this config file, nothing probed, instead of a running server
-    #[arg(long, short, value_name = "FILE", conflicts_with = "server")]
+    #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     operate: OperateArguments,
@@ -153,7 +153,7 @@ pub fn run() -> ExitCode {
         Command::Geo(GeoCommand::Info { config }) => geo_info(config),
         Command::Status(arguments) => operate::status(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
-        Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::new),
+        Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -168,8 +168,8 @@ pub fn run() -> ExitCode {
 #[derive(Debug)]
 struct Failed(String);
 
-impl Failed {
-    fn new(error: impl ToString) -> Failed {
+impl<E: std::error::Error> From<E> for Failed {
+    fn from(error: E) -> Failed {
         Failed(error.to_string())
     }
 }
@@ -188,6 +188,11 @@ fn print(text: &str) -> Result<(), Failed> {
     }
 }
 
+/// "1 zone", "2 zones"
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Prints to standard error, where nobody is left to tell of a failure.
 fn complain(text: &str) {
     use std::io::Write;
@@ -196,7 +201,7 @@ fn complain(text: &str) {
 }
 
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failed> {
-    print(&serde_json::to_string_pretty(value).map_err(Failed::new)?)
+    print(&serde_json::to_string_pretty(value)?)
 }
 
 fn geo_info(config: Option<PathBuf>) -> Result<(), Failed> {

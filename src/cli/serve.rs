@@ -2,19 +2,31 @@
 
 use std::path::Path;
 
-use super::{Failed, complain};
+use super::Failed;
 use crate::daemon::{Daemon, load};
 use crate::log;
 
 pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
     let loaded = load::load(config_path).map_err(|refused| Failed(refused.report))?;
     let filter = std::env::var(log::FILTER_VARIABLE).ok();
-    log::init(&loaded.config.log, filter.as_deref()).map_err(Failed::new)?;
+    log::init(&loaded.config.log, filter.as_deref())?;
+    log::report_panics();
     if !loaded.problems.is_empty() {
-        complain(&loaded.problems.render(&loaded.sources, false));
+        // Through the log, so that every line of it keeps its form.
+        let report = loaded.problems.render(&loaded.sources, false);
+        let warnings = loaded.problems.warnings();
+        tracing::warn!(warnings, "the config is taken, with warnings\n{report}");
     }
-    let daemon = Daemon::start_loaded(config_path.to_owned(), loaded).map_err(Failed::new)?;
-    let result = daemon.run_until_signal().map_err(Failed::new);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %config_path.display(),
+        zones = loaded.config.zones.len(),
+        wips = loaded.config.wips.len(),
+        probes = loaded.snapshot.plan.targets.len(),
+        "starting"
+    );
+    let daemon = Daemon::start_loaded(config_path.to_owned(), loaded)?;
+    let result = daemon.run_until_signal().map_err(Failed::from);
     daemon.stop();
     result
 }

@@ -1,5 +1,6 @@
 //! Reading files: the main one, those it includes, and their TOML.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use super::keys::root;
 use super::model::Config;
 use super::raw::Raw;
 use super::reader::{Context, Table};
-use super::{Files, Loaded, duplicates, names, resolve, sections, warnings};
+use super::{Files, Loaded, duplicates, mistakes, names, resolve, sections, split, warnings};
 use crate::problem::{FileId, Problem, Problems, Sources, Spot};
 
 /// Largest config file, in bytes: places are four bytes.
@@ -20,8 +21,27 @@ const TEXT_KEPT_MAX: usize = 4 << 20;
 /// Most syntax errors shown of one file: behind the first few they follow from one another.
 const SYNTAX_ERRORS_MAX: usize = 5;
 
+/// The pieces of a text that is a whole file.
+const WHOLE: [(usize, usize); 1] = [(0, 0)];
+
+/// When and how files are cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Longest file that is parsed as a whole, in bytes.
+    whole_max: usize,
+    /// Length of a run of WIP tables, in bytes.
+    run: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        // A tree costs some ten times its text: these cost a few megabytes.
+        Limits { whole_max: 1 << 20, run: 1 << 18 }
+    }
+}
+
 /// Loads a main file and all it includes.
-pub(super) fn load(main: &Path, files: &dyn Files) -> Loaded {
+pub(super) fn load(main: &Path, files: &dyn Files, limits: Limits) -> Loaded {
     let mut loader = Loader {
         files,
         problems: Problems::default(),
@@ -31,6 +51,7 @@ pub(super) fn load(main: &Path, files: &dyn Files) -> Loaded {
         patterns: Vec::new(),
         kept: 0,
         whole: true,
+        limits,
     };
     loader.read_all(main);
     loader.finish()
@@ -58,6 +79,7 @@ struct Loader<'f> {
     /// False once a file could not be read or parsed: names it defines are
     /// then not known, and what refers to them is not judged.
     whole: bool,
+    limits: Limits,
 }
 
 impl Loader<'_> {
@@ -77,7 +99,7 @@ impl Loader<'_> {
             problems: &mut self.problems,
             file,
             dir: main.parent().unwrap_or(Path::new("")),
-            base: 0,
+            pieces: &WHOLE,
         };
         sections::builtin(&mut self.raw, Spot::new(file, 0..0), &mut cx);
     }
@@ -85,8 +107,12 @@ impl Loader<'_> {
     /// Reads one file; returns the files it includes, with the place that names them.
     fn read_file(&mut self, path: &Path, included_at: Option<Spot>) -> Vec<(PathBuf, Spot)> {
         let Some(file) = self.sources.find(path).or_else(|| self.sources.add(path)) else {
-            let problem = Problem::error("too-many-files", "more than 65,535 files are read");
-            self.problems.push(problem.help("put more WIPs into each file"));
+            let problem = mistakes::too_many_files();
+            self.problems.push(match included_at {
+                Some(spot) => problem.at_with(spot, "included here"),
+                None => problem,
+            });
+            self.whole = false;
             return Vec::new();
         };
         self.paths.push(path.to_owned());
@@ -154,16 +180,39 @@ impl Loader<'_> {
         text: &str,
         main: bool,
     ) -> Vec<(PathBuf, Spot)> {
+        let parts = (text.len() > self.limits.whole_max)
+            .then(|| split::split(text, self.limits.run))
+            .flatten();
+        let Some(parts) = parts else {
+            return self.read_part(path, file, text, &WHOLE, main);
+        };
+        let includes = self.read_part(path, file, &parts.rest, &parts.pieces, main);
+        drop(parts.rest);
+        for run in parts.runs {
+            let piece = [(0, run.start)];
+            self.read_part(path, file, &text[run], &piece, false);
+        }
+        includes
+    }
+
+    /// Reads a text whose parts stand where `pieces` says.
+    fn read_part(
+        &mut self,
+        path: &Path,
+        file: FileId,
+        text: &str,
+        pieces: &[(usize, usize)],
+        main: bool,
+    ) -> Vec<(PathBuf, Spot)> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut cx = Context {
             files: self.files,
             problems: &mut self.problems,
             file,
             dir: path.parent().unwrap_or(Path::new("")),
-            base: 0,
+            pieces,
         };
-        let usable = syntax_errors(&errors, text, &mut cx);
-        if usable {
+        if syntax_errors(&errors, text, &mut cx) {
             sections::read(table.get_ref(), &mut self.raw, &mut self.sources, &mut cx);
         } else {
             self.whole = false;
@@ -187,6 +236,8 @@ impl Loader<'_> {
         }
         let masters = config.zones.iter().filter_map(|zone| Some(zone.file.as_ref()?.path.clone()));
         self.paths.extend(masters);
+        let mut seen = HashSet::new();
+        self.paths.retain(|path| seen.insert(path.clone()));
         config.files = self.paths;
         config.include_patterns = self.patterns;
         fetch_texts(&mut self.sources, &self.problems, self.files);
@@ -280,6 +331,49 @@ fn match_include(
                 "`*` and `?` match within a name, `**` whole directories: \"wips.d/**/*.toml\"",
             ));
             Vec::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// One file in memory.
+    struct One(&'static str);
+
+    impl Files for One {
+        fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
+            Ok(self.0.as_bytes().to_vec())
+        }
+
+        fn glob(&self, _: &str) -> Result<Vec<PathBuf>, String> {
+            Ok(Vec::new())
+        }
+
+        fn exists(&self, _: &Path) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_reads_the_same() {
+        let faulty = "[wip.\"a.example.com\"]\nttl = 3\n[pool.x]\nmembers = [\"nowhere\"]\n\
+            [zone.\"example.com\"]\nnameservers = \"ns1.example.net\"\n\
+            [wip.\"b.example.com\"]\nmembers = [\"fra\"]\n[server]\nworker = 1\n\
+            [wip.\"A.example.com\"]\npools = [\"y\"]\n";
+        for text in [crate::config::default_file(), faulty] {
+            let files = One(text);
+            let path = Path::new("windrose.toml");
+            let whole = load(path, &files, Limits::default());
+            let cut = load(path, &files, Limits { whole_max: 0, run: 1 });
+            assert_eq!(
+                whole.problems.render(&whole.sources, false),
+                cut.problems.render(&cut.sources, false)
+            );
+            assert_eq!(format!("{:?}", whole.config), format!("{:?}", cut.config));
         }
     }
 }

@@ -158,6 +158,12 @@ pub(super) fn file_missing(item: &Item<'_>, found: &Path) -> Problem {
         .help("paths are relative to the directory of the file they stand in")
 }
 
+/// More files than a place can tell apart.
+pub(super) fn too_many_files() -> Problem {
+    Problem::error("too-many-files", "more than 65,535 files are read")
+        .help("put more WIPs into each file, or records into the configuration (`records`)")
+}
+
 /// A name that nothing has.
 pub(super) fn unknown_reference<'n>(
     what: &str,

@@ -23,8 +23,10 @@ mod reader;
 mod resolve;
 mod schema;
 mod sections;
+mod split;
 mod values;
 mod warnings;
+mod wips;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,5 +82,5 @@ impl Loaded {
 /// Relative paths are relative to the directory of the file they stand in, and
 /// `main`'s are so to the working directory of `files`.
 pub fn load(main: &Path, files: &dyn Files) -> Loaded {
-    load::load(main, files)
+    load::load(main, files, load::Limits::default())
 }

@@ -62,6 +62,16 @@ impl Owner {
         }
     }
 
+    /// Names are kept in lower case.
+    fn same_name(self, other: Owner, raw: &Raw) -> bool {
+        let whole = |owner: Owner| {
+            let site = matches!(owner, Owner::Site(_));
+            (if site { b"\x01*".as_slice() } else { b"" }, owner.wire(raw).unwrap_or_default())
+        };
+        let ((a, b), (c, d)) = (whole(self), whole(other));
+        a.iter().chain(b).eq(c.iter().chain(d))
+    }
+
     fn name(self, raw: &Raw) -> String {
         let star = if matches!(self, Owner::Site(_)) { "*." } else { "" };
         format!("{star}{}", presentation(self.wire(raw).unwrap_or_default()))
@@ -84,10 +94,10 @@ fn duplicates(raw: &Raw, problems: &mut Problems) {
     hashes.sort_by_key(|(hash, _)| *hash);
     for group in hashes.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
         for (index, (_, owner)) in group.iter().enumerate() {
-            let earlier =
-                group[..index].iter().find(|(_, other)| other.name(raw) == owner.name(raw));
-            if let Some((_, first)) = earlier {
-                push_duplicate(*owner, *first, raw, problems);
+            // Mostly the first is the one: hashes of different names hardly ever meet.
+            let mut earlier = group[..index].iter().map(|(_, other)| *other);
+            if let Some(first) = earlier.find(|other| other.same_name(*owner, raw)) {
+                push_duplicate(*owner, first, raw, problems);
             }
         }
     }
@@ -95,13 +105,13 @@ fn duplicates(raw: &Raw, problems: &mut Problems) {
 
 fn push_duplicate(again: Owner, first: Owner, raw: &Raw, problems: &mut Problems) {
     let (Some(again_spot), Some(first_spot)) = (again.spot(raw), first.spot(raw)) else { return };
-    let title = format!("the name {} is given twice", again.name(raw));
-    problems.push(
+    problems.push_error_with(|| {
+        let title = format!("the name {} is given twice", again.name(raw));
         Problem::error("duplicate-name", title)
             .at_with(again_spot, format!("as {} here", again.words()))
             .at_with(first_spot, format!("as {} here", first.words()))
-            .help("names are the same whatever their case and final dot; keep one"),
-    );
+            .help("names are the same whatever their case and final dot; keep one")
+    });
 }
 
 //------------ Zones ----------------------------------------------------------
@@ -117,7 +127,7 @@ fn outside_zones(raw: &Raw, problems: &mut Problems) {
             at = parent(name);
         }
         if at.is_none() {
-            problems.push(outside(owner, spot, raw));
+            problems.push_error_with(|| outside(owner, spot, raw));
         }
     }
 }

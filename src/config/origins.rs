@@ -8,6 +8,7 @@ use crate::problem::{FileId, Spot};
 pub struct Origins {
     pub(super) zones: Vec<Spot>,
     pub(super) master_files: Vec<Option<FileId>>,
+    pub(super) records: Vec<Vec<Spot>>,
     pub(super) datacenters: Vec<Spot>,
     pub(super) health_checks: Vec<Spot>,
     pub(super) pools: Vec<Spot>,
@@ -24,6 +25,11 @@ impl Origins {
     /// The master file of zone `index`, for problems with its lines.
     pub fn master_file(&self, index: usize) -> Option<FileId> {
         self.master_files.get(index).copied().flatten()
+    }
+
+    /// Inline record `record` (of `Zone::records`) of zone `index`.
+    pub fn record(&self, index: usize, record: usize) -> Option<Spot> {
+        self.records.get(index)?.get(record).copied()
     }
 
     /// The name of a datacenter.

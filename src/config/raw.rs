@@ -48,6 +48,8 @@ pub(super) struct RawZone {
     pub(super) zone: Zone,
     pub(super) spot: Spot,
     pub(super) master_file: Option<FileId>,
+    /// Where each inline record stands.
+    pub(super) record_spots: Vec<Spot>,
 }
 
 /// A datacenter with its checks still names.

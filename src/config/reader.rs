@@ -50,14 +50,17 @@ pub(super) struct Context<'c> {
     pub(super) file: FileId,
     /// The file's directory: what its paths are relative to.
     pub(super) dir: &'c Path,
-    /// Where the text that was parsed starts in the file.
-    pub(super) base: usize,
+    /// Where parts of the text that was parsed stand in the file.
+    pub(super) pieces: &'c [(usize, usize)],
 }
 
 impl Context<'_> {
     /// The spot of a range of the text that was parsed.
     pub(super) fn spot(&self, range: &Range<usize>) -> Spot {
-        Spot::new(self.file, range.start + self.base..range.end + self.base)
+        let piece = self.pieces.partition_point(|(at, _)| *at <= range.start);
+        let (at, from) = self.pieces.get(piece.wrapping_sub(1)).copied().unwrap_or((0, 0));
+        let start = range.start - at + from;
+        Spot::new(self.file, start..start + range.len())
     }
 
     /// `path`, relative to the file's directory.
@@ -92,7 +95,8 @@ impl<'a> Table<'a> {
         let mut misspelt: Vec<&str> = Vec::new();
         for key in map.keys().filter(|key| section.key(key.get_ref()).is_none()) {
             let spot = cx.spot(&key.span());
-            cx.problems.push(mistakes::unknown_key(section, name, key.get_ref(), spot));
+            cx.problems
+                .push_error_with(|| mistakes::unknown_key(section, name, key.get_ref(), spot));
             misspelt.extend(mistakes::likely(key.get_ref(), section.keys.iter().map(|k| k.name)));
         }
         for key in section.keys {
@@ -148,7 +152,7 @@ impl<'a> Table<'a> {
     }
 
     fn default(&self, key: &'static Key) -> Option<Item<'a>> {
-        let value = self.section.defaults()?.get(key.name)?;
+        let value = self.section.defaults().get(key.name)?;
         Some(Item { table: *self, key, kind: &key.kind, value, spot: self.spot })
     }
 }

@@ -8,7 +8,7 @@ use crate::config::Files;
 use crate::geo::BaseTable;
 
 /// Reads the databases and builds their table. The error is one line for people.
-pub fn load(databases: &[PathBuf]) -> Result<Arc<BaseTable>, String> {
+pub(crate) fn load(databases: &[PathBuf]) -> Result<Arc<BaseTable>, String> {
     if databases.is_empty() {
         return Ok(Arc::new(BaseTable::embedded()));
     }

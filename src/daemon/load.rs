@@ -50,17 +50,20 @@ pub struct Before {
 }
 
 /// Loads for the first time.
-pub fn load(path: &Path) -> Result<Candidate, Refused> {
+pub fn load(path: &Path) -> Result<Candidate, Box<Refused>> {
     load_after(path, Before::default())
 }
 
 /// Loads after another load.
-pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Refused> {
+pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>> {
     let mut loaded = config::load(path, &Disk);
     let Some(config) = loaded.config.take() else { return Err(refuse(loaded)) };
     let config = Arc::new(config);
     let serials = match before.generation {
-        0 => state::read_serials(&config),
+        0 => state::read_serials(&config).unwrap_or_else(|problem| {
+            loaded.problems.push(problem);
+            Serials::default()
+        }),
         _ => before.serials,
     };
     let base = match geo::load(&config.geo.databases) {
@@ -88,7 +91,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Refused> {
     match snapshot::compile(input) {
         Ok((snapshot, warnings)) => {
             for warning in &warnings {
-                let problem = problem_of(warning, &config, &loaded.origins);
+                let problem = problem_of(warning, &loaded.origins);
                 loaded.problems.push(problem);
             }
             loaded.problems.sort();
@@ -98,7 +101,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Refused> {
         }
         Err(errors) => {
             for error in &errors {
-                let problem = problem_of(error, &config, &loaded.origins);
+                let problem = problem_of(error, &loaded.origins);
                 loaded.problems.push(problem);
             }
             Err(refuse(loaded))
@@ -106,15 +109,15 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Refused> {
     }
 }
 
-fn refuse(mut loaded: Loaded) -> Refused {
+fn refuse(mut loaded: Loaded) -> Box<Refused> {
     loaded.problems.sort();
     loaded.fetch_texts(&Disk);
     let Loaded { problems, sources, .. } = loaded;
-    Refused { report: problems.render(&sources, false), problems, sources }
+    Box::new(Refused { report: problems.render(&sources, false), problems, sources })
 }
 
 /// A compiler's finding with its place in the files.
-fn problem_of(found: &CompileProblem, config: &Config, origins: &Origins) -> Problem {
+fn problem_of(found: &CompileProblem, origins: &Origins) -> Problem {
     let make = if found.is_error { Problem::error } else { Problem::warning };
     let problem = make(found.code, found.message.clone()).help_if(found.help.clone());
     let spot = match &found.subject {
@@ -128,19 +131,9 @@ fn problem_of(found: &CompileProblem, config: &Config, origins: &Origins) -> Pro
                 None => problem,
             };
         }
-        Subject::Name(name) => {
-            let wip = (0..config.wips.len() as u32)
-                .find(|&wip| config.wips.name(wip) == name.to_lowercase().wire());
-            let alias = config.wips.aliases.iter().position(|(alias, _)| alias == name);
-            let zone = || {
-                let zones = config.zones.iter().enumerate();
-                let around = zones.filter(|(_, zone)| name.is_at_or_below(&zone.origin));
-                around.max_by_key(|(_, zone)| zone.origin.label_count()).map(|(index, _)| index)
-            };
-            wip.and_then(|wip| origins.wip(wip))
-                .or_else(|| alias.and_then(|alias| origins.alias(alias)))
-                .or_else(|| zone().and_then(|zone| origins.zone(zone)))
-        }
+        Subject::Alias(alias) => origins.alias(*alias as usize),
+        Subject::Pool(pool) => origins.pool(*pool),
+        Subject::Record { zone, record } => origins.record(*zone as usize, *record as usize),
     };
     match spot {
         Some(spot) => problem.at_with(spot, ""),

@@ -56,7 +56,7 @@ pub enum DemoError {
 /// Runs the demo until it is told to end.
 pub fn run(options: Options) -> Result<(), DemoError> {
     let directory = Directory::new()?;
-    let site_port = free_port(18_080, |port| sites::can_bind(port))?;
+    let site_port = free_port(18_080, sites::can_bind)?;
     let port = free_port(options.port, |port| {
         let address = (Ipv4Addr::LOCALHOST, port);
         UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
@@ -101,7 +101,7 @@ fn converse(sites: &Sites) -> Result<(), DemoError> {
 fn tour(sites: &Sites, watcher: &Watcher) -> Result<(), DemoError> {
     let expect = |site: &str| {
         let address = SITES.iter().find(|known| known.name == site).map(|known| known.address);
-        watcher.wait_for("ledger", address.into_iter().collect(), SCENE * 4).map_err(|seen| {
+        watcher.wait_for("ledger", address.as_slice(), SCENE * 4).map_err(|seen| {
             let expected = format!("ledger.gslb.example at {site}");
             DemoError::Tour { expected, seen }
         })

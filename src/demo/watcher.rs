@@ -49,7 +49,7 @@ impl Watcher {
     pub(super) fn wait_for(
         &self,
         wip: &str,
-        addresses: Vec<Ipv4Addr>,
+        addresses: &[Ipv4Addr],
         wait: Duration,
     ) -> Result<(), String> {
         let index = ASKED.iter().position(|(asked, ..)| *asked == wip);
@@ -58,7 +58,7 @@ impl Watcher {
             let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             let now = index.and_then(|index| seen.get(&index)).cloned();
             drop(seen);
-            if now.as_ref() == Some(&addresses) {
+            if now.as_deref() == Some(addresses) {
                 return Ok(());
             }
             if Instant::now() > until {

@@ -118,9 +118,11 @@ impl<'a> Writer<'a> {
         self.limit = self.limit.saturating_sub(length);
     }
 
-    /// Whether `length` more bytes fit.
-    pub fn has_room(&self, length: usize) -> bool {
-        self.at + length <= self.limit
+    /// Keeps `length` more bytes free, if there are as many.
+    pub fn try_reserve(&mut self, length: usize) -> Result<(), Full> {
+        self.limit =
+            self.limit.checked_sub(length).filter(|&limit| limit >= self.at).ok_or(Full)?;
+        Ok(())
     }
 
     /// Length so far.
@@ -356,7 +358,7 @@ impl<'a> Writer<'a> {
         let mut rest = &mut out[11..];
         if let Some(identity) = opt.nsid() {
             rest = put_option(rest, OPTION_NSID, identity.len(), |data| {
-                data.copy_from_slice(identity)
+                data.copy_from_slice(identity);
             });
         }
         if let Some(subnet) = &edns.subnet {

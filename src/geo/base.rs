@@ -4,6 +4,7 @@
 //! what the databases say: clients about whom they say the same are one class.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use ipnet::IpNet;
 use super::country;
 use super::ranges::{Key, largest_network};
 use super::source::SourceInfo;
-use super::steps::{Chain, Nested, Steps, combine};
+use super::steps::{Chain, Nested, Steps, StepsV6, combine};
 use super::{ClassId, Place, Point};
 
 /// Degrees are kept to this fraction: 1.1 km, finer than any database knows.
@@ -24,7 +25,7 @@ const POINT_STEPS_PER_DEGREE: f64 = 100.0;
 #[derive(Clone, Debug)]
 pub struct BaseTable {
     v4: Steps<u32>,
-    v6: Steps<u128>,
+    v6: StepsV6,
     places: Vec<Place>,
     sources: Vec<SourceInfo>,
 }
@@ -54,8 +55,12 @@ impl BaseTable {
         let nothing_v4 = Steps::constant(0);
         let nothing_v6 = Steps::constant(0);
         BaseTable::new(
-            combine(&v4.innermost, &nothing_v4, |network, _| class_at(network, &v4.chains)),
-            combine(&v6.innermost, &nothing_v6, |network, _| class_at(network, &v6.chains)),
+            combine(v4.innermost.iter(), nothing_v4.iter(), |network, _| {
+                class_at(network, &v4.chains)
+            }),
+            combine(v6.innermost.iter(), nothing_v6.iter(), |network, _| {
+                class_at(network, &v6.chains)
+            }),
             interner.into_places(),
             Vec::new(),
         )
@@ -68,10 +73,9 @@ impl BaseTable {
         places: Vec<Place>,
         sources: Vec<SourceInfo>,
     ) -> BaseTable {
-        let mut table = BaseTable { v4, v6, places, sources };
+        let mut table = BaseTable { v4, v6: v6.into(), places, sources };
         table.places.iter_mut().for_each(complete);
         table.v4.shrink();
-        table.v6.shrink();
         table.places.shrink_to_fit();
         table
     }
@@ -90,8 +94,8 @@ impl BaseTable {
     /// The class of an address, and the largest network around it of one class.
     pub fn lookup(&self, address: IpAddr) -> (ClassId, IpNet) {
         let (class, length) = match address {
-            IpAddr::V4(address) => find(&self.v4, u32::from(address)),
-            IpAddr::V6(address) => find(&self.v6, u128::from(address)),
+            IpAddr::V4(address) => find(self.v4.at(address.into()), u32::from(address)),
+            IpAddr::V6(address) => find(self.v6.at(address.into()), u128::from(address)),
         };
         let network = IpNet::new(address, length).expect("a network is no longer than its address");
         (class, network.trunc())
@@ -122,6 +126,16 @@ impl BaseTable {
         self.places.iter().any(|place| place.asn.is_some())
     }
 
+    /// Whether anything is known of IPv4 clients.
+    pub fn has_ipv4(&self) -> bool {
+        self.v4.iter().any(|(_, class)| class != 0)
+    }
+
+    /// Whether anything is known of IPv6 clients.
+    pub fn has_ipv6(&self) -> bool {
+        self.v6.iter().any(|(_, class)| class != 0)
+    }
+
     /// How many ranges there are, of IPv4 and of IPv6.
     pub fn range_counts(&self) -> (usize, usize) {
         (self.v4.len(), self.v6.len())
@@ -138,8 +152,21 @@ impl BaseTable {
         &self.v4
     }
 
-    pub(super) fn v6(&self) -> &Steps<u128> {
+    pub(super) fn v6(&self) -> &StepsV6 {
         &self.v6
+    }
+}
+
+/// What `windrose geo info` shows: each source, then the whole.
+impl fmt::Display for BaseTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for source in &self.sources {
+            writeln!(f, "{source}")?;
+        }
+        let (v4, v6) = self.range_counts();
+        write!(f, "all together: {v4} IPv4 and {v6} IPv6 ranges, ")?;
+        write!(f, "{} classes of clients, ", self.class_count() - 1)?;
+        write!(f, "{:.1} MB", self.memory_bytes() as f64 / 1e6)
     }
 }
 
@@ -153,8 +180,7 @@ fn complete(place: &mut Place) {
     }
 }
 
-fn find<K: Key>(steps: &Steps<K>, key: K) -> (ClassId, u8) {
-    let (class, first, next) = steps.at(key);
+fn find<K: Key>((class, first, next): (ClassId, K, Option<K>), key: K) -> (ClassId, u8) {
     (class, largest_network(key, first, next))
 }
 
@@ -224,5 +250,51 @@ impl Interner {
     /// All places, by class.
     pub(super) fn into_places(self) -> Vec<Place> {
         self.places
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_by_hand_takes_the_longest_network_and_of_equal_ones_the_last() {
+        let asn = |asn| Place { asn: Some(asn), ..Place::default() };
+        let table = BaseTable::from_networks(&[
+            ("192.0.2.0/25".parse().unwrap(), asn(1)),
+            ("192.0.2.0/24".parse().unwrap(), asn(2)),
+            ("192.0.2.9/24".parse().unwrap(), asn(3)),
+        ]);
+        let found = |address: &str| {
+            let (class, network) = table.lookup(address.parse().unwrap());
+            (table.place(class).asn, network.to_string())
+        };
+        assert_eq!(found("192.0.2.1"), (Some(1), "192.0.2.0/25".to_owned()));
+        assert_eq!(found("192.0.2.128"), (Some(3), "192.0.2.128/25".to_owned()));
+        assert_eq!(found("192.0.3.1"), (None, "192.0.3.0/24".to_owned()));
+        assert!(table.has_ipv4() && !table.has_ipv6() && table.has_asn());
+        assert_eq!(table.class_count(), 4);
+    }
+
+    #[test]
+    fn places_within_a_kilometre_are_one_class() {
+        let at = |latitude| Place {
+            point: Some(Point { latitude, longitude: 8.0 }),
+            ..Place::default()
+        };
+        let mut interner = Interner::default();
+        let class = interner.class(&at(50.001));
+        assert_eq!(interner.class(&at(50.004)), class);
+        assert_ne!(interner.class(&at(50.02)), class);
+        assert_eq!(interner.class(&Place::default()), 0);
+        assert_eq!(interner.place(class).point, at(50.0).point);
+    }
+
+    #[test]
+    fn the_built_in_table_introduces_itself() {
+        let text = BaseTable::embedded().to_string();
+        assert!(text.starts_with("embedded: country (embedded schema)\n  built        2026-"));
+        assert!(text.contains("https://db-ip.com"), "{text}");
+        assert!(text.contains("\nall together: "), "{text}");
     }
 }

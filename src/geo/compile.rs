@@ -13,7 +13,7 @@ use super::base::BaseTable;
 use super::client::{Block, TUNNELS, UNROUTABLE_V4, UNROUTABLE_V6};
 use super::map::{Map, Special};
 use super::ranges::{Key, Ranges};
-use super::steps::{Chain, Nested, Steps, combine};
+use super::steps::{Chain, Nested, Steps, combine, halve};
 use super::{ClassId, Place};
 
 /// While compiling, values from here on are specials.
@@ -45,8 +45,8 @@ pub fn compile(
         rows_end: 0,
         only_row: None,
     };
-    let v4 = compiler.family(base.v4(), &v4, 0);
-    let v6 = compiler.family(base.v6(), &v6, UNROUTABLE_V4.len());
+    let v4 = compiler.family(base.v4().iter(), &v4, 0);
+    let v6 = compiler.family(base.v6().iter(), &v6, UNROUTABLE_V4.len());
     let Compiler { list, rows_end, only_row, .. } = compiler;
     if let Some(OnlyRow::One(row)) = only_row {
         // Nothing depends on the client, hidden and unroutable ones included.
@@ -91,10 +91,11 @@ impl<K: Key> Family<K> {
         let blocks: Nested<K> =
             Nested::new(blocks.map(|(index, block)| (block.first, block.length, index)));
         let mut overlaps = Vec::new();
-        let overlay = combine(&networks.innermost, &blocks.innermost, |network, block| {
-            overlaps.push((network, block));
-            (overlaps.len() - 1) as u32
-        });
+        let overlay =
+            combine(networks.innermost.iter(), blocks.innermost.iter(), |network, block| {
+                overlaps.push((network, block));
+                (overlaps.len() - 1) as u32
+            });
         Family {
             overlay,
             overlaps,
@@ -132,12 +133,12 @@ impl Compiler<'_> {
     /// `first_block`: what distinguishes this family's blocks from another's.
     fn family<K: Key>(
         &mut self,
-        base: &Steps<K>,
+        base: impl Iterator<Item = (K, ClassId)>,
         family: &Family<K>,
         first_block: usize,
     ) -> Steps<K> {
         self.inside.clear();
-        combine(base, &family.overlay, |class, overlap| {
+        combine(base, family.overlay.iter(), |class, overlap| {
             let (network, block) = family.overlaps[overlap as usize];
             let row = self.row(class, network, &family.chains);
             match family.blocks[block as usize] {
@@ -204,48 +205,18 @@ fn finish(
         }
     }
     let (v4_starts, v4_values) = v4.into_parts();
-    let (v6_starts, v6_values) = split_long(&v6, &mut specials, rows_end).into_parts();
+    let v6 = halve(&v6, |inside| {
+        let (starts, rows) = inside.into_parts();
+        specials.push(Special::Split(Ranges::new(starts, rows)));
+        rows_end + (specials.len() - 1) as u32
+    });
+    let (v6_starts, v6_values) = v6.into_parts();
     Map {
         v4: Ranges::new(v4_starts, v4_values),
         v6: Ranges::new(v6_starts, v6_values),
         specials: specials.into_boxed_slice(),
         rows_end,
     }
-}
-
-/// Halves the keys: a /64 with a boundary inside it becomes a special of its own.
-fn split_long(v6: &Steps<u128>, specials: &mut Vec<Special>, rows_end: u32) -> Steps<u64> {
-    let mut halved = Steps::empty();
-    let mut steps = v6.iter().peekable();
-    let mut value = 0;
-    while let Some(&(start, _)) = steps.peek() {
-        let network = (start >> 64) as u64;
-        let mut inside: Vec<(u64, u32)> = Vec::new();
-        while let Some((start, next)) = steps.next_if(|&(start, _)| (start >> 64) as u64 == network)
-        {
-            if inside.is_empty() && start as u64 != 0 {
-                inside.push((0, value));
-            }
-            inside.push((start as u64, next));
-            value = next;
-        }
-        if inside.len() == 1 {
-            halved.push(network, value);
-            continue;
-        }
-        halved.push(network, rows_end + specials.len() as u32);
-        let (starts, rows) = inside.into_iter().unzip();
-        specials.push(Special::Split(Ranges::new(starts, rows)));
-        // What holds at its end holds on, unless the next /64 starts anew.
-        let next = steps.peek().map(|&(start, _)| start);
-        if let Some(after) = network.checked_add(1)
-            && next != Some(u128::from(after) << 64)
-            && next.is_none_or(|next| (next >> 64) as u64 != after)
-        {
-            halved.push(after, value);
-        }
-    }
-    halved
 }
 
 #[cfg(test)]

@@ -105,8 +105,8 @@ impl Loaded {
                 interner.class(&merge(self.interner.place(a), later.interner.place(b)))
             })
         };
-        let v4 = combine(&self.v4, &later.v4, &mut both);
-        let v6 = combine(&self.v6, &later.v6, &mut both);
+        let v4 = combine(self.v4.iter(), later.v4.iter(), &mut both);
+        let v6 = combine(self.v6.iter(), later.v6.iter(), &mut both);
         Loaded { v4, v6, interner }
     }
 }

@@ -86,6 +86,31 @@ impl Map {
         matches!(special, Some(Special::Ignored(_))).then_some(scope)
     }
 
+    /// Visits every range in order: first address, last address, row. Left out
+    /// are the unroutable ones outside the operator's networks, and those that
+    /// hide IPv4 clients; where all clients have one row, nothing is.
+    pub fn for_each_range(&self, visit: &mut dyn FnMut(IpAddr, IpAddr, u32)) {
+        for (first, last, value) in self.v4.iter().filter(|(.., value)| *value < self.rows_end) {
+            visit(Ipv4Addr::from(first).into(), Ipv4Addr::from(last).into(), value);
+        }
+        let mut visit_v6 = |first: u128, last: u128, value| {
+            if value < self.rows_end {
+                visit(Ipv6Addr::from(first).into(), Ipv6Addr::from(last).into(), value);
+            }
+        };
+        for (first, last, value) in self.v6.iter() {
+            let first = u128::from(first) << 64;
+            let special = value.checked_sub(self.rows_end).map(|at| &self.specials[at as usize]);
+            if let Some(Special::Split(inside)) = special {
+                for (low, high, value) in inside.iter() {
+                    visit_v6(first | u128::from(low), first | u128::from(high), value);
+                }
+            } else {
+                visit_v6(first, u128::from(last) << 64 | u128::from(u64::MAX), value);
+            }
+        }
+    }
+
     /// Heap memory, in bytes.
     pub fn memory_bytes(&self) -> usize {
         let split = |special: &Special| match special {

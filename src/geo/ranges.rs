@@ -141,6 +141,14 @@ impl<K: Key> Ranges<K> {
         (self.rows.get(at), largest_network(key, self.starts[at], next))
     }
 
+    /// All ranges: first key, last key, row.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (K, K, u32)> + '_ {
+        (0..self.len()).map(|at| {
+            let last = if at + 1 < self.len() { self.starts[at + 1] - K::ONE } else { K::MAX };
+            (self.starts[at], last, self.rows.get(at))
+        })
+    }
+
     /// Heap memory, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
         size_of_val(&*self.starts)

@@ -8,7 +8,7 @@
 //!
 //! One owner drives it; the table it writes is read by every query. A reload
 //! makes a new engine from a new plan and the old engine's history
-//! ([`super::carry`]); probes in flight belong to their [`ProbeKey`], which
+//! (`carry`); probes in flight belong to their [`ProbeKey`], which
 //! outlives the reload.
 //!
 //! It must not know sockets, threads or the clock: time comes as [`Now`].

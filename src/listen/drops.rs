@@ -33,10 +33,13 @@ pub struct DropCounts {
     pub send_full: u64,
     /// Failed receive calls; no request is known to be lost by one.
     pub receive_errors: u64,
+    /// Datagrams the kernel threw away: its queue was full, or the checksum wrong. Asked
+    /// of the kernel at reading; wraps at 2^32 per socket.
+    pub queue_full: u64,
 }
 
 impl Drops {
-    /// Adds to the counters. Only the owning thread may call it: of two writers
+    /// Adds to the counters, but for `queue_full`. Only the owning thread may call it: of two writers
     /// at once, one would be forgotten.
     pub(super) fn add(&self, more: &DropCounts) {
         let pairs = [
@@ -55,7 +58,7 @@ impl Drops {
         }
     }
 
-    /// The counts now.
+    /// The counts now, but for `queue_full`, which only the kernel knows.
     pub fn counts(&self) -> DropCounts {
         DropCounts {
             port_zero: self.port_zero.load(Ordering::Relaxed),
@@ -64,6 +67,7 @@ impl Drops {
             send_failed: self.send_failed.load(Ordering::Relaxed),
             send_full: self.send_full.load(Ordering::Relaxed),
             receive_errors: self.receive_errors.load(Ordering::Relaxed),
+            queue_full: 0,
         }
     }
 }
@@ -83,6 +87,7 @@ impl std::ops::AddAssign for DropCounts {
         self.send_failed += other.send_failed;
         self.send_full += other.send_full;
         self.receive_errors += other.receive_errors;
+        self.queue_full += other.queue_full;
     }
 }
 
@@ -106,6 +111,7 @@ mod tests {
             send_failed: 4,
             send_full: 5,
             receive_errors: 6,
+            queue_full: 0,
         };
         drops.add(&more);
         drops.add(&DropCounts { send_full: 1, ..DropCounts::default() });

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 
 use super::tcp::TcpServer;
-use super::udp::Worker;
-use super::udp_batch::{allowed_processors, pin_to};
+use super::udp::{Stop, Worker};
+use super::udp_batch::{allowed_processors, kernel_drops, pin_to};
 use super::{Bound, DropCounts, Drops, Responder, ResponderFactory, TcpCounts, TcpOptions};
 
 /// How long [`Running::stop`] waits for the UDP threads: each needs one batch.
@@ -64,7 +64,7 @@ pub enum StartError {
 /// The listeners at work. Dropping it stops them too.
 pub struct Running {
     local: Vec<SocketAddr>,
-    stop: Arc<AtomicBool>,
+    stop: Arc<Stop>,
     udp: Vec<UdpThread>,
     tcp: TcpServer,
 }
@@ -150,6 +150,7 @@ impl Running {
         let mut sum = DropCounts::default();
         for thread in &self.udp {
             sum += thread.drops.counts();
+            sum.queue_full += kernel_drops(thread.socket.as_fd()).map_or(0, u64::from);
         }
         sum
     }
@@ -160,14 +161,15 @@ impl Running {
     }
 
     /// Stops taking requests, answers those already taken or queued, closes the
-    /// connections and joins the threads, all within a second, for which it blocks;
+    /// connections and joins the threads, all within a second, for which it blocks (so
+    /// not on a thread that the TCP runtime needs);
     /// false: a thread or task did not end and is left behind.
     pub fn stop(mut self) -> bool {
         self.stop_now()
     }
 
     fn stop_now(&mut self) -> bool {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.set();
         for thread in &self.udp {
             // Wakes the thread out of recvmmsg. Of a socket without a peer Linux says
             // ENOTCONN, after doing it.
@@ -190,7 +192,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.stop.load(Ordering::Relaxed) {
+        if !self.stop.is_set() {
             self.stop_now();
         }
     }

@@ -23,7 +23,7 @@ pub(super) const MESSAGE_MAX: usize = 65_535;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long connections may finish what they have begun, when told to stop.
-const DRAIN_WAIT: Duration = Duration::from_millis(500);
+const DRAIN_WAIT: Duration = Duration::from_millis(400);
 
 /// How long connections told to go at once may take for it.
 const GONE_WAIT: Duration = Duration::from_millis(300);

@@ -27,14 +27,30 @@ pub(super) struct Worker<R> {
     pub(super) batch: usize,
     pub(super) responder: R,
     pub(super) drops: Arc<Drops>,
-    pub(super) stop: Arc<AtomicBool>,
+    pub(super) stop: Arc<Stop>,
+}
+
+/// The word to stop, on a cache line of its own: every thread reads it with each batch,
+/// and nothing else may make that line move.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Stop(AtomicBool);
+
+impl Stop {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl<R: Responder> Worker<R> {
     /// Serves until told to stop, then answers what is already queued.
     pub(super) fn run(mut self) {
         let mut batch = Batch::new(self.local, self.batch);
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.stop.is_set() {
             match batch.receive(self.socket.as_fd(), Wait::ForOne) {
                 Ok(_) => self.serve(&mut batch),
                 Err(error) => self.receive_failed(&error),
@@ -66,7 +82,7 @@ impl<R: Responder> Worker<R> {
             unaddressed: refused.unaddressed,
             send_failed: sent.failed,
             send_full: sent.full,
-            receive_errors: 0,
+            ..DropCounts::default()
         };
         if !drops.is_zero() {
             self.drops.add(&drops);

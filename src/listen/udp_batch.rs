@@ -108,7 +108,7 @@ impl Batch {
     pub fn new(local: IpAddr, capacity: usize) -> Batch {
         let capacity = capacity.clamp(1, BATCH_MAX);
         let local = (!local.is_unspecified()).then_some(local);
-        let requests = Slab::filled(capacity * REQUEST_STRIDE, || 0u8);
+        let requests = Slab::bytes(capacity * REQUEST_STRIDE);
         let names = Slab::filled(capacity, Name::empty);
         let controls = Slab::filled(capacity, Control::empty);
         let receive_iovecs = Slab::filled(capacity, empty_iovec);
@@ -135,7 +135,7 @@ impl Batch {
             queued: 0,
             reply_bytes_used: 0,
             requests,
-            replies: Slab::filled(capacity * REPLY_MAX, || 0u8),
+            replies: Slab::bytes(capacity * REPLY_MAX),
             names,
             controls,
             receive_headers,
@@ -365,9 +365,21 @@ struct Slab<T> {
     len: usize,
 }
 
+impl Slab<u8> {
+    /// Zeroes, from memory that is not there until it is used: most of the room for long
+    /// messages never is.
+    fn bytes(len: usize) -> Slab<u8> {
+        Slab::from_box(vec![0; len].into_boxed_slice())
+    }
+}
+
 impl<T> Slab<T> {
     fn filled(len: usize, make: impl FnMut() -> T) -> Slab<T> {
-        let elements: Box<[T]> = std::iter::repeat_with(make).take(len).collect();
+        Slab::from_box(std::iter::repeat_with(make).take(len).collect())
+    }
+
+    fn from_box(elements: Box<[T]>) -> Slab<T> {
+        let len = elements.len();
         Slab { start: Box::into_raw(elements).cast(), len }
     }
 
@@ -385,14 +397,14 @@ impl<T> Slab<T> {
     #[allow(clippy::mut_from_ref)] // a part of memory that is ours but never borrowed
     unsafe fn slice<'a>(&self, from: usize, len: usize) -> &'a mut [T] {
         debug_assert!(from + len <= self.len);
-        // SAFETY: the caller's promise; all elements were initialised by `filled`.
+        // SAFETY: the caller's promise; all elements were initialised in the box.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
     }
 }
 
 impl<T> Drop for Slab<T> {
     fn drop(&mut self) {
-        // SAFETY: `start` and `len` are what `filled` took out of a box.
+        // SAFETY: `start` and `len` are what `from_box` took out of a box.
         drop(unsafe { Box::from_raw(slice_from_raw_parts_mut(self.start, self.len)) });
     }
 }
@@ -540,6 +552,28 @@ pub fn size_buffers(socket: BorrowedFd<'_>, bytes: usize) {
         }
     }
 }
+
+/// Datagrams the kernel threw away since the socket was made, for want of room in its
+/// receive queue or for a bad checksum; none: not told. Wraps at 2^32.
+pub fn kernel_drops(socket: BorrowedFd<'_>) -> Option<u32> {
+    let mut info = [0u32; MEMINFO_WORDS];
+    let mut length = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: a pointer to that many bytes, and a pointer to their number.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    let told = result == 0 && length as usize == size_of_val(&info);
+    told.then(|| info[MEMINFO_WORDS - 1])
+}
+
+/// Words of `SO_MEMINFO` up to the drops (linux/sock_diag.h: `SK_MEMINFO_DROPS` is 8).
+const MEMINFO_WORDS: usize = 9;
 
 fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     // SAFETY: a pointer to one c_int, and its size.

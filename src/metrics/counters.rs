@@ -1,9 +1,8 @@
 //! Counters of the query path.
 //!
-//! A UDP worker has counters of its own, which it alone writes: a relaxed load
-//! and store, no locked instruction, no cache line shared with another worker.
-//! Tasks that move between threads (TCP) share a set that is added to
-//! atomically. The scrape sums all sets.
+//! A responder has counters of its own, which it alone writes: a relaxed load
+//! and store, no locked instruction, no cache line shared with another one. The
+//! scrape sums all sets.
 //!
 //! Each request that is read moves `queries` once, and exactly one outcome once:
 //! a response or a drop. So once traffic has stopped, queries = responses +
@@ -85,6 +84,10 @@ pub enum DropReason {
     SendFailed,
     /// The send queue stayed full.
     SendFull,
+    /// The kernel had no room left for it: queries come faster than they are answered.
+    QueueFull,
+    /// Answering it failed inside: a bug, told in the log.
+    Fault,
 }
 
 /// When a request is dropped.
@@ -100,7 +103,7 @@ pub enum DropStage {
 
 impl DropReason {
     /// All, in the order of their numbers.
-    pub const ALL: [DropReason; 7] = [
+    pub const ALL: [DropReason; 9] = [
         DropReason::Short,
         DropReason::Response,
         DropReason::SourcePortZero,
@@ -108,6 +111,8 @@ impl DropReason {
         DropReason::Unaddressed,
         DropReason::SendFailed,
         DropReason::SendFull,
+        DropReason::QueueFull,
+        DropReason::Fault,
     ];
 
     /// The `reason` label.
@@ -120,16 +125,19 @@ impl DropReason {
             DropReason::Unaddressed => "unaddressed",
             DropReason::SendFailed => "send_failed",
             DropReason::SendFull => "send_full",
+            DropReason::QueueFull => "queue_full",
+            DropReason::Fault => "fault",
         }
     }
 
     /// When requests are dropped for it.
     pub fn stage(self) -> DropStage {
         match self {
-            DropReason::Short | DropReason::Response => DropStage::Outcome,
-            DropReason::SourcePortZero | DropReason::Oversized | DropReason::Unaddressed => {
-                DropStage::Unread
-            }
+            DropReason::Short | DropReason::Response | DropReason::Fault => DropStage::Outcome,
+            DropReason::SourcePortZero
+            | DropReason::Oversized
+            | DropReason::Unaddressed
+            | DropReason::QueueFull => DropStage::Unread,
             DropReason::SendFailed | DropReason::SendFull => DropStage::Unsent,
         }
     }
@@ -178,48 +186,28 @@ const RESPONSE_BUCKETS: usize = RESPONSE_BOUNDS_NS.len();
 /// the pair of lines that some processors fetch together.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Cells<const SHARED: bool> {
+struct Cells {
     queries: [[AtomicU64; FAMILIES]; TRANSPORTS],
     responses: [[AtomicU64; RCODE_SLOTS]; TRANSPORTS],
     dropped: [AtomicU64; REASONS],
-    response_time: Histogram<RESPONSE_BUCKETS, SHARED>,
+    response_time: Histogram<RESPONSE_BUCKETS>,
 }
 
-/// Adds to a counter that one thread writes, or (`SHARED`) several do. Wraps
-/// around after 2^64, which Prometheus reads as a restart.
+/// Adds to a counter that one thread writes. Wraps around after 2^64, which
+/// Prometheus reads as a restart.
 #[inline]
-pub(super) fn add<const SHARED: bool>(counter: &AtomicU64, amount: u64) {
-    if SHARED {
-        counter.fetch_add(amount, Ordering::Relaxed);
-    } else {
-        counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
-    }
+pub(super) fn add(counter: &AtomicU64, amount: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
 }
 
-impl<const SHARED: bool> Cells<SHARED> {
-    fn new() -> Cells<SHARED> {
+impl Cells {
+    fn new() -> Cells {
         Cells {
             queries: [const { [const { AtomicU64::new(0) }; FAMILIES] }; TRANSPORTS],
             responses: [const { [const { AtomicU64::new(0) }; RCODE_SLOTS] }; TRANSPORTS],
             dropped: [const { AtomicU64::new(0) }; REASONS],
             response_time: Histogram::new(&RESPONSE_BOUNDS_NS),
         }
-    }
-
-    #[inline]
-    fn query(&self, transport: Transport, family: Family) {
-        add::<SHARED>(&self.queries[transport as usize][family as usize], 1);
-    }
-
-    #[inline]
-    fn response(&self, transport: Transport, rcode: u16) {
-        let slot = usize::from(rcode).min(RCODE_SLOTS - 1);
-        add::<SHARED>(&self.responses[transport as usize][slot], 1);
-    }
-
-    #[inline]
-    fn dropped(&self, reason: DropReason) {
-        add::<SHARED>(&self.dropped[reason as usize], 1);
     }
 
     fn add_to(&self, totals: &mut Totals) {
@@ -241,11 +229,11 @@ impl<const SHARED: bool> Cells<SHARED> {
 
 //------------ WorkerCounters -------------------------------------------------
 
-/// The counters of one thread. Neither `Clone` nor `Sync`: it can move to its
+/// The counters of one responder. Neither `Clone` nor `Sync`: it can move to its
 /// thread, and nobody else can write it.
 #[derive(Debug)]
 pub struct WorkerCounters {
-    cells: Arc<Cells<false>>,
+    cells: Arc<Cells>,
     one_writer: PhantomData<Cell<()>>,
 }
 
@@ -253,56 +241,23 @@ impl WorkerCounters {
     /// A request came.
     #[inline]
     pub fn query(&self, transport: Transport, family: Family) {
-        self.cells.query(transport, family);
+        add(&self.cells.queries[transport as usize][family as usize], 1);
     }
 
     /// Outcome: a reply went out with the whole (extended) response code.
     #[inline]
     pub fn response(&self, transport: Transport, rcode: u16) {
-        self.cells.response(transport, rcode);
+        let slot = usize::from(rcode).min(RCODE_SLOTS - 1);
+        add(&self.cells.responses[transport as usize][slot], 1);
     }
 
     /// Outcome: no reply went out.
     #[inline]
     pub fn dropped(&self, reason: DropReason) {
-        self.cells.dropped(reason);
+        add(&self.cells.dropped[reason as usize], 1);
     }
 
-    /// How long a sampled request took, from receipt to reply, in nanoseconds.
-    #[inline]
-    pub fn response_time(&self, duration_ns: u64) {
-        self.cells.response_time.observe(duration_ns);
-    }
-}
-
-//------------ SharedCounters -------------------------------------------------
-
-/// The counters of tasks that run on several threads. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct SharedCounters {
-    cells: Arc<Cells<true>>,
-}
-
-impl SharedCounters {
-    /// A request came.
-    #[inline]
-    pub fn query(&self, transport: Transport, family: Family) {
-        self.cells.query(transport, family);
-    }
-
-    /// Outcome: a reply went out with the whole (extended) response code.
-    #[inline]
-    pub fn response(&self, transport: Transport, rcode: u16) {
-        self.cells.response(transport, rcode);
-    }
-
-    /// Outcome: no reply went out.
-    #[inline]
-    pub fn dropped(&self, reason: DropReason) {
-        self.cells.dropped(reason);
-    }
-
-    /// How long a sampled request took, from receipt to reply, in nanoseconds.
+    /// How long a sampled answer took to make, in nanoseconds.
     #[inline]
     pub fn response_time(&self, duration_ns: u64) {
         self.cells.response_time.observe(duration_ns);
@@ -315,8 +270,7 @@ impl SharedCounters {
 #[derive(Debug)]
 pub struct Registry {
     /// Sets stay after their worker ends: a counter never goes back.
-    workers: Mutex<Vec<Arc<Cells<false>>>>,
-    shared: Arc<Cells<true>>,
+    workers: Mutex<Vec<Arc<Cells>>>,
 }
 
 impl Default for Registry {
@@ -328,25 +282,19 @@ impl Default for Registry {
 impl Registry {
     /// A registry without workers.
     pub fn new() -> Registry {
-        Registry { workers: Mutex::default(), shared: Arc::new(Cells::new()) }
+        Registry { workers: Mutex::default() }
     }
 
-    /// A new set of counters for one thread.
+    /// A new set of counters for one responder.
     pub fn worker(&self) -> WorkerCounters {
         let cells = Arc::new(Cells::new());
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cells));
         WorkerCounters { cells, one_writer: PhantomData }
     }
 
-    /// The set for tasks that run on several threads.
-    pub fn shared(&self) -> SharedCounters {
-        SharedCounters { cells: Arc::clone(&self.shared) }
-    }
-
     /// The sum of all sets, now.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        self.shared.add_to(&mut totals);
         for cells in self.workers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             cells.add_to(&mut totals);
         }
@@ -365,7 +313,7 @@ pub struct Totals {
     pub responses: [[u64; RCODE_SLOTS]; TRANSPORTS],
     /// By [`DropReason`]. What the listeners count for themselves is added here.
     pub dropped: [u64; REASONS],
-    /// Sampled response times.
+    /// Times that sampled answers took to make.
     pub response_time: HistogramTotals,
 }
 
@@ -398,14 +346,13 @@ mod tests {
         std::thread::scope(|scope| {
             for number in 0..4u16 {
                 let own = registry.worker();
-                let shared = registry.shared();
                 scope.spawn(move || {
                     for _ in 0..EACH {
                         own.query(Transport::Udp, Family::Ipv4);
                         own.response(Transport::Udp, number);
                         own.response_time(1_500);
-                        shared.query(Transport::Tcp, Family::Ipv6);
-                        shared.dropped(DropReason::Response);
+                        own.query(Transport::Tcp, Family::Ipv6);
+                        own.dropped(DropReason::Response);
                     }
                 });
             }

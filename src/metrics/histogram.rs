@@ -26,9 +26,9 @@ pub const RESPONSE_BOUNDS_NS: [u64; 14] = [
 
 //------------ Histogram ------------------------------------------------------
 
-/// Counts per bucket and a sum. `SHARED` as in [`super::counters`].
+/// Counts per bucket and a sum, written by one thread.
 #[derive(Debug)]
-pub(super) struct Histogram<const N: usize, const SHARED: bool> {
+pub(super) struct Histogram<const N: usize> {
     bounds_ns: &'static [u64; N],
     /// Each duration in the first bucket that holds it.
     buckets: [AtomicU64; N],
@@ -37,8 +37,8 @@ pub(super) struct Histogram<const N: usize, const SHARED: bool> {
     sum_ns: AtomicU64,
 }
 
-impl<const N: usize, const SHARED: bool> Histogram<N, SHARED> {
-    pub(super) fn new(bounds_ns: &'static [u64; N]) -> Histogram<N, SHARED> {
+impl<const N: usize> Histogram<N> {
+    pub(super) fn new(bounds_ns: &'static [u64; N]) -> Histogram<N> {
         Histogram {
             bounds_ns,
             buckets: [const { AtomicU64::new(0) }; N],
@@ -50,8 +50,8 @@ impl<const N: usize, const SHARED: bool> Histogram<N, SHARED> {
     #[inline]
     pub(super) fn observe(&self, duration_ns: u64) {
         let at = self.bounds_ns.partition_point(|&bound| bound < duration_ns);
-        add::<SHARED>(self.buckets.get(at).unwrap_or(&self.above), 1);
-        add::<SHARED>(&self.sum_ns, duration_ns);
+        add(self.buckets.get(at).unwrap_or(&self.above), 1);
+        add(&self.sum_ns, duration_ns);
     }
 
     /// Adds what was counted so far to `totals`.
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_duration_falls_in_the_first_bucket_that_holds_it() {
-        let histogram = Histogram::<14, false>::new(&RESPONSE_BOUNDS_NS);
+        let histogram = Histogram::<14>::new(&RESPONSE_BOUNDS_NS);
         for duration_ns in [0, 1_000, 1_001, 1_000_000_000, 1_000_000_001, u64::from(u32::MAX)] {
             histogram.observe(duration_ns);
         }

@@ -1,10 +1,9 @@
 //! What is measured: the families' names, the counters behind them, their text.
 //!
 //! ```text
-//! UDP worker ─ WorkerCounters ┐  one writer each, no read-modify-write
-//! TCP tasks  ─ SharedCounters ┴► Registry ─ sum at scrape ┐
-//! probes, connections, config: plain values ──────────────┼► Scrape ─ render ─► text
-//! WIPs, members: read where they live, streamed ──────────┘
+//! responders ─ WorkerCounters ──► Registry ─ sum at scrape ┐  one writer each
+//! probes, connections, config: plain values ───────────────┼► Scrape ─ render ─► text
+//! WIPs, members: read where they live, streamed ───────────┘
 //! ```
 //!
 //! Names and labels are a contract ([`families::FAMILIES`]); labels are bounded
@@ -18,9 +17,7 @@ pub mod scrape;
 pub mod text;
 pub mod transitions;
 
-pub use counters::{
-    DropReason, DropStage, Family, Registry, SharedCounters, Totals, Transport, WorkerCounters,
-};
+pub use counters::{DropReason, DropStage, Family, Registry, Totals, Transport, WorkerCounters};
 pub use histogram::{HistogramTotals, Unit};
 pub use scrape::{CheckTotals, ConnectionTotals, MemberState, Process, Scrape, WipSeries, render};
 pub use transitions::{TransitionCounters, TransitionTo};

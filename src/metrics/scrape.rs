@@ -3,7 +3,7 @@
 use super::counters::{DropReason, Family, RCODE_NAMES, Totals, Transport};
 use super::families::{self as family, MetricFamily};
 use super::histogram::HistogramTotals;
-use super::text::{Page, Value};
+use super::text::{FamilyWriter, Page, Value};
 use super::transitions::TransitionCounters;
 
 /// Response codes that are shown from the start at 0, so that the first one of
@@ -72,8 +72,9 @@ pub struct CheckTotals {
     pub duration: HistogramTotals,
 }
 
-/// Values that live with the WIPs. Each method gives its series to `emit`, all
-/// of them and each once, at the moment of the scrape.
+/// Values that live with the WIPs. Each method gives all its series to `emit`,
+/// WIP by WIP. A member that stands in several pools of a WIP may come once for
+/// each: the page must not have one series twice, so they are put together.
 pub trait WipSeries {
     /// WIP, member, answers that held it.
     fn answers(&self, emit: &mut dyn FnMut(&str, &str, u64));
@@ -196,17 +197,57 @@ fn connections(page: &mut Page<'_>, connections: &[(Transport, ConnectionTotals)
 
 fn per_wip(page: &mut Page<'_>, wips: &dyn WipSeries, transitions: &TransitionCounters) {
     let mut samples = page.begin(&family::WIP_ANSWERS);
-    wips.answers(&mut |wip, member, count| samples.sample(&[wip, member], Value::Whole(count)));
+    let mut members = Members::default();
+    wips.answers(&mut |wip, member, count| {
+        members.add(&mut samples, wip, member, count, |sum, count| sum + count);
+    });
+    members.end(&mut samples);
     let mut samples = page.begin(&family::WIP_FAIL_OPEN);
     wips.fail_open(&mut |wip, count| samples.sample(&[wip], Value::Whole(count)));
     let mut samples = page.begin(&family::MEMBER_STATE);
     wips.member_states(&mut |wip, member, state| {
-        samples.sample(&[wip, member], Value::Whole(state as u64));
+        // It is probed alike in each pool, so the states are equal.
+        members.add(&mut samples, wip, member, state as u64, |first, _| first);
     });
+    members.end(&mut samples);
     let mut samples = page.begin(&family::HEALTH_TRANSITIONS);
     transitions.each(|wip, member, to, count| {
         samples.sample(&[wip, member, to.label()], Value::Whole(count));
     });
+}
+
+/// The members of the WIP that is being given, each once.
+#[derive(Default)]
+struct Members {
+    wip: String,
+    values: Vec<(String, u64)>,
+}
+
+impl Members {
+    fn add(
+        &mut self,
+        samples: &mut FamilyWriter<'_>,
+        wip: &str,
+        member: &str,
+        value: u64,
+        merge: fn(u64, u64) -> u64,
+    ) {
+        if self.wip != wip {
+            self.end(samples);
+            wip.clone_into(&mut self.wip);
+        }
+        match self.values.iter_mut().find(|(known, _)| known == member) {
+            Some((_, known)) => *known = merge(*known, value),
+            None => self.values.push((member.to_owned(), value)),
+        }
+    }
+
+    /// Writes what was gathered.
+    fn end(&mut self, samples: &mut FamilyWriter<'_>) {
+        for (member, value) in self.values.drain(..) {
+            samples.sample(&[&self.wip, &member], Value::Whole(value));
+        }
+    }
 }
 
 fn probes(page: &mut Page<'_>, scrape: &Scrape<'_>) {
@@ -249,123 +290,4 @@ fn optional(page: &mut Page<'_>, family: &'static MetricFamily, value: Option<u6
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::counters::{DropReason, Registry};
-    use super::super::families::FAMILIES;
-    use super::super::histogram::Unit;
-    use super::super::transitions::TransitionTo;
-    use super::*;
-
-    struct Wips;
-
-    impl WipSeries for Wips {
-        fn answers(&self, emit: &mut dyn FnMut(&str, &str, u64)) {
-            emit("shop.gslb.example.com", "fra", 41);
-            emit("shop.gslb.example.com", "iad", 1);
-        }
-        fn fail_open(&self, emit: &mut dyn FnMut(&str, u64)) {
-            emit("shop.gslb.example.com", 0);
-        }
-        fn member_states(&self, emit: &mut dyn FnMut(&str, &str, MemberState)) {
-            emit("shop.gslb.example.com", "fra", MemberState::Up);
-            emit("shop.gslb.example.com", "the \"old\" \\ one", MemberState::ForcedDown);
-        }
-    }
-
-    fn page(wips: Option<&dyn WipSeries>) -> String {
-        let registry = Registry::new();
-        let worker = registry.worker();
-        for (rcode, duration_ns) in [(0, 4_200), (3, 900), (5, 2_000_000_000), (9, 1), (15, 1)] {
-            worker.query(Transport::Udp, Family::Ipv4);
-            worker.response(Transport::Udp, rcode);
-            worker.response_time(duration_ns);
-        }
-        let shared = registry.shared();
-        shared.query(Transport::Tcp, Family::Ipv6);
-        shared.dropped(DropReason::Response);
-        let connections =
-            ConnectionTotals { open: 1, admitted: 9, evicted: 2, stalled: 1, ..Default::default() };
-        let transitions = TransitionCounters::default();
-        transitions.record("shop.gslb.example.com", "fra", TransitionTo::Down);
-        transitions.record("", "iad", TransitionTo::Up);
-        let check = CheckTotals {
-            check: "readiness".to_owned(),
-            results: vec![("success", 1), ("timeout", 0), ("status", 1)],
-            duration: HistogramTotals {
-                unit: Unit::Microseconds,
-                bounds: &[500, 2_500_000],
-                counts: vec![0, 1, 1],
-                sum: 11_003_200,
-            },
-        };
-        let mut out = String::new();
-        let scrape = Scrape {
-            version: "0.1.0",
-            totals: &registry.totals(),
-            connections: &[(Transport::Tcp, connections)],
-            wips,
-            transitions: &transitions,
-            probes: &[check],
-            probe_lag_ms: Some(12),
-            config_generation: 3,
-            config_reload_success: true,
-            config_reload_at_s: 1_800_000_000,
-            geo_database_built_at_s: Some(1_790_000_000),
-            process: Some(Process {
-                cpu_ns: 1_230_000_000,
-                resident_memory_bytes: 27_262_976,
-                open_fds: 17,
-                max_fds: Some(1_024),
-                started_at_ns: 1_799_999_000_250_000_000,
-            }),
-        };
-        render(&scrape, &mut out);
-        out
-    }
-
-    #[test]
-    fn the_page_is_as_the_golden_file_says() {
-        let page = page(Some(&Wips));
-        if std::env::var_os("WINDROSE_UPDATE_GOLDEN").is_some() {
-            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/metrics/golden.prom");
-            std::fs::write(path, &page).unwrap();
-            return;
-        }
-        assert_eq!(page, include_str!("golden.prom"));
-    }
-
-    #[test]
-    fn every_family_of_the_contract_is_rendered_once_with_help_and_type() {
-        let page = page(Some(&Wips));
-        let headers: Vec<&str> = page.lines().filter(|line| line.starts_with('#')).collect();
-        let expected: Vec<String> = FAMILIES
-            .iter()
-            .flat_map(|family| {
-                [
-                    format!("# HELP {} {}", family.name, family.help),
-                    format!("# TYPE {} {}", family.name, family.kind.word()),
-                ]
-            })
-            .collect();
-        assert_eq!(headers, expected);
-    }
-
-    #[test]
-    fn series_per_wip_are_as_set_or_while_wips_are_few() {
-        for (setting, wips, on) in [
-            (None, 2_000, true),
-            (None, 2_001, false),
-            (Some(true), 2_001, true),
-            (Some(false), 1, false),
-        ] {
-            assert_eq!(has_series_per_wip(setting, wips), on, "{setting:?} {wips}");
-        }
-    }
-
-    #[test]
-    fn without_series_per_wip_no_family_names_a_wip() {
-        let page = page(None);
-        assert!(!page.contains("wip"), "{page}");
-        assert!(page.contains("windrose_dns_queries_total"));
-    }
-}
+mod tests;

@@ -59,6 +59,16 @@ impl Slots {
         Slots { limits, in_flight: 0, addresses: HashMap::new(), waiting: VecDeque::new() }
     }
 
+    /// Other caps from now on. Follow with [`Slots::next`].
+    pub(super) fn set_limits(&mut self, limits: ProbeLimits) {
+        self.limits = limits;
+        // Those held up by a full address are looked at again.
+        for entry in self.addresses.values_mut() {
+            self.waiting.extend(entry.waiting.drain(..));
+        }
+        self.waiting.make_contiguous().sort_by_key(|wanted| wanted.due_ms);
+    }
+
     /// Adds a probe that wants to run. Follow with [`Slots::next`].
     pub(super) fn want(&mut self, wanted: Wanted) {
         self.waiting.push_back(wanted);
@@ -128,6 +138,10 @@ mod tests {
         slots.release(wanted(0, 1).address);
         assert_eq!(slots.next(), Some(wanted(2, 1)));
         assert_eq!(slots.next(), None);
+        slots.set_limits(ProbeLimits { concurrency: 5, concurrency_per_address: 9 });
+        assert_eq!((slots.in_flight(), slots.waiting()), (3, 3));
+        let started: Vec<_> = std::iter::from_fn(|| slots.next()).map(|next| next.key).collect();
+        assert_eq!(started, [3, 4]);
     }
 
     proptest! {

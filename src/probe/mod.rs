@@ -178,6 +178,14 @@ impl Prober {
         answer.recv().map_err(|_| Stopped)
     }
 
+    /// Other caps from now on; probes in flight go on.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn set_limits(&self, limits: ProbeLimits) -> Result<(), Stopped> {
+        self.commands.send(Command::Limits(limits)).map_err(|_| Stopped)
+    }
+
     /// All targets and their state.
     ///
     /// # Errors

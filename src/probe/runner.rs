@@ -31,6 +31,7 @@ const SILENT_LOGGED_MAX: usize = 8;
 /// What the handle asks of the runner.
 pub(super) enum Command {
     Apply { plan: Plan, tls: TlsConfigs, reply: blocking::SyncSender<Arc<Table>> },
+    Limits(ProbeLimits),
     View(oneshot::Sender<View>),
     Stop,
 }
@@ -166,6 +167,7 @@ impl Runner {
                 let plan = Arc::clone(self.engine.plan());
                 let _ = reply.send(View { plan, targets });
             }
+            Command::Limits(limits) => self.slots.set_limits(limits),
             Command::Stop => {}
         }
     }

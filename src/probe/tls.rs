@@ -164,11 +164,23 @@ pub(super) fn explain(error: &Error) -> String {
         }
         CertificateError::NotValidForName => "certificate for another name".to_owned(),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let expected = expected.to_str();
-            format!("certificate not for {expected}; it names {}", presented.join(", "))
+            let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+            format!("certificate not for {}; it names {}", expected.to_str(), names.join(", "))
         }
+        // Made with `openssl req -x509`, most of the time.
+        CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => {
+            "the server shows an authority's own certificate (CA:TRUE); it needs one that an \
+             authority signed, or one made with CA:FALSE"
+                .to_owned()
+        }
+        CertificateError::Other(other) => format!("certificate: {}", other.0),
         other => format!("certificate: {other}"),
     }
+}
+
+/// The name alone: the verifier gives `DnsName("shop.example.com")`.
+fn bare(presented: &str) -> &str {
+    presented.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")")).unwrap_or(presented)
 }
 
 /// `verify = false`: any certificate passes, but the peer must hold its key.

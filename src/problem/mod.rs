@@ -201,6 +201,16 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// Adds an error that is only made if it will be kept: for loops over a
+    /// million WIPs, whose messages cost more than finding what is wrong.
+    pub fn push_error_with(&mut self, make: impl FnOnce() -> Problem) {
+        if self.errors >= PROBLEMS_MAX {
+            self.errors += 1;
+        } else {
+            self.push(make());
+        }
+    }
+
     /// Adds one, unless the same was said of the same place before.
     pub fn push(&mut self, problem: Problem) {
         let count = match problem.severity {

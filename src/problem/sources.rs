@@ -1,5 +1,6 @@
 //! The files problems speak of: names, and texts while they are needed.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -30,6 +31,7 @@ pub struct LineColumn {
 #[derive(Debug, Default)]
 pub struct Sources {
     files: Vec<Source>,
+    ids: HashMap<PathBuf, FileId>,
 }
 
 #[derive(Debug)]
@@ -47,18 +49,25 @@ impl Sources {
             return None;
         }
         let id = FileId(self.files.len() as u16);
-        self.files.push(Source { path: path.into(), text: None, lines: OnceLock::new() });
+        let path = path.into();
+        self.ids.insert(path.clone(), id);
+        self.files.push(Source { path, text: None, lines: OnceLock::new() });
         Some(id)
     }
 
     /// The file of that path, if it was added.
     pub fn find(&self, path: &Path) -> Option<FileId> {
-        self.files.iter().position(|f| f.path == path).map(|index| FileId(index as u16))
+        self.ids.get(path).copied()
     }
 
     /// Its path.
     pub fn path(&self, file: FileId) -> &Path {
         self.files.get(usize::from(file.0)).map_or(Path::new(""), |f| &f.path)
+    }
+
+    /// Paths of all files, read or not: what to watch when a load was refused.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
     }
 
     /// Its path as text.

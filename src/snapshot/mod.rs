@@ -9,6 +9,7 @@
 //! table beside it, and what workers count lives in a state of their own. It
 //! must not know sockets, files or time: the load's time comes in as a value.
 
+mod places;
 mod problem;
 mod serial;
 mod steering;
@@ -157,7 +158,12 @@ pub struct Input {
 /// Compiles a snapshot, or says everything that is wrong. Warnings come along.
 pub fn compile(input: Input) -> Result<(Snapshot, Vec<CompileProblem>), Vec<CompileProblem>> {
     let Input { config, base, serials, now_s, generation } = input;
-    let (zones, serials, mut warnings) = zones::compile(&config, serials, now_s)?;
+    let (zones, serials, mut warnings) = zones::compile(&config, &serials, now_s)?;
+    let places = places::check(&config, &base);
+    if places.iter().any(|problem| problem.is_error) {
+        return Err(places);
+    }
+    warnings.extend(places);
     let steering = steering::compile(&config, &base);
     let mut targets = targets::Targets::new(&config);
     let mut wips = Vec::with_capacity(config.wips.len());

@@ -1,8 +1,6 @@
 //! What compiling finds wrong, in terms of the config's own entries. The caller
 //! adds the place in the file.
 
-use crate::dns::Name;
-
 /// One finding.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CompileProblem {
@@ -38,8 +36,17 @@ pub enum Subject {
     Wip(u32),
     /// A datacenter, by index.
     Datacenter(u32),
-    /// A name that may be any of these.
-    Name(Name),
+    /// An alias, by index.
+    Alias(u32),
+    /// An inline record.
+    Record {
+        /// Index of the zone.
+        zone: u32,
+        /// Index in its list.
+        record: u32,
+    },
+    /// A pool, by index.
+    Pool(u32),
 }
 
 impl CompileProblem {

@@ -9,7 +9,7 @@ use super::serial::Serials;
 use crate::config::model::{Config, Datacenter, WipSettings, Zone};
 use crate::dns::types::rtype;
 use crate::steer::strategy::Record as AddressRecord;
-use crate::zone::{Builder, Record, Zones, master};
+use crate::zone::{self, Builder, Record, ZoneError, ZoneWarning, ZoneWorry, Zones, master};
 
 /// SOA timers of a zone that the config describes, in seconds: how often
 /// secondaries ask (RFC 1912 2.2); nobody but they reads them.
@@ -24,7 +24,7 @@ type Compiled = (Zones, Serials, Vec<CompileProblem>);
 /// Compiles all zones, or says all that is wrong with them.
 pub(super) fn compile(
     config: &Config,
-    before: Serials,
+    before: &Serials,
     now_s: u64,
 ) -> Result<Compiled, Vec<CompileProblem>> {
     let mut builder = Builder::new();
@@ -58,21 +58,38 @@ pub(super) fn compile(
     }
     match builder.build() {
         Ok(zones) => {
-            let warnings = zones.warnings().iter().map(|warning| {
-                let subject = Subject::Name(warning.name.clone());
-                CompileProblem::warning("zone-data", subject, warning.to_string())
-            });
-            let warnings = warnings.collect();
+            let warning = |warning: &ZoneWarning| {
+                let subject = Subject::Zone(warning.zone.0);
+                let problem = CompileProblem::warning("zone-data", subject, warning.to_string());
+                match &warning.worry {
+                    ZoneWorry::TargetWithoutAddress { target, .. } => {
+                        problem.with_help(format!("add to its zone: {target}. A 192.0.2.1"))
+                    }
+                    _ => problem,
+                }
+            };
+            let warnings = zones.warnings().iter().map(warning).collect();
             Ok((zones, serials, warnings))
         }
-        Err(errors) => Err(errors
-            .into_iter()
-            .map(|error| {
-                let subject = Subject::Name(error.name.clone());
-                CompileProblem::error("zone-data", subject, error.to_string())
-            })
-            .collect()),
+        Err(errors) => Err(errors.iter().map(|error| zone_error(config, error)).collect()),
     }
+}
+
+fn zone_error(config: &Config, error: &ZoneError) -> CompileProblem {
+    let subject = match error.subject {
+        zone::Subject::Zone(id) => Subject::Zone(id.0),
+        zone::Subject::Site(site) => Subject::Datacenter(site),
+        zone::Subject::Everything => Subject::Config,
+        zone::Subject::Wip(wip) => {
+            let alias = config
+                .wips
+                .aliases
+                .iter()
+                .position(|(alias, of)| *of == wip && *alias == error.name);
+            alias.map_or(Subject::Wip(wip), |alias| Subject::Alias(alias as u32))
+        }
+    };
+    CompileProblem::error("zone-data", subject, error.to_string())
 }
 
 /// Records of the sites' own names.
@@ -111,7 +128,8 @@ fn read_records(index: u32, zone: &Zone, problems: &mut Vec<CompileProblem>) -> 
                 let record = zone.records.get(error.line.saturating_sub(1) as usize);
                 let record = record.map_or("", String::as_str);
                 let message = format!("record {record:?}: {}", error.message);
-                CompileProblem::error("record", Subject::Zone(index), message)
+                let subject = Subject::Record { zone: index, record: error.line.saturating_sub(1) };
+                CompileProblem::error("record", subject, message)
             })),
         }
     }
@@ -217,6 +235,14 @@ fn content_hash(config: &Config, settings: &[u64], zone: &Zone, records: &[Recor
         if alias.is_at_or_below(&zone.origin) {
             hash.update(alias.wire());
             hash.update(&settings[config.wips.settings(*wip) as usize].to_be_bytes());
+        }
+    }
+    for datacenter in &config.datacenters {
+        if let Some(base) = datacenter.wildcard.as_ref()
+            && base.is_at_or_below(&zone.origin)
+        {
+            hash.update(base.wire());
+            hash.update(format!("{:?}", datacenter.vips).as_bytes());
         }
     }
     hash.digest()

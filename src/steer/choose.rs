@@ -9,16 +9,17 @@
 //! The first stage that finds a usable pool decides. Nothing here allocates,
 //! and the work is bounded by the members of the WIP.
 
+use super::candidates::Candidates;
 use super::hash::ClientNetwork;
+use super::pick::{POOL_STEPS, Picker, weighted_position};
+use super::set::{MEMBERS_MAX, Set};
 use super::strategy::{PoolEntry, Row, Strategy};
 use super::{Families, OnAllDown, Policy};
 use crate::health::plan::VerdictId;
-use crate::health::table::{Override, State, TTL_CAP_NONE, Table, Word};
+use crate::health::table::{Override, TTL_CAP_NONE, Table, Word};
 
 /// Most pools of one WIP that a policy may order otherwise than by config.
 pub const POOLS_MAX: usize = 256;
-/// Most members in one pool.
-const MEMBERS_MAX: usize = 256;
 
 //------------ Decision -------------------------------------------------------
 
@@ -125,7 +126,7 @@ pub fn choose(question: &Question<'_>, room: &mut Room) -> Decision {
     let strategy = question.strategy;
     room.chosen_count = 0;
     let pool_count = question.order_pools(room);
-    let mut walk = Walk { question, cap_s: TTL_CAP_NONE };
+    let mut walk = Walk { question, cap_s: TTL_CAP_NONE, turn: question.turn };
     for stage in [Stage::Available, Stage::BelowMinimum, Stage::Drained] {
         if let Some(pool) = walk.pools(stage, Candidates::of(stage), pool_count, room) {
             let ttl_s = match stage {
@@ -148,47 +149,14 @@ impl Strategy {
     }
 }
 
-//------------ Candidates -----------------------------------------------------
-
-/// Which VIPs a stage takes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Candidates {
-    Available,
-    DrainedHealthy,
-    NotForcedDown,
-    LostLast { at_s: u32 },
-}
-
-impl Candidates {
-    fn of(stage: Stage) -> Candidates {
-        match stage {
-            Stage::Available | Stage::BelowMinimum => Candidates::Available,
-            Stage::Drained => Candidates::DrainedHealthy,
-            Stage::AllDown | Stage::ForcedDown => Candidates::NotForcedDown,
-        }
-    }
-
-    #[inline]
-    fn takes(self, word: Word) -> bool {
-        match self {
-            Candidates::Available => word.available(),
-            Candidates::DrainedHealthy => {
-                word.over() == Override::Drained && word.state() != State::Down
-            }
-            Candidates::NotForcedDown => word.over() != Override::ForcedDown,
-            Candidates::LostLast { at_s } => {
-                word.over() != Override::ForcedDown && word.lost_at_s() == at_s
-            }
-        }
-    }
-}
-
 //------------ Walk -----------------------------------------------------------
 
 /// A walk over pools, and the shortest TTL of what it has consulted.
 struct Walk<'q, 'a> {
     question: &'q Question<'a>,
     cap_s: u16,
+    /// How many queries came before to the pool that is picked from.
+    turn: u32,
 }
 
 impl Walk<'_, '_> {
@@ -200,19 +168,50 @@ impl Walk<'_, '_> {
         pool_count: usize,
         room: &mut Room,
     ) -> Option<u16> {
-        self.cap_s = TTL_CAP_NONE;
+        // What the first stage consulted counts in the second too: a pool that
+        // gets its minimum back takes the answer over.
+        if stage != Stage::BelowMinimum || pool_count == 1 {
+            self.cap_s = TTL_CAP_NONE;
+        }
+        let mut pass_over = self.pass_over(stage, candidates, pool_count, room);
         for position in 0..pool_count {
             let index = room.pools[position];
             let pool = self.question.strategy.pools.get(usize::from(index))?;
             let set = self.question.members(pool, candidates, &mut room.caps);
-            let minimum = if stage == Stage::Available { pool.min_available } else { 1 };
-            if set.count() >= u32::from(minimum.max(1)) {
+            if !pool.is_usable(stage, set) {
+                self.consult_all(pool, room);
+            } else if pass_over > 0 {
+                pass_over -= 1;
+            } else {
                 self.pick(pool, set, candidates, room);
                 return Some(index);
             }
-            self.consult_all(pool, room);
         }
         None
+    }
+
+    /// How many usable pools come before the one whose turn it is: 0 but for
+    /// round-robin over pools, which is over the usable ones alone, lest the one
+    /// behind a lost pool get its share too.
+    fn pass_over(
+        &mut self,
+        stage: Stage,
+        candidates: Candidates,
+        pool_count: usize,
+        room: &mut Room,
+    ) -> u32 {
+        let question = self.question;
+        if question.strategy.policy != Policy::RoundRobin || pool_count < 2 {
+            return 0;
+        }
+        let usable = |pool: &&PoolEntry| {
+            pool.is_usable(stage, question.members(pool, candidates, &mut room.caps))
+        };
+        let count = question.strategy.pools[..pool_count].iter().filter(usable).count() as u32;
+        // A pool sees every so-many-th query. Counting all of them, its members
+        // would never come up but in step with the pools.
+        self.turn = question.turn / count.max(1);
+        question.turn % count.max(1)
     }
 
     /// Nobody is available: what the operator said (SEMANTICS §1.6).
@@ -220,6 +219,9 @@ impl Walk<'_, '_> {
         let strategy = self.question.strategy;
         let stage = Stage::AllDown;
         let decision = |outcome, pool| Decision { outcome, ttl_s: strategy.ttl_min_s, stage, pool };
+        if self.question.all_forced_down() {
+            return Decision { stage: Stage::ForcedDown, ..decision(Outcome::NoData, 0) };
+        }
         let candidates = match &strategy.on_all_down {
             OnAllDown::Addresses(_) => return decision(Outcome::Addresses, 0),
             OnAllDown::NoData => return decision(Outcome::NoData, 0),
@@ -229,12 +231,7 @@ impl Walk<'_, '_> {
             OnAllDown::LastKnownGood => Candidates::LostLast { at_s: self.question.lost_last() },
         };
         match self.pools(stage, candidates, pool_count, room) {
-            Some(pool) => {
-                if strategy.on_all_down == OnAllDown::First {
-                    room.chosen_count = room.chosen_count.min(1);
-                }
-                decision(Outcome::Members, pool)
-            }
+            Some(pool) => decision(Outcome::Members, pool),
             None => Decision { stage: Stage::ForcedDown, ..decision(Outcome::NoData, 0) },
         }
     }
@@ -246,14 +243,17 @@ impl Walk<'_, '_> {
         if !ordered {
             self.consult_all(pool, room);
         }
-        let mut picker = Picker { question, pool, all: set, left: set, taken: 0 };
+        let mut picker = Picker::new(question, pool, set, self.turn);
         let mut last = None;
         let mut members = 0;
-        while members < question.strategy.max_answers {
+        let first_alone = candidates == Candidates::NotForcedDown
+            && question.strategy.on_all_down == OnAllDown::First;
+        let members_max = if first_alone { 1 } else { question.strategy.max_answers };
+        while members < members_max {
             let Some(member) = picker.next() else { break };
             last = Some(member);
             // A round of members before the next VIP, so that every pair comes up.
-            let turn = if ordered { question.turn } else { question.turn / set.count().max(1) };
+            let turn = if ordered { self.turn } else { self.turn / set.count().max(1) };
             match question.vip_of(pool, member, candidates, turn) {
                 Some(vip) if room.has_address_of(vip, question) => {}
                 Some(vip) => {
@@ -274,15 +274,26 @@ impl Walk<'_, '_> {
         self.cap_s = room.caps[..count].iter().copied().fold(self.cap_s, u16::min);
     }
 
-    /// Those skipped before `last`, and `last` itself.
+    /// Those skipped before `last`, and `last` itself; of those that share the
+    /// client by hash, all.
     fn consult_until(&mut self, pool: &PoolEntry, last: u16, room: &Room) {
-        for &member in self.question.ordered_members(pool) {
-            let slot = usize::from(member.wrapping_sub(pool.members.start));
-            self.cap_s = self.cap_s.min(room.caps.get(slot).copied().unwrap_or(TTL_CAP_NONE));
-            if member == last {
+        let tied = self.question.tied(pool);
+        let mut seen_last = false;
+        for (position, &member) in self.question.ordered_members(pool).iter().enumerate() {
+            if seen_last && position >= tied {
                 break;
             }
+            let slot = usize::from(member.wrapping_sub(pool.members.start));
+            self.cap_s = self.cap_s.min(room.caps.get(slot).copied().unwrap_or(TTL_CAP_NONE));
+            seen_last |= member == last;
         }
+    }
+}
+
+impl PoolEntry {
+    fn is_usable(&self, stage: Stage, set: Set) -> bool {
+        let minimum = if stage == Stage::Available { self.min_available } else { 1 };
+        set.count() >= u32::from(minimum.max(1))
     }
 }
 
@@ -366,11 +377,19 @@ impl<'a> Question<'a> {
     }
 
     /// A pool's members in this client's order.
-    fn ordered_members(&self, pool: &PoolEntry) -> &'a [u16] {
+    pub(super) fn ordered_members(&self, pool: &PoolEntry) -> &'a [u16] {
         let row: &'a Row = self.row;
         row.members
             .get(usize::from(pool.members.start)..usize::from(pool.members.end))
             .unwrap_or_default()
+    }
+
+    /// How many of a pool's first members share this client by hash.
+    pub(super) fn tied(&self, pool: &PoolEntry) -> usize {
+        let pools = &self.strategy.pools;
+        let index = pools.iter().position(|other| other.members.start == pool.members.start);
+        let tied = index.and_then(|index| self.row.tied.get(index));
+        if pool.policy == Policy::Geo { tied.copied().map_or(0, usize::from) } else { 0 }
     }
 
     /// Writes the order of pools and returns how many.
@@ -386,26 +405,34 @@ impl<'a> Question<'a> {
             *pool = index as u16;
         }
         match self.strategy.policy {
-            Policy::Failover => {}
+            // Whose turn it is depends on how many are usable.
+            Policy::Failover | Policy::RoundRobin => {}
             Policy::Geo => order.copy_from_slice(&self.row.pools[..count]),
-            Policy::RoundRobin => order.rotate_left(self.turn as usize % count),
             Policy::Weighted => {
                 for position in 0..count {
                     let left = &mut order[position..];
                     let weight = |at: usize| pools[usize::from(left[at])].weight;
-                    let pick = weighted_position(self.turn, position, left.len(), weight);
+                    let step = POOL_STEPS[position % POOL_STEPS.len()];
+                    let pick = weighted_position(self.turn, step, left.len(), weight);
                     left[..=pick].rotate_right(1);
                 }
             }
             Policy::Hash => {
                 let score = |index: u16| {
                     let pool = &pools[usize::from(index)];
-                    self.network.score(pool.name_hash, pool.weight)
+                    self.network.score(pool.name_hash, pool.weight.max(1))
                 };
                 order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
             }
         }
         count
+    }
+
+    /// True when an operator took every VIP out: then there is no last resort.
+    fn all_forced_down(&self) -> bool {
+        let vips = 0..self.strategy.vips.len() as u16;
+        let mut words = vips.filter(|&vip| self.counts(vip)).map(|vip| self.word(vip)).peekable();
+        words.peek().is_some() && words.all(|word| word.over() == Override::ForcedDown)
     }
 
     /// When the last of the WIP's VIPs stopped being available.
@@ -417,178 +444,5 @@ impl<'a> Question<'a> {
             .map(Word::lost_at_s)
             .max()
             .unwrap_or(0)
-    }
-}
-
-//------------ Picker ---------------------------------------------------------
-
-/// Gives a pool's candidates one by one, best first.
-struct Picker<'q, 'a> {
-    question: &'q Question<'a>,
-    pool: &'q PoolEntry,
-    all: Set,
-    left: Set,
-    taken: u32,
-}
-
-impl Picker<'_, '_> {
-    /// Index into [`Strategy::members`] of the next best.
-    fn next(&mut self) -> Option<u16> {
-        if self.left.is_empty() {
-            return None;
-        }
-        let start = self.pool.members.start;
-        let slot = match self.pool.policy {
-            Policy::Failover => self.left.first()?,
-            Policy::Geo => self.nearest()?,
-            // In turn: the n-th, then the ones behind it, around the end.
-            Policy::RoundRobin => {
-                let first = self.question.turn % self.all.count();
-                self.all.nth(((first + self.taken) % self.all.count()) as usize)?
-            }
-            Policy::Weighted => self.by_weight()?,
-            Policy::Hash => self.by_hash(self.pool.members.clone())?,
-        };
-        self.taken += 1;
-        self.left.remove(slot);
-        Some(start + slot as u16)
-    }
-
-    fn nearest(&self) -> Option<usize> {
-        let start = self.pool.members.start;
-        let order = self.question.ordered_members(self.pool);
-        let pool_index = self.pool_index();
-        let tied = usize::from(self.question.row.tied.get(pool_index).copied().unwrap_or(0));
-        if tied > 1 {
-            let first = order.iter().take(tied).copied();
-            if let Some(slot) = self.by_hash(first) {
-                return Some(slot);
-            }
-        }
-        order
-            .iter()
-            .map(|&member| usize::from(member - start))
-            .find(|&slot| self.left.contains(slot))
-    }
-
-    fn pool_index(&self) -> usize {
-        let pools = &self.question.strategy.pools;
-        pools.iter().position(|pool| pool.members.start == self.pool.members.start).unwrap_or(0)
-    }
-
-    fn by_hash(&self, members: impl Iterator<Item = u16>) -> Option<usize> {
-        let start = self.pool.members.start;
-        let mut best: Option<(f64, usize)> = None;
-        for member in members {
-            let slot = usize::from(member - start);
-            if !self.left.contains(slot) {
-                continue;
-            }
-            let entry = &self.question.strategy.members[usize::from(member)];
-            let score = self.question.network.score(entry.name_hash, entry.weight);
-            if best.is_none_or(|(highest, _)| score > highest) {
-                best = Some((score, slot));
-            }
-        }
-        best.map(|(_, slot)| slot)
-    }
-
-    fn by_weight(&self) -> Option<usize> {
-        let start = self.pool.members.start;
-        let weight = |slot: usize| {
-            let member = usize::from(start) + slot;
-            self.question.strategy.members[member].weight
-        };
-        let count = self.left.count() as usize;
-        let position =
-            weighted_position(self.question.turn, self.taken as usize, count, |position| {
-                self.left.nth(position).map_or(0, weight)
-            });
-        self.left.nth(position)
-    }
-}
-
-/// Chooses one of `count` by weight for the `turn`-th query, so that shares come
-/// out right over any run of queries: a Weyl sequence spreads the choices
-/// evenly. All weights 0: equal shares. `round` is how many were taken before
-/// for the same answer.
-fn weighted_position(
-    turn: u32,
-    round: usize,
-    count: usize,
-    weight: impl Fn(usize) -> u32,
-) -> usize {
-    /// 2³² over the golden ratio, and over further roots that are as badly approximated.
-    const STEPS: [u32; 4] = [0x9e37_79b9, 0xc13f_a9a9, 0x91e1_0da5, 0xd1b5_4a33];
-    let total: u64 = (0..count).map(|position| u64::from(weight(position))).sum();
-    let fraction = u64::from(turn.wrapping_mul(STEPS[round % STEPS.len()]));
-    if total == 0 {
-        return ((fraction * count as u64) >> 32) as usize;
-    }
-    // At most 256 weights of 16 bits times 32 bits: far from overflow.
-    let mut left = (fraction * total) >> 32;
-    for position in 0..count {
-        let share = u64::from(weight(position));
-        if left < share {
-            return position;
-        }
-        left -= share;
-    }
-    0
-}
-
-//------------ Set ------------------------------------------------------------
-
-/// A set of a pool's members.
-#[derive(Clone, Copy, Debug, Default)]
-struct Set {
-    words: [u64; MEMBERS_MAX / 64],
-}
-
-impl Set {
-    #[inline]
-    fn insert(&mut self, slot: usize) {
-        self.words[slot / 64] |= 1 << (slot % 64);
-    }
-
-    fn remove(&mut self, slot: usize) {
-        self.words[slot / 64] &= !(1 << (slot % 64));
-    }
-
-    #[inline]
-    fn contains(&self, slot: usize) -> bool {
-        self.words[slot / 64] >> (slot % 64) & 1 == 1
-    }
-
-    #[inline]
-    fn count(&self) -> u32 {
-        self.words.iter().map(|word| word.count_ones()).sum()
-    }
-
-    #[inline]
-    fn is_empty(&self) -> bool {
-        self.words == [0; MEMBERS_MAX / 64]
-    }
-
-    #[inline]
-    fn first(&self) -> Option<usize> {
-        self.nth(0)
-    }
-
-    /// The n-th member in config order.
-    fn nth(&self, mut n: usize) -> Option<usize> {
-        for (index, &word) in self.words.iter().enumerate() {
-            let count = word.count_ones() as usize;
-            if n >= count {
-                n -= count;
-                continue;
-            }
-            let mut word = word;
-            for _ in 0..n {
-                word &= word - 1;
-            }
-            return Some(index * 64 + word.trailing_zeros() as usize);
-        }
-        None
     }
 }

@@ -9,10 +9,15 @@
 //! Pure: health comes in as words, the client's order as a row, chance as a
 //! count of queries. It must not know names, zones or messages.
 
+mod candidates;
 pub mod choose;
+#[cfg(test)]
+mod choose_tests;
 pub mod hash;
 pub mod order;
+mod pick;
 mod policy;
+mod set;
 pub mod strategy;
 
 pub use policy::{Families, OnAllDown, Policy};

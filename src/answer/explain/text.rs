@@ -59,9 +59,9 @@ fn write_member(member: &MemberExplanation, f: &mut Formatter<'_>) -> Result {
     let state = if member.available { "in" } else { "out" };
     write!(f, "         {mark} {} {state}, weight {}", member.name, member.weight)?;
     if member.rank.is_empty() {
-        writeln!(f)?
+        writeln!(f)?;
     } else {
-        writeln!(f, ", {}", member.rank)?
+        writeln!(f, ", {}", member.rank)?;
     }
     for vip in &member.vips {
         write!(f, "             {} {}", vip.address, vip.state)?;

@@ -15,7 +15,6 @@ pub(super) use steering::{
     datacenter, health_check, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use toml::de::DeTable;
@@ -33,6 +32,9 @@ pub(super) struct Section {
     pub(super) help: &'static str,
     /// Its keys, in the order they are documented.
     pub(super) keys: &'static [&'static Key],
+    /// `key = default` lines, which `default_table` borrows from.
+    default_text: OnceLock<String>,
+    default_table: OnceLock<DeTable<'static>>,
 }
 
 /// Defines a section: a module with one static per key and `SECTION`.
@@ -50,6 +52,8 @@ macro_rules! section {
                 form: $form,
                 help: concat!($($doc),+),
                 keys: &[$(&$id),*],
+                default_text: OnceLock::new(),
+                default_table: OnceLock::new(),
             };
         }
     };
@@ -107,22 +111,14 @@ impl Section {
     }
 
     /// The values of absent keys, as if they had been written.
-    pub(super) fn defaults(&self) -> Option<&'static DeTable<'static>> {
-        static TEXTS: OnceLock<HashMap<&'static str, String>> = OnceLock::new();
-        static TABLES: OnceLock<HashMap<&'static str, DeTable<'static>>> = OnceLock::new();
-        let tables = TABLES.get_or_init(|| {
-            let texts =
-                TEXTS.get_or_init(|| SECTIONS.iter().map(|s| (s.name, s.default_text())).collect());
-            let parsed = texts.iter().map(|(name, text)| {
-                let table = DeTable::parse(text).expect("defaults are TOML: a test reads each");
-                (*name, table.into_inner())
-            });
-            parsed.collect()
-        });
-        tables.get(self.name)
+    pub(super) fn defaults(&'static self) -> &'static DeTable<'static> {
+        self.default_table.get_or_init(|| {
+            let text = self.default_text.get_or_init(|| self.write_defaults());
+            DeTable::parse(text).expect("defaults are TOML: a test reads each").into_inner()
+        })
     }
 
-    fn default_text(&self) -> String {
+    fn write_defaults(&self) -> String {
         let mut text = String::new();
         for key in self.keys {
             if let Fallback::Is(value) = key.fallback {

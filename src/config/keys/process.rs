@@ -1,5 +1,7 @@
 //! Keys of the process: server, admin, geo, health, metrics, log.
 
+use std::sync::OnceLock;
+
 use super::{Fallback, Form, Key, Kind, Section};
 use Fallback::{Absent, Is};
 

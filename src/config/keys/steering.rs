@@ -1,5 +1,7 @@
 //! Keys of what is answered: zones, datacenters, checks, WIPs, pools.
 
+use std::sync::OnceLock;
+
 use super::{Fallback, Form, Key, Kind, Section};
 use Fallback::{Absent, Is, Required};
 

@@ -13,6 +13,8 @@ use crate::health::check::Require;
 
 /// Most VIPs of one datacenter or member.
 const VIPS_MAX: usize = 64;
+/// Most checks or pools that one table names.
+const NAMES_MAX: usize = 255;
 
 pub(super) fn datacenter(table: &Table<'_>, name: &str, raw: &mut Raw, cx: &mut Context<'_>) {
     if let Err(bad) = values::object_name(name) {
@@ -37,6 +39,11 @@ pub(super) fn datacenter(table: &Table<'_>, name: &str, raw: &mut Raw, cx: &mut 
 
 /// Names of other tables.
 pub(super) fn names(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<At<String>>> {
+    let written = item.elements(cx).len();
+    if written > NAMES_MAX {
+        let bad = Bad::new("out-of-range", format!("has {written} names"));
+        return item.bad(&bad.label(format!("at most {NAMES_MAX}")), cx);
+    }
     let list = item.list(cx, |item, cx| item.text(cx).map(str::to_owned));
     mistakes::twice(item, &list, |name| format!("\"{name}\""), cx.problems);
     Some(list)

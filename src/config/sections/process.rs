@@ -27,13 +27,13 @@ pub(super) fn server(table: &Table<'_>, cx: &mut Context<'_>) -> Server {
 }
 
 fn listen(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<SocketAddr>> {
+    if item.elements(cx).len() > LISTEN_MAX {
+        let bad = Bad::new("out-of-range", "has more than 256 addresses").label("too many");
+        return item.bad(&bad, cx);
+    }
     let list = item.list(cx, |item, cx| item.parse(cx, values::listen));
     mistakes::twice(item, &list, SocketAddr::to_string, cx.problems);
     let addresses: Vec<SocketAddr> = list.iter().map(|at| at.value).collect();
-    if addresses.len() > LISTEN_MAX {
-        return item
-            .bad(&Bad::new("out-of-range", "has more than 256 addresses").label("too many"), cx);
-    }
     if addresses.is_empty() && item.elements(cx).is_empty() {
         let bad = Bad::new("empty-list", "is empty: nobody could ask")
             .help("leave it out for all addresses at port 53");
@@ -55,10 +55,7 @@ fn short_text(item: &Item<'_>, length_max: usize, cx: &mut Context<'_>) -> Optio
 pub(super) fn admin(table: &Table<'_>, cx: &mut Context<'_>) -> Admin {
     let listen = table.value(&a::LISTEN, cx, admin_listen).flatten();
     let token_file: Option<PathBuf> = table.value(&a::TOKEN_FILE, cx, Item::existing_file);
-    if let Some(AdminListen::Tcp(address)) = &listen
-        && !address.ip().is_loopback()
-        && !table.has(&a::TOKEN_FILE)
-    {
+    if listen.as_ref().is_some_and(AdminListen::requires_token) && !table.has(&a::TOKEN_FILE) {
         cx.problems.push(
             Problem::error("missing-key", "the admin listener needs a token off loopback")
                 .at_with(table.spot_of(&a::LISTEN, cx), "reachable from other hosts")

@@ -37,20 +37,24 @@ pub(super) fn zone(
     let negative_ttl_s = table
         .value(&z::NEGATIVE_TTL, cx, Item::seconds)
         .or(table.has(&z::NAMESERVERS).then_some(NEGATIVE_TTL_DEFAULT_S));
+    let (records, record_spots) = table
+        .value_or(&z::RECORDS, cx, |item, cx| {
+            Some(item.list(cx, |item, cx| item.text(cx).map(str::to_owned)))
+        })
+        .into_iter()
+        .map(|at| (at.value, at.spot))
+        .unzip();
     let zone = Zone {
         origin,
         nameservers,
         hostmaster: table.value(&z::HOSTMASTER, cx, |item, cx| item.parse(cx, values::mailbox)),
         file,
-        records: table.value_or(&z::RECORDS, cx, |item, cx| {
-            let list = item.list(cx, |item, cx| item.text(cx).map(str::to_owned));
-            Some(list.into_iter().map(|at| at.value).collect())
-        }),
+        records,
         ttl_s: table.value_or(&z::TTL, cx, Item::seconds),
         negative_ttl_s,
         serial: table.value(&z::SERIAL, cx, Item::number),
     };
-    raw.zones.push(RawZone { zone, spot: table.spot, master_file });
+    raw.zones.push(RawZone { zone, spot: table.spot, master_file, record_spots });
 }
 
 /// SOA and NS come from `nameservers` and `hostmaster`, or from the file.
@@ -88,7 +92,10 @@ fn master_file(
     let path = item.path(cx)?;
     match cx.files.read(&path) {
         Ok(text) => {
-            let id = sources.find(&path).or_else(|| sources.add(&path))?;
+            let Some(id) = sources.find(&path).or_else(|| sources.add(&path)) else {
+                cx.problems.push(mistakes::too_many_files().at(item.spot));
+                return None;
+            };
             Some((MasterFile { path, text }, id))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {

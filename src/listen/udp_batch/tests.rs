@@ -142,3 +142,17 @@ fn requests_lie_in_different_cache_sets() {
     assert_eq!(sets(REQUEST_STRIDE).len(), 16);
     assert_eq!(sets(REQUEST_MAX).len(), 1, "what the stride is for");
 }
+
+#[test]
+fn what_the_kernel_throws_away_is_told() {
+    let (server, client) = pair();
+    size_buffers(server.as_fd(), 1);
+    assert_eq!(kernel_drops(server.as_fd()), Some(0));
+    for _ in 0..200 {
+        client.send(&[0; 1000]).unwrap();
+    }
+    let mut batch = Batch::new(local(&server), 256);
+    let received = batch.receive(server.as_fd(), Wait::No).unwrap();
+    assert!(received < 200);
+    assert_eq!(kernel_drops(server.as_fd()), Some(200 - received as u32));
+}

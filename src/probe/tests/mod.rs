@@ -256,6 +256,29 @@ async fn the_request_is_what_the_check_says() {
     }
 }
 
+#[tokio::test]
+async fn without_a_host_the_address_is_named() {
+    let (sender, mut heads) = mpsc::unbounded_channel();
+    for (local, host) in [("127.0.0.1:0", "Host: 127.0.0.1\r\n"), ("[::1]:0", "Host: [::1]\r\n")] {
+        // A host may well have no IPv6.
+        let Ok(listener) = TcpListener::bind(local).await else { continue };
+        let address = listener.local_addr().unwrap();
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            sender.send(read_head(&mut stream).await).unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        });
+        let wanted = HttpProbe { host: None, ..http_probe(address.port()) };
+        let mut target = target(ProbeKind::Http(wanted));
+        target.identity.address = address.ip();
+        let configs = TlsConfigs::default();
+        attempt(&target, &configs, Clock::start()).await.unwrap();
+        let head = heads.recv().await.unwrap();
+        assert!(head.contains(host), "{head}");
+    }
+}
+
 fn tcp_probe(port: u16, send: Option<&str>, expect: Option<&str>) -> ProbeKind {
     ProbeKind::Tcp(TcpProbe {
         port,

@@ -1,0 +1,65 @@
+"""The programs of others: where they are, and which Debian package has them."""
+
+import os
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+PACKAGES = {
+    "dig": "bind9-dnsutils",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "kdig": "knot-dnsutils",
+    "named": "bind9",
+    "nginx": "nginx-light",
+    "npm": "npm",
+    "nsd": "nsd",
+    "openssl": "openssl",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "setpriv": "util-linux",
+    "unbound": "unbound",
+    "unshare": "util-linux",
+}
+# Daemons are often outside an ordinary user's PATH.
+PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+class NotYet(Exception):
+    """What is looked for is not there yet."""
+
+
+class Missing(Exception):
+    """A program is not installed."""
+
+
+def windrose():
+    """The binary under test."""
+    path = Path(os.environ.get("WINDROSE_BINARY", ROOT / "target/debug/windrose"))
+    if not path.is_file():
+        raise Missing(f"{path} is not there: run `cargo build`")
+    return str(path.resolve())
+
+
+def find(program):
+    """The path of a program."""
+    if program == "windrose":
+        return windrose()
+    path = shutil.which(program, path=PATH)
+    if path is None:
+        package = PACKAGES.get(program, "?")
+        raise Missing(f"{program} is not installed (Debian package {package})")
+    return path
+
+
+def demand(programs):
+    """Fails unless all of them are there."""
+    for program in programs:
+        find(program)
+
+
+def missing_packages(programs):
+    """The packages to install for those that are not there."""
+    absent = [name for name in programs if shutil.which(name, path=PATH) is None]
+    return sorted({PACKAGES[name] for name in absent})
