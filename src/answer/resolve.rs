@@ -221,7 +221,7 @@ impl<'a> Walk<'_, 'a, '_> {
         };
         if let Some(rrset) = found {
             self.put(Section::Answer, qname, rrset)?;
-            self.addresses_of(rrset);
+            self.addresses_of(qname, rrset);
             return Ok(Next::End);
         }
         if let Some(cname) = node.rrset(rtype::CNAME) {

@@ -34,23 +34,28 @@ impl<'a> Walk<'_, 'a, '_> {
 
     /// Addresses of the hosts an RRset names, as far as there is room: their
     /// absence is no truncation (RFC 2181 9).
-    pub(super) fn addresses_of(&mut self, rrset: Rrset<'_>) {
+    pub(super) fn addresses_of(&mut self, owner: &[u8], rrset: Rrset<'_>) {
         let skip = match rrset.rtype() {
             rtype::NS => 0,
             rtype::MX | rtype::SVCB | rtype::HTTPS => 2,
             rtype::SRV => 6,
             _ => return,
         };
+        let is_binding = matches!(rrset.rtype(), rtype::SVCB | rtype::HTTPS);
         // Several records may name one host (SRV with many ports): once is enough.
         let mut hosts = Hosts::default();
         for rdata in rrset.rdatas() {
             let target = rdata.get(skip..).unwrap_or_default();
             let Ok(length) = name::wire_length(target) else { continue };
-            let Some(node) = self.addresses(&target[..length]).filter(|&node| hosts.add(node))
-            else {
+            let host = match &target[..length] {
+                // In ServiceMode "." is the owner itself (RFC 9460 2.5.2).
+                [0] if is_binding && !rdata.starts_with(&[0, 0]) => owner,
+                host => host,
+            };
+            let Some(node) = self.addresses(host).filter(|&node| hosts.add(node)) else {
                 continue;
             };
-            if self.put_addresses_of(&target[..length], node).is_err() {
+            if self.put_addresses_of(host, node).is_err() {
                 return;
             }
         }
