@@ -49,7 +49,8 @@ impl Client {
         let client = Client::new(address, Some(subnet.source_length()), Source::Subnet);
         let ignored = match &strategy.map {
             Some(map) => map.ignores(client.address),
-            None => geo::is_unroutable(client.address),
+            None => geo::is_unroutable(client.address)
+                .filter(|_| !strategy.networks.iter().any(|net| net.contains(&client.address))),
         };
         match ignored {
             Some(scope) => {
@@ -62,11 +63,8 @@ impl Client {
 
     /// A scope in the address as sent, from one in the address looked up.
     fn scope_as_sent(&self, scope: u8) -> u8 {
-        match scope {
-            0 => 0,
-            // Teredo hides all of the client in its last bits.
-            _ => scope.saturating_add(self.unwrapped_bits).min(128),
-        }
+        // Teredo hides all of the client in its last bits.
+        scope.saturating_add(self.unwrapped_bits).min(128)
     }
 
     fn new(address: IpAddr, source_length: Option<u8>, source: Source) -> Client {
@@ -91,9 +89,10 @@ impl Client {
             scope = scope.max(if self.address.is_ipv4() { SCOPE_V4 } else { SCOPE_V6 });
         }
         let scope = match self.source {
+            _ if !strategy.depends_on_client() => 0,
             Source::Subnet => self.scope_as_sent(scope),
-            Source::SubnetUnroutable(length) if strategy.depends_on_client() => length,
-            Source::Packet | Source::SubnetDeclined | Source::SubnetUnroutable(_) => 0,
+            Source::SubnetUnroutable(length) => length,
+            Source::Packet | Source::SubnetDeclined => 0,
         };
         (row, scope)
     }

@@ -6,7 +6,7 @@
 
 use super::wip::{self, Decided};
 use super::{Context, Outcome as Reply, Scratch, finish};
-use crate::dns::encode::{Full, Section, Status, Writer};
+use crate::dns::encode::{Full, Opt, Section, Status, Writer};
 use crate::dns::name::{self, NAME_LENGTH_MAX};
 use crate::dns::types::{Rcode, rtype};
 use crate::snapshot::SiteEntry;
@@ -16,6 +16,9 @@ use crate::zone::{Lookup, Node, Outcome, Rrset, Zone};
 
 /// Names of one chain. More are not followed; resolvers give up no later.
 const CHAIN_MAX: usize = 16;
+/// Hosts whose addresses are added for one RRset, a referral's aside. More hardly
+/// fit into a UDP answer.
+const HOSTS_MAX: usize = 32;
 /// HINFO's data in an ANY answer that has nothing static to show (RFC 8482 4.2).
 const ANY_HINFO: &[u8] = b"\x07RFC8482\0";
 
@@ -44,18 +47,21 @@ pub(super) fn respond(
     let mut walk = Walk {
         context,
         writer,
+        opt,
         status: Status { rcode: Rcode::NOERROR, authoritative: true, truncated: false },
+        dnames: [(0, 0); CHAIN_MAX],
     };
     if walk.chain(zone, outcome, scratch).is_err() {
         walk.status.truncated = true;
     }
-    finish(walk.writer, walk.status, &opt)
+    finish(walk.writer, walk.status, &walk.opt)
 }
 
 /// Answers types that are not decided at a WIP's name.
 pub(super) fn respond_at_decided_name(
     context: &Context<'_>,
     zone: &Zone,
+    wip: u32,
     node: Node<'_>,
     scratch: &mut Scratch,
     out: &mut [u8],
@@ -68,6 +74,17 @@ pub(super) fn respond_at_decided_name(
         let written =
             writer.put_rrset(Section::Answer, context.query.qname, rtype::HINFO, ttl_s, rdata);
         let truncated = written.is_err();
+        return finish(
+            writer,
+            Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
+            &opt,
+        );
+    }
+    if context.query.qtype != rtype::ANY && node.rrset(context.query.qtype).is_none() {
+        let (ttl_s, scope) = wip::negative(context, wip, &mut scratch.room);
+        let opt = Opt { scope, ..context.opt() };
+        let mut writer = context.writer(out, &opt);
+        let truncated = put_soa(&mut writer, zone, ttl_s).is_err();
         return finish(
             writer,
             Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
@@ -96,7 +113,11 @@ pub(super) fn put_soa(writer: &mut Writer<'_>, zone: &Zone, ttl_max_s: u32) -> R
 struct Walk<'c, 'a, 'o> {
     context: &'c Context<'a>,
     writer: Writer<'o>,
+    opt: Opt<'a>,
     status: Status,
+    /// DNAMEs gone through, by where their owners stand in the zones' memory, and
+    /// the length of the name that came under each.
+    dnames: [(usize, usize); CHAIN_MAX],
 }
 
 /// Where a chain goes on.
@@ -124,8 +145,10 @@ impl<'a> Walk<'_, 'a, '_> {
         let mut seen = [0u64; CHAIN_MAX];
         for hop in 0..CHAIN_MAX {
             let qname = &current[..length];
-            seen[hop] = crate::zone::hash_of(qname).unwrap_or(0);
             let next = self.step(zone, outcome, hop, qname, made, room)?;
+            if !matches!(next, Next::End) {
+                seen[hop] = crate::zone::hash_of(qname).unwrap_or(0);
+            }
             length = match next {
                 Next::End => return Ok(()),
                 Next::Name(target) => {
@@ -165,7 +188,18 @@ impl<'a> Walk<'_, 'a, '_> {
             Outcome::Node(node) => self.node(zone, node, qname),
             Outcome::Site { site, node } => self.site(zone, site, node, qname),
             Outcome::Wip { wip, node } => self.wip(zone, wip, node, qname, room),
-            Outcome::Dname { node, owner_length } => self.dname(node, owner_length, qname, made),
+            Outcome::Dname { node, owner_length } => {
+                let place = node.name().as_ptr() as usize;
+                let before = self.dnames[..hop].iter().rfind(|dname| dname.0 == place);
+                // The same DNAME again, and the name no shorter: it only ever grows.
+                if before.is_some_and(|&(_, length)| qname.len() >= length) {
+                    return Ok(Next::End);
+                }
+                // The same DNAME again, and the name shorter: it is in the answer already.
+                let is_new = before.is_none();
+                self.dnames[hop] = (place, qname.len());
+                self.dname(node, owner_length, is_new, qname, made)
+            }
             Outcome::Referral { cut, owner_length } => {
                 let owner = &qname[qname.len().saturating_sub(owner_length)..];
                 self.referral(cut, owner, hop)?;
@@ -225,7 +259,7 @@ impl<'a> Walk<'_, 'a, '_> {
         if records.is_empty() {
             put_soa(&mut self.writer, zone, u32::MAX)?;
         }
-        self.put_addresses(qname, records.iter().copied())?;
+        self.put_addresses(qname, records.first().map_or(0, Record::ttl_s), records.iter())?;
         Ok(Next::End)
     }
 
@@ -240,6 +274,10 @@ impl<'a> Walk<'_, 'a, '_> {
     ) -> Result<Next<'z>, Full> {
         let qtype = self.context.query.qtype;
         if !matches!(qtype, rtype::A | rtype::AAAA) {
+            if node.rrset(qtype).is_none() && qtype != rtype::ANY {
+                put_soa(&mut self.writer, zone, wip::negative(self.context, wip, room).0)?;
+                return Ok(Next::End);
+            }
             return self.node(zone, node, qname);
         }
         let snapshot = &self.context.serving.snapshot;
@@ -256,16 +294,17 @@ impl<'a> Walk<'_, 'a, '_> {
         };
         wip::count(self.context, &decided, room);
         let Decided { strategy, decision, .. } = decided;
+        self.tell(wip::extended_error(strategy, &decision));
         let before = self.writer.count(Section::Answer);
-        let with_ttl = |record: Record| record.with_ttl(decision.ttl_s);
         match decision.outcome {
             Decision::Members => {
                 let vips = room.chosen().iter().map(|chosen| usize::from(chosen.vip));
-                self.put_addresses(qname, vips.map(|vip| with_ttl(strategy.vips[vip].record)))?;
+                let records = vips.map(|vip| &strategy.vips[vip].record);
+                self.put_addresses(qname, decision.ttl_s, records)?;
             }
             Decision::Addresses => {
                 let family = strategy.fallback.iter().filter(|record| record.rtype() == qtype);
-                self.put_addresses(qname, family.map(|&record| with_ttl(record)))?;
+                self.put_addresses(qname, decision.ttl_s, family)?;
             }
             Decision::NoData => {}
             Decision::ServFail => self.status.rcode = Rcode::SERVFAIL,
@@ -283,13 +322,16 @@ impl<'a> Walk<'_, 'a, '_> {
         &mut self,
         node: Node<'z>,
         owner_length: usize,
+        is_new: bool,
         qname: &[u8],
         made: &mut [u8; NAME_LENGTH_MAX],
     ) -> Result<Next<'z>, Full> {
         let Some(dname) = node.rrset(rtype::DNAME) else { return Ok(Next::End) };
         let Some(target) = dname.rdatas().next() else { return Ok(Next::End) };
         let (prefix, owner) = qname.split_at(qname.len().saturating_sub(owner_length));
-        self.put(Section::Answer, owner, dname)?;
+        if is_new {
+            self.put(Section::Answer, owner, dname)?;
+        }
         let length = prefix.len() + target.len();
         let Some(room) = made.get_mut(..length) else {
             self.status.rcode = Rcode::YXDOMAIN;
@@ -313,8 +355,10 @@ impl<'a> Walk<'_, 'a, '_> {
         self.put(Section::Authority, owner, ns)?;
         for required in [true, false] {
             for target in ns.rdatas() {
-                if name::is_at_or_below(target, owner) == required {
-                    let written = self.put_addresses_at(target);
+                if name::is_at_or_below(target, owner) == required
+                    && let Some(node) = self.addresses(target)
+                {
+                    let written = self.put_addresses_of(target, node);
                     if required {
                         written?;
                     }
@@ -328,17 +372,25 @@ impl<'a> Walk<'_, 'a, '_> {
         self.writer.put_rrset(section, owner, rrset.rtype(), rrset.ttl_s(), rrset.rdatas())
     }
 
-    fn put_addresses(
+    /// Records of one family as one RRset.
+    fn put_addresses<'r>(
         &mut self,
         owner: &[u8],
-        records: impl Iterator<Item = Record>,
+        ttl_s: u32,
+        records: impl Iterator<Item = &'r Record>,
     ) -> Result<(), Full> {
-        for record in records {
-            let rdata = [record.rdata()].into_iter();
-            let (rtype, ttl_s) = (record.rtype(), record.ttl_s());
-            self.writer.put_rrset(Section::Answer, owner, rtype, ttl_s, rdata)?;
+        let mut records = records.peekable();
+        let rtype = records.peek().map_or(rtype::A, |record| record.rtype());
+        let rdatas = records.map(Record::rdata);
+        self.writer.put_rrset(Section::Answer, owner, rtype, ttl_s, rdatas)
+    }
+
+    /// Adds an extended error, if there is room.
+    fn tell(&mut self, extended_error: Option<(u16, &'static str)>) {
+        let opt = Opt { extended_error, ..self.opt };
+        if self.writer.try_reserve(opt.length() - self.opt.length()).is_ok() {
+            self.opt = opt;
         }
-        Ok(())
     }
 
     /// Addresses of the hosts an RRset names, as far as there is room: their
@@ -350,25 +402,55 @@ impl<'a> Walk<'_, 'a, '_> {
             rtype::SRV => 6,
             _ => return,
         };
+        // Several records may name one host (SRV with many ports): once is enough.
+        let mut hosts = Hosts::default();
         for rdata in rrset.rdatas() {
             let target = rdata.get(skip..).unwrap_or_default();
-            if let Ok(length) = name::wire_length(target)
-                && self.put_addresses_at(&target[..length]).is_err()
-            {
+            let Ok(length) = name::wire_length(target) else { continue };
+            let Some(node) = self.addresses(&target[..length]).filter(|&node| hosts.add(node))
+            else {
+                continue;
+            };
+            if self.put_addresses_of(&target[..length], node).is_err() {
                 return;
             }
         }
     }
 
-    fn put_addresses_at(&mut self, host: &[u8]) -> Result<(), Full> {
-        let Some(node) = self.context.serving.snapshot.zones.additional(host) else {
-            return Ok(());
-        };
+    /// Where a host's addresses stand, if they are ours or glue.
+    fn addresses(&self, host: &[u8]) -> Option<Node<'a>> {
+        self.context.serving.snapshot.zones.additional(host)
+    }
+
+    fn put_addresses_of(&mut self, host: &[u8], node: Node<'_>) -> Result<(), Full> {
         for rtype in [rtype::A, rtype::AAAA] {
             if let Some(rrset) = node.rrset(rtype) {
                 self.put(Section::Additional, host, rrset)?;
             }
         }
         Ok(())
+    }
+}
+
+//------------ Hosts ----------------------------------------------------------
+
+/// Hosts whose addresses stand in the additional section, by where their names
+/// stand in the zones' memory.
+#[derive(Default)]
+struct Hosts {
+    places: [usize; HOSTS_MAX],
+    count: usize,
+}
+
+impl Hosts {
+    /// Remembers a host; false if it is there already or there is no room.
+    fn add(&mut self, node: Node<'_>) -> bool {
+        let place = node.name().as_ptr() as usize;
+        if self.count == HOSTS_MAX || self.places[..self.count].contains(&place) {
+            return false;
+        }
+        self.places[self.count] = place;
+        self.count += 1;
+        true
     }
 }

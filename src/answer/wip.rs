@@ -32,6 +32,27 @@ pub(super) fn decide<'a>(
     qtype: u16,
     room: &mut Room,
 ) -> Option<Decided<'a>> {
+    decide_at(context, wip, qtype, room, |slot| context.worker.take_turn(slot))
+}
+
+/// The TTL and the scope of a negative answer for a type that is not decided:
+/// those of a decided one (SEMANTICS §1.7). No turn is taken, nothing is counted.
+pub(super) fn negative(context: &Context<'_>, wip: u32, room: &mut Room) -> (u32, u8) {
+    let families = [rtype::A, rtype::AAAA].into_iter();
+    let decided = families.filter_map(|family| {
+        decide_at(context, wip, family, room, |slot| context.worker.turn(slot))
+    });
+    let both = decided.map(|decided| (decided.decision.ttl_s, decided.scope));
+    both.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0))
+}
+
+fn decide_at<'a>(
+    context: &Context<'a>,
+    wip: u32,
+    qtype: u16,
+    room: &mut Room,
+    turn_at: impl Fn(u32) -> u32,
+) -> Option<Decided<'a>> {
     let snapshot = &context.serving.snapshot;
     let entry = snapshot.wips.get(wip as usize)?;
     let strategy = snapshot.strategy(entry);
@@ -41,7 +62,7 @@ pub(super) fn decide<'a>(
     let (row, scope) = client.place(strategy);
     let turn = match entry.turn {
         NONE => 0,
-        slot => context.worker.take_turn(slot + u32::from(qtype == rtype::AAAA)),
+        slot => turn_at(slot + u32::from(qtype == rtype::AAAA)),
     };
     let question = Question {
         strategy,
@@ -67,7 +88,7 @@ pub(super) fn respond(
 ) -> Reply {
     let qtype = context.query.qtype;
     if !matches!(qtype, rtype::A | rtype::AAAA) {
-        return resolve::respond_at_decided_name(context, zone, node, scratch, out);
+        return resolve::respond_at_decided_name(context, zone, wip, node, scratch, out);
     }
     let Some(decided) = decide(context, wip, qtype, &mut scratch.room) else {
         return context.rcode(Rcode::SERVFAIL, out);
@@ -108,7 +129,10 @@ pub(super) fn respond(
 }
 
 /// Clients that speak EDNS are told when an answer is a last resort (SEMANTICS §1.6).
-fn extended_error(strategy: &Strategy, decision: &Decision) -> Option<(u16, &'static str)> {
+pub(super) fn extended_error(
+    strategy: &Strategy,
+    decision: &Decision,
+) -> Option<(u16, &'static str)> {
     if decision.stage < Stage::AllDown {
         return None;
     }

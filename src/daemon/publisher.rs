@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -23,6 +24,11 @@ use crate::snapshot::Serving;
 /// An automatic reload may remove at most this share of the WIPs, in percent: a
 /// truncated file is often valid TOML.
 const AUTOMATIC_REMOVAL_MAX_PERCENT: usize = 30;
+
+/// How often, and how far apart, a load looks whether the snapshot before it is
+/// read no more.
+const RETIRE_LOOKS: usize = 50;
+const RETIRE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Who asked for a reload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,6 +80,20 @@ struct Loading {
     /// Snapshots that a worker may still be reading. They are freed here, never
     /// by a worker.
     retired: Vec<Arc<Serving>>,
+}
+
+impl Loading {
+    /// Frees what no worker reads any more. A batch takes microseconds, so this
+    /// hardly ever waits; what is still read then is freed after the next load.
+    fn free_retired(&mut self) {
+        for _ in 0..RETIRE_LOOKS {
+            self.retired.retain(|serving| Arc::strong_count(serving) > 1);
+            if self.retired.is_empty() {
+                return;
+            }
+            std::thread::sleep(RETIRE_PAUSE);
+        }
+    }
 }
 
 impl Publisher {
@@ -148,7 +168,6 @@ impl Publisher {
     /// Loads and publishes, or changes nothing and says why.
     pub(super) fn reload(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
         let mut loading = lock(&self.loading);
-        loading.retired.retain(|serving| Arc::strong_count(serving) > 1);
         let current = self.serving();
         let before = Before {
             serials: current.snapshot.serials.clone(),
@@ -161,6 +180,8 @@ impl Publisher {
                 refused_report(&refused)
             })
             .and_then(|candidate| self.publish(candidate, &current, cause, &mut loading));
+        drop(current);
+        loading.free_retired();
         match &result {
             Ok(report) => {
                 *lock(&self.refused) = None;

@@ -33,7 +33,9 @@ fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Str
         lists.add(pool);
     }
     let layout = Layout::new(settings.policy, &pools);
-    let networks = layout.networks();
+    // Whatever their policies: a private client inside one is somebody.
+    let members = pools.iter().flat_map(|pool| &pool.members);
+    let networks = networks(members.map(|member| (&*member.serves, &*member.vips)));
     let clients = if layout.needs_map() {
         maps.get(layout)
     } else {
@@ -68,6 +70,23 @@ fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Str
         rows: clients.rows,
         networks: networks.into(),
     }
+}
+
+/// Every network the operator named, without repeats, from each member's rules
+/// and VIPs.
+fn networks<'a>(members: impl Iterator<Item = (&'a [Serves], &'a [Vip])>) -> Vec<IpNet> {
+    let mut networks: Vec<IpNet> = members
+        .flat_map(|(serves, vips)| {
+            let serves = serves.iter().filter_map(|rule| match rule {
+                Serves::Network(network) => Some(*network),
+                _ => None,
+            });
+            serves.chain(vips.iter().flat_map(|vip| vip.clients.iter().copied()))
+        })
+        .collect();
+    networks.sort();
+    networks.dedup();
+    networks
 }
 
 //------------ Lists ----------------------------------------------------------
@@ -168,21 +187,8 @@ impl Layout {
         split || placed
     }
 
-    /// Every network the operator named, without repeats.
     fn networks(&self) -> Vec<IpNet> {
-        let mut networks: Vec<IpNet> = self
-            .members()
-            .flat_map(|member| {
-                let serves = member.site.serves.iter().filter_map(|rule| match rule {
-                    Serves::Network(network) => Some(*network),
-                    _ => None,
-                });
-                serves.chain(member.vips.iter().flat_map(|vip| vip.clients.iter().copied()))
-            })
-            .collect();
-        networks.sort();
-        networks.dedup();
-        networks
+        networks(self.members().map(|member| (&*member.site.serves, &*member.vips)))
     }
 
     /// The row of clients at `place` inside `networks`.
@@ -297,7 +303,9 @@ impl Maps<'_> {
             })
         };
         let map = geo::compile(self.base, &networks, &mut row_of);
-        let clients = Clients { map: Some(Arc::new(map)), rows: rows.into() };
+        // One row for everybody: nothing depends on the client.
+        let map = (rows.len() > 1).then(|| Arc::new(map));
+        let clients = Clients { map, rows: rows.into() };
         self.known.insert(layout, clients.clone());
         clients
     }

@@ -237,6 +237,14 @@ fn content_hash(config: &Config, settings: &[u64], zone: &Zone, records: &[Recor
             hash.update(&settings[config.wips.settings(*wip) as usize].to_be_bytes());
         }
     }
+    for datacenter in &config.datacenters {
+        if let Some(base) = datacenter.wildcard.as_ref()
+            && base.is_at_or_below(&zone.origin)
+        {
+            hash.update(base.wire());
+            hash.update(format!("{:?}", datacenter.vips).as_bytes());
+        }
+    }
     hash.digest()
 }
 

@@ -66,7 +66,7 @@ pub struct Strategy {
 impl Strategy {
     /// True when two clients may be answered differently.
     pub fn depends_on_client(&self) -> bool {
-        self.map.is_some() || self.hashes
+        self.map.is_some() || self.hashes || self.has_ties
     }
 }
 

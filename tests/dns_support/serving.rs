@@ -44,7 +44,7 @@ pub(crate) fn load(main: &str, files: &MemoryFiles, places: BaseTable) -> Result
 pub(crate) fn set_member(serving: &Serving, member: &str, word: &str) -> Result<(), String> {
     let word = match word {
         "up" => Word::UP,
-        "down" => Word::new(State::Down, false, Override::None, 0, NOW_S as u32),
+        "down" => Word::new(State::Down, false, Override::None, TTL_CAP_NONE, NOW_S as u32),
         "drained" => Word::new(State::Up, false, Override::Drained, TTL_CAP_NONE, NOW_S as u32),
         "forced-down" => {
             Word::new(State::Up, false, Override::ForcedDown, TTL_CAP_NONE, NOW_S as u32)
