@@ -1,7 +1,7 @@
 //! Why a client gets an answer: the same query through the same functions, and
 //! in words what they saw.
 //!
-//! The reply comes from [`answer`](super::answer) itself, from a message built
+//! The reply comes from [`answer`] itself, from a message built
 //! here. What is told beside it (the client's place, each pool and member) is
 //! read from the same strategy, row and health words.
 
