@@ -15,6 +15,8 @@
 //! `WINDROSE_UPDATE_CASES=1 cargo test --test answer` writes the replies as they
 //! are into the files, to be read before they are committed.
 
+#![allow(clippy::unwrap_used)] // a panic is a failed test
+
 mod config_support;
 mod dns_support;
 
