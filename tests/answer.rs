@@ -195,7 +195,7 @@ impl Asked {
             client: [192, 0, 2, 53].into(),
             transport: Transport::Udp,
         };
-        if let Some(rest) = text.strip_prefix("hex ") {
+        if let Some(rest) = text.strip_prefix("hex") {
             let peer = Peer { address: words.client, transport: words.transport };
             return Ok(Asked { message: read_hex(rest)?, peer, udp_size: None });
         }

@@ -307,8 +307,8 @@ impl<'a> Walk<'_, 'a, '_> {
                 self.put_addresses(qname, decision.ttl_s, family)?;
             }
             Decision::NoData => {}
-            Decision::ServFail => self.status.rcode = Rcode::SERVFAIL,
-            Decision::Refuse => self.status.rcode = Rcode::REFUSED,
+            Decision::ServFail => self.status = self.context.failure(Rcode::SERVFAIL),
+            Decision::Refuse => self.status = self.context.failure(Rcode::REFUSED),
         }
         let answered = self.writer.count(Section::Answer) > before;
         if !answered && self.status.rcode == Rcode::NOERROR {
