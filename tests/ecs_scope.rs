@@ -6,6 +6,8 @@
 //! network is checked wholly by asking for every such address in it. What a
 //! client gets is its answers under every combination of sites down, in order.
 
+#![allow(clippy::unwrap_used)] // a panic here is a failed test
+
 mod config_support;
 mod dns_support;
 
