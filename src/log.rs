@@ -39,6 +39,17 @@ pub fn init(settings: &model::Log, filter: Option<&str>) -> Result<LogHandle, Lo
     Ok(handle)
 }
 
+/// Puts panics into the log, as errors, instead of bare on standard error.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or("unnamed");
+        tracing::error!(place, thread, "panic: {message}");
+    }));
+}
+
 /// Checks a filter: a level, or `target=level` with commas between them.
 pub fn check_filter(filter: &str) -> Result<(), LogError> {
     parse_filter(filter).map(|_| ())
@@ -303,6 +314,16 @@ mod tests {
             "config refused\n    unknown key\n      --> windrose.toml:2:1\n    \n    \
              2 | bogus\\u{7} problems=1\n"
         );
+    }
+
+    #[test]
+    fn a_message_of_several_lines_is_set_in() {
+        let settings = model::Log { format: Some(model::LogFormat::Text), ..Default::default() };
+        let text = logged(&settings, None, false, |_| {
+            tracing::error!(problems = 1, "refused\n{}", "error: no\nINFO forged \x1b[2J");
+        });
+        let (_, message) = text.split_once("refused").unwrap();
+        assert_eq!(message, "\n    error: no\n    INFO forged \\u{1b}[2J problems=1\n", "{text:?}");
     }
 
     #[test]

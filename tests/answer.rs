@@ -15,6 +15,8 @@
 //! `WINDROSE_UPDATE_CASES=1 cargo test --test answer` writes the replies as they
 //! are into the files, to be read before they are committed.
 
+#![allow(clippy::unwrap_used)] // a panic is a failed test
+
 mod config_support;
 mod dns_support;
 
@@ -193,7 +195,7 @@ impl Asked {
             client: [192, 0, 2, 53].into(),
             transport: Transport::Udp,
         };
-        if let Some(rest) = text.strip_prefix("hex ") {
+        if let Some(rest) = text.strip_prefix("hex") {
             let peer = Peer { address: words.client, transport: words.transport };
             return Ok(Asked { message: read_hex(rest)?, peer, udp_size: None });
         }

@@ -163,7 +163,12 @@ impl<'a> Context<'a> {
     fn rcode(&self, rcode: Rcode, out: &mut [u8]) -> Outcome {
         let opt = self.opt();
         let writer = self.writer(out, &opt);
-        finish(writer, Status { rcode, authoritative: false, truncated: false }, &opt)
+        finish(writer, self.failure(rcode), &opt)
+    }
+
+    /// The status of a reply that tells nothing of the name: no AA.
+    fn failure(&self, rcode: Rcode) -> Status {
+        Status { rcode, authoritative: false, truncated: false }
     }
 }
 

@@ -16,6 +16,9 @@ use crate::zone::{Lookup, Node, Outcome, Rrset, Zone};
 
 /// Names of one chain. More are not followed; resolvers give up no later.
 const CHAIN_MAX: usize = 16;
+/// Hosts whose addresses are added for one RRset, a referral's aside. More hardly
+/// fit into a UDP answer.
+const HOSTS_MAX: usize = 32;
 /// HINFO's data in an ANY answer that has nothing static to show (RFC 8482 4.2).
 const ANY_HINFO: &[u8] = b"\x07RFC8482\0";
 
@@ -46,6 +49,7 @@ pub(super) fn respond(
         writer,
         opt,
         status: Status { rcode: Rcode::NOERROR, authoritative: true, truncated: false },
+        dnames: [(0, 0); CHAIN_MAX],
     };
     if walk.chain(zone, outcome, scratch).is_err() {
         walk.status.truncated = true;
@@ -111,6 +115,9 @@ struct Walk<'c, 'a, 'o> {
     writer: Writer<'o>,
     opt: Opt<'a>,
     status: Status,
+    /// DNAMEs gone through, by where their owners stand in the zones' memory, and
+    /// the length of the name that came under each.
+    dnames: [(usize, usize); CHAIN_MAX],
 }
 
 /// Where a chain goes on.
@@ -138,8 +145,10 @@ impl<'a> Walk<'_, 'a, '_> {
         let mut seen = [0u64; CHAIN_MAX];
         for hop in 0..CHAIN_MAX {
             let qname = &current[..length];
-            seen[hop] = crate::zone::hash_of(qname).unwrap_or(0);
             let next = self.step(zone, outcome, hop, qname, made, room)?;
+            if !matches!(next, Next::End) {
+                seen[hop] = crate::zone::hash_of(qname).unwrap_or(0);
+            }
             length = match next {
                 Next::End => return Ok(()),
                 Next::Name(target) => {
@@ -179,7 +188,18 @@ impl<'a> Walk<'_, 'a, '_> {
             Outcome::Node(node) => self.node(zone, node, qname),
             Outcome::Site { site, node } => self.site(zone, site, node, qname),
             Outcome::Wip { wip, node } => self.wip(zone, wip, node, qname, room),
-            Outcome::Dname { node, owner_length } => self.dname(node, owner_length, qname, made),
+            Outcome::Dname { node, owner_length } => {
+                let place = node.name().as_ptr() as usize;
+                let before = self.dnames[..hop].iter().rfind(|dname| dname.0 == place);
+                // The same DNAME again, and the name no shorter: it only ever grows.
+                if before.is_some_and(|&(_, length)| qname.len() >= length) {
+                    return Ok(Next::End);
+                }
+                // The same DNAME again, and the name shorter: it is in the answer already.
+                let is_new = before.is_none();
+                self.dnames[hop] = (place, qname.len());
+                self.dname(node, owner_length, is_new, qname, made)
+            }
             Outcome::Referral { cut, owner_length } => {
                 let owner = &qname[qname.len().saturating_sub(owner_length)..];
                 self.referral(cut, owner, hop)?;
@@ -287,8 +307,8 @@ impl<'a> Walk<'_, 'a, '_> {
                 self.put_addresses(qname, decision.ttl_s, family)?;
             }
             Decision::NoData => {}
-            Decision::ServFail => self.status.rcode = Rcode::SERVFAIL,
-            Decision::Refuse => self.status.rcode = Rcode::REFUSED,
+            Decision::ServFail => self.status = self.context.failure(Rcode::SERVFAIL),
+            Decision::Refuse => self.status = self.context.failure(Rcode::REFUSED),
         }
         let answered = self.writer.count(Section::Answer) > before;
         if !answered && self.status.rcode == Rcode::NOERROR {
@@ -302,13 +322,16 @@ impl<'a> Walk<'_, 'a, '_> {
         &mut self,
         node: Node<'z>,
         owner_length: usize,
+        is_new: bool,
         qname: &[u8],
         made: &mut [u8; NAME_LENGTH_MAX],
     ) -> Result<Next<'z>, Full> {
         let Some(dname) = node.rrset(rtype::DNAME) else { return Ok(Next::End) };
         let Some(target) = dname.rdatas().next() else { return Ok(Next::End) };
         let (prefix, owner) = qname.split_at(qname.len().saturating_sub(owner_length));
-        self.put(Section::Answer, owner, dname)?;
+        if is_new {
+            self.put(Section::Answer, owner, dname)?;
+        }
         let length = prefix.len() + target.len();
         let Some(room) = made.get_mut(..length) else {
             self.status.rcode = Rcode::YXDOMAIN;
@@ -332,8 +355,10 @@ impl<'a> Walk<'_, 'a, '_> {
         self.put(Section::Authority, owner, ns)?;
         for required in [true, false] {
             for target in ns.rdatas() {
-                if name::is_at_or_below(target, owner) == required {
-                    let written = self.put_addresses_at(target);
+                if name::is_at_or_below(target, owner) == required
+                    && let Some(node) = self.addresses(target)
+                {
+                    let written = self.put_addresses_of(target, node);
                     if required {
                         written?;
                     }
@@ -377,25 +402,55 @@ impl<'a> Walk<'_, 'a, '_> {
             rtype::SRV => 6,
             _ => return,
         };
+        // Several records may name one host (SRV with many ports): once is enough.
+        let mut hosts = Hosts::default();
         for rdata in rrset.rdatas() {
             let target = rdata.get(skip..).unwrap_or_default();
-            if let Ok(length) = name::wire_length(target)
-                && self.put_addresses_at(&target[..length]).is_err()
-            {
+            let Ok(length) = name::wire_length(target) else { continue };
+            let Some(node) = self.addresses(&target[..length]).filter(|&node| hosts.add(node))
+            else {
+                continue;
+            };
+            if self.put_addresses_of(&target[..length], node).is_err() {
                 return;
             }
         }
     }
 
-    fn put_addresses_at(&mut self, host: &[u8]) -> Result<(), Full> {
-        let Some(node) = self.context.serving.snapshot.zones.additional(host) else {
-            return Ok(());
-        };
+    /// Where a host's addresses stand, if they are ours or glue.
+    fn addresses(&self, host: &[u8]) -> Option<Node<'a>> {
+        self.context.serving.snapshot.zones.additional(host)
+    }
+
+    fn put_addresses_of(&mut self, host: &[u8], node: Node<'_>) -> Result<(), Full> {
         for rtype in [rtype::A, rtype::AAAA] {
             if let Some(rrset) = node.rrset(rtype) {
                 self.put(Section::Additional, host, rrset)?;
             }
         }
         Ok(())
+    }
+}
+
+//------------ Hosts ----------------------------------------------------------
+
+/// Hosts whose addresses stand in the additional section, by where their names
+/// stand in the zones' memory.
+#[derive(Default)]
+struct Hosts {
+    places: [usize; HOSTS_MAX],
+    count: usize,
+}
+
+impl Hosts {
+    /// Remembers a host; false if it is there already or there is no room.
+    fn add(&mut self, node: Node<'_>) -> bool {
+        let place = node.name().as_ptr() as usize;
+        if self.count == HOSTS_MAX || self.places[..self.count].contains(&place) {
+            return false;
+        }
+        self.places[self.count] = place;
+        self.count += 1;
+        true
     }
 }

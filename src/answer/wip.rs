@@ -114,8 +114,8 @@ pub(super) fn respond(
             }
         }
         Outcome::NoData => {}
-        Outcome::ServFail => status.rcode = Rcode::SERVFAIL,
-        Outcome::Refuse => status.rcode = Rcode::REFUSED,
+        Outcome::ServFail => status = context.failure(Rcode::SERVFAIL),
+        Outcome::Refuse => status = context.failure(Rcode::REFUSED),
     }
     if status.truncated {
         // RRsets are not split (RFC 2181 9).

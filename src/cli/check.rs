@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use super::{Failed, complain, print, print_json};
+use super::{Failed, complain, counted, print, print_json};
 use crate::daemon::load;
 
 pub(super) fn run(config_path: &Path, json: bool) -> Result<(), Failed> {
@@ -25,12 +25,12 @@ pub(super) fn run(config_path: &Path, json: bool) -> Result<(), Failed> {
         return Ok(());
     }
     print(&format!(
-        "{}: good. {} zones, {} WIPs, {} datacenters, {} distinct probes ({:.1} per second)",
+        "{}: good. {}, {}, {}, {} ({:.1} per second)",
         config_path.display(),
-        config.zones.len(),
-        config.wips.len(),
-        config.datacenters.len(),
-        snapshot.plan.targets.len(),
+        counted(config.zones.len() as u64, "zone"),
+        counted(config.wips.len() as u64, "WIP"),
+        counted(config.datacenters.len() as u64, "datacenter"),
+        counted(snapshot.plan.targets.len() as u64, "distinct probe"),
         snapshot.plan.probes_per_second(),
     ))
 }

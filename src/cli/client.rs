@@ -40,7 +40,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of `server`: "http://127.0.0.1:8053", "https://gtm1.example.net"
+    /// A client of `server`: `http://127.0.0.1:8053`, `https://gtm1.example.net`
     /// or "unix:/run/windrose/admin.sock". Nothing is connected yet.
     pub fn new(server: &str, token_file: Option<&Path>) -> Result<Client, ClientError> {
         let bad = |reason: &str| ClientError::Server {

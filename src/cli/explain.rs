@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::client::Client;
 use super::{ExplainArguments, Failed, operate, print, print_json};
 use crate::admin::types::ExplainRequest;
-use crate::answer::explain::{Explanation, Request, explain, rtype_of};
+use crate::answer::explain::{Explanation, Request, explain};
 use crate::daemon::{load, think_down};
 use crate::dns::Name;
+use crate::dns::types::rtype;
 use crate::health::table::{Table, Word};
 use crate::snapshot::Serving;
 
@@ -44,7 +45,7 @@ fn offline(
     name: &Name,
     arguments: &ExplainArguments,
 ) -> Result<Explanation, Failed> {
-    let rtype = rtype_of(&arguments.rtype).ok_or_else(|| {
+    let number = rtype::parse(&arguments.rtype).ok_or_else(|| {
         Failed(format!("\"{}\" is no record type: write A, AAAA or TYPE65", arguments.rtype))
     })?;
     let candidate = load::load(path).map_err(|refused| Failed(refused.report))?;
@@ -56,7 +57,7 @@ fn offline(
     let thought = think_down(&serving, &arguments.down).map_err(Failed)?;
     let request = Request {
         name,
-        rtype,
+        rtype: number,
         client: arguments.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         subnet: arguments.ecs.map(|network| (network.addr(), network.prefix_len())),
         detail_of: &|_| None,

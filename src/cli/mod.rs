@@ -81,7 +81,7 @@ struct ExplainArguments {
     #[arg(long, value_name = "DATACENTER")]
     down: Vec<String>,
     /// Explain from this config file, nothing probed, instead of a running server
-    #[arg(long, short, value_name = "FILE", conflicts_with = "server")]
+    #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     operate: OperateArguments,
@@ -186,6 +186,11 @@ fn print(text: &str) -> Result<(), Failed> {
         }
         _ => Ok(()),
     }
+}
+
+/// "1 zone", "2 zones"
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Prints to standard error, where nobody is left to tell of a failure.

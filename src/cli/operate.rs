@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::client::{Client, ClientError};
-use super::{Failed, OperateArguments, print, print_json};
+use super::{Failed, OperateArguments, counted, print, print_json};
 use crate::admin::types::{ReloadReport, Status};
 
 /// Runs one request against the server that the arguments name.
@@ -30,7 +30,7 @@ pub(super) fn reload(arguments: &OperateArguments) -> Result<(), Failed> {
 fn reload_text(report: &ReloadReport) -> String {
     let mut text = format!("loaded: generation {}\n", report.generation);
     if report.changes.is_empty() {
-        text.push_str("  nothing changed in names, sites or zones\n");
+        text.push_str("  nothing changed in zones, sites, checks, pools or WIPs\n");
     }
     for change in &report.changes {
         let _ = writeln!(text, "  {change}");
@@ -52,8 +52,11 @@ fn status_text(status: &Status) -> String {
     let config = &status.config;
     let _ = writeln!(
         text,
-        "config generation {}: {} zones, {} WIPs, {} probes",
-        config.generation, config.zones, config.wips, config.probes
+        "config generation {}: {}, {}, {}",
+        config.generation,
+        counted(config.zones, "zone"),
+        counted(config.wips, "WIP"),
+        counted(config.probes, "distinct probe")
     );
     if let Some(refused) = &config.last_reload_refused {
         let _ = writeln!(text, "the last reload was REFUSED, the config before it is in force:");

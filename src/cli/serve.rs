@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Failed, complain};
+use super::Failed;
 use crate::daemon::{Daemon, load};
 use crate::log;
 
@@ -10,9 +10,21 @@ pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
     let loaded = load::load(config_path).map_err(|refused| Failed(refused.report))?;
     let filter = std::env::var(log::FILTER_VARIABLE).ok();
     log::init(&loaded.config.log, filter.as_deref())?;
+    log::report_panics();
     if !loaded.problems.is_empty() {
-        complain(&loaded.problems.render(&loaded.sources, false));
+        // Through the log, so that every line of it keeps its form.
+        let report = loaded.problems.render(&loaded.sources, false);
+        let warnings = loaded.problems.warnings();
+        tracing::warn!(warnings, "the config is taken, with warnings\n{report}");
     }
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %config_path.display(),
+        zones = loaded.config.zones.len(),
+        wips = loaded.config.wips.len(),
+        probes = loaded.snapshot.plan.targets.len(),
+        "starting"
+    );
     let daemon = Daemon::start_loaded(config_path.to_owned(), loaded)?;
     let result = daemon.run_until_signal().map_err(Failed::from);
     daemon.stop();

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use ipnet::IpNet;
 
 use crate::dns::Name;
-use crate::geo::Serves;
+use crate::geo::{self, Serves};
 
 /// Longest name of a datacenter, pool, check or member, in bytes.
 const OBJECT_NAME_LENGTH_MAX: usize = 64;
@@ -272,12 +272,20 @@ fn is_word(text: &str) -> bool {
     text.len() > 4 || text.bytes().any(|byte| !byte.is_ascii_hexdigit()) && !text.is_empty()
 }
 
-/// ISO 3166-1 alpha-2, in either case.
+/// ISO 3166-1 alpha-2, in either case. A code that no country has would match no
+/// client, in silence.
 pub(super) fn country(text: &str) -> Result<[u8; 2], Bad> {
-    two_letters(text).ok_or_else(|| {
-        Bad::new("bad-country", format!("has a country that is not two letters: \"{text}\""))
-            .help("ISO 3166-1 alpha-2, for example: \"DE\"")
-    })
+    let bad =
+        |what: &str| Bad::new("bad-country", format!("has a country that {what}: \"{text}\""));
+    let Some(code) = two_letters(text) else {
+        return Err(bad("is not two letters").help("ISO 3166-1 alpha-2, for example: \"DE\""));
+    };
+    match &code {
+        _ if geo::is_country(code) => Ok(code),
+        b"UK" => Err(bad("does not exist").help("the United Kingdom is \"GB\" in ISO 3166-1")),
+        b"EL" => Err(bad("does not exist").help("Greece is \"GR\" in ISO 3166-1")),
+        _ => Err(bad("does not exist").help("ISO 3166-1 alpha-2, for example: \"DE\"")),
+    }
 }
 
 fn continent(text: &str) -> Result<[u8; 2], Bad> {
@@ -290,7 +298,7 @@ fn continent(text: &str) -> Result<[u8; 2], Bad> {
 
 fn region(text: &str) -> Result<String, Bad> {
     let valid = text.split_once('-').is_some_and(|(country, part)| {
-        two_letters(country).is_some()
+        two_letters(country).is_some_and(geo::is_country)
             && (1..=3).contains(&part.len())
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
     });

@@ -13,7 +13,8 @@ use crate::admin::types::{
     MemberStatus, ReloadRefused, ReloadReport, Status,
 };
 use crate::admin::{ApiError, Desk};
-use crate::answer::explain::{self, Request, rtype_of};
+use crate::answer::explain::{self, Request};
+use crate::dns::types::rtype;
 use crate::health::TargetStatus;
 use crate::health::plan::{Plan, VerdictId};
 use crate::health::table::{Override, State, Table, Word};
@@ -96,7 +97,7 @@ impl Desk for FrontDesk {
 
     fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError> {
         let serving = self.publisher.serving();
-        let rtype = rtype_of(&request.record_type).ok_or_else(|| {
+        let number = rtype::parse(&request.record_type).ok_or_else(|| {
             ApiError::Invalid(format!(
                 "\"{}\" is no record type: write A, AAAA or TYPE65",
                 request.record_type
@@ -111,7 +112,7 @@ impl Desk for FrontDesk {
             serving,
             &Request {
                 name: &request.name,
-                rtype,
+                rtype: number,
                 client: request.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
                 subnet: request.ecs.map(|network| (network.addr(), network.prefix_len())),
                 detail_of: &detail_of,

@@ -60,7 +60,10 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
     let Some(config) = loaded.config.take() else { return Err(refuse(loaded)) };
     let config = Arc::new(config);
     let serials = match before.generation {
-        0 => state::read_serials(&config),
+        0 => state::read_serials(&config).unwrap_or_else(|problem| {
+            loaded.problems.push(problem);
+            Serials::default()
+        }),
         _ => before.serials,
     };
     let base = match geo::load(&config.geo.databases) {

@@ -26,6 +26,7 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
     totals.dropped[DropReason::Unaddressed as usize] += drops.unaddressed;
     totals.dropped[DropReason::SendFailed as usize] += drops.send_failed;
     totals.dropped[DropReason::SendFull as usize] += drops.send_full;
+    totals.dropped[DropReason::QueueFull as usize] += drops.queue_full;
     let tcp = running.tcp();
     let connections = ConnectionTotals {
         open: tcp.open,

@@ -4,10 +4,11 @@
 //! table that is fully written; then both are swapped in together. Whatever
 //! fails before that leaves what was running as it was.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -23,6 +24,11 @@ use crate::snapshot::Serving;
 /// An automatic reload may remove at most this share of the WIPs, in percent: a
 /// truncated file is often valid TOML.
 const AUTOMATIC_REMOVAL_MAX_PERCENT: usize = 30;
+
+/// How often, and how far apart, a load looks whether the snapshot before it is
+/// read no more.
+const RETIRE_LOOKS: usize = 50;
+const RETIRE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Who asked for a reload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,6 +80,20 @@ struct Loading {
     /// Snapshots that a worker may still be reading. They are freed here, never
     /// by a worker.
     retired: Vec<Arc<Serving>>,
+}
+
+impl Loading {
+    /// Frees what no worker reads any more. A batch takes microseconds, so this
+    /// hardly ever waits; what is still read then is freed after the next load.
+    fn free_retired(&mut self) {
+        for _ in 0..RETIRE_LOOKS {
+            self.retired.retain(|serving| Arc::strong_count(serving) > 1);
+            if self.retired.is_empty() {
+                return;
+            }
+            std::thread::sleep(RETIRE_PAUSE);
+        }
+    }
 }
 
 impl Publisher {
@@ -148,7 +168,6 @@ impl Publisher {
     /// Loads and publishes, or changes nothing and says why.
     pub(super) fn reload(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
         let mut loading = lock(&self.loading);
-        loading.retired.retain(|serving| Arc::strong_count(serving) > 1);
         let current = self.serving();
         let before = Before {
             serials: current.snapshot.serials.clone(),
@@ -161,6 +180,8 @@ impl Publisher {
                 refused_report(&refused)
             })
             .and_then(|candidate| self.publish(candidate, &current, cause, &mut loading));
+        drop(current);
+        loading.free_retired();
         match &result {
             Ok(report) => {
                 *lock(&self.refused) = None;
@@ -264,6 +285,8 @@ struct Changes {
     added: Vec<String>,
     datacenters: bool,
     zones: bool,
+    health_checks: bool,
+    settings: bool,
 }
 
 /// Names shown of each kind of change.
@@ -271,19 +294,15 @@ const NAMES_SHOWN: usize = 5;
 
 impl Changes {
     fn between(old: &Config, new: &Config) -> Changes {
-        let names = |config: &Config| -> BTreeSet<Vec<u8>> {
-            (0..config.wips.len() as u32).map(|wip| config.wips.name(wip).to_vec()).collect()
-        };
         let (old_names, new_names) = (names(old), names(new));
-        let text = |wire: &Vec<u8>| {
-            crate::dns::Name::from_wire(wire).map_or_else(|_| "?".to_owned(), |n| n.to_string())
-        };
         Changes {
             before: old_names.len(),
-            removed: old_names.difference(&new_names).map(text).collect(),
-            added: new_names.difference(&old_names).map(text).collect(),
+            removed: missing(&old_names, &new_names),
+            added: missing(&new_names, &old_names),
             datacenters: format!("{:?}", old.datacenters) != format!("{:?}", new.datacenters),
             zones: format!("{:?}", old.zones) != format!("{:?}", new.zones),
+            health_checks: format!("{:?}", old.health_checks) != format!("{:?}", new.health_checks),
+            settings: settings_differ(old, new),
         }
     }
 
@@ -315,8 +334,39 @@ impl Changes {
         if self.zones {
             lines.push("zones changed".to_owned());
         }
+        if self.health_checks {
+            lines.push("health checks changed".to_owned());
+        }
+        if self.settings {
+            lines.push("settings of WIPs or pools changed".to_owned());
+        }
         lines
     }
+}
+
+fn settings_differ(old: &Config, new: &Config) -> bool {
+    let wips = || 0..old.wips.len() as u32;
+    format!("{:?}", old.wip_settings) != format!("{:?}", new.wip_settings)
+        || format!("{:?}", old.pools) != format!("{:?}", new.pools)
+        || old.wips.aliases.len() != new.wips.aliases.len()
+        || old.wips.len() == new.wips.len()
+            && (wips().any(|wip| old.wips.settings(wip) != new.wips.settings(wip))
+                || old.wips.aliases != new.wips.aliases
+                || old.wips.check_hosts != new.wips.check_hosts)
+}
+
+fn names(config: &Config) -> HashSet<&[u8]> {
+    (0..config.wips.len() as u32).map(|wip| config.wips.name(wip)).collect()
+}
+
+/// Names of `from` that are not in `others`, in order.
+fn missing(from: &HashSet<&[u8]>, others: &HashSet<&[u8]>) -> Vec<String> {
+    let text = |wire: &&[u8]| {
+        crate::dns::Name::from_wire(wire).map_or_else(|_| "?".to_owned(), |n| n.to_string())
+    };
+    let mut names: Vec<String> = from.difference(others).map(text).collect();
+    names.sort();
+    names
 }
 
 fn shown(names: &[String]) -> String {

@@ -1,6 +1,7 @@
 //! The listeners' way to an answer: a snapshot held for a batch, the pure
 //! answer function, one outcome counted for each request.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::publisher::Publisher;
 use crate::answer::{self, Outcome, Peer, Scratch};
 use crate::listen::{Meta, Responder, ResponderFactory, Transport};
-use crate::metrics::{self, Family, Registry, WorkerCounters};
+use crate::metrics::{self, DropReason, Family, Registry, WorkerCounters};
 use crate::snapshot::Serving;
 
 /// One response in so many is timed: reading the clock is not free.
@@ -83,7 +84,17 @@ impl Responder for DnsResponder {
         self.until_timed = if timed { TIMED_EVERY } else { self.until_timed } - 1;
         let start = timed.then(Instant::now);
         let peer = Peer { address, transport };
-        let outcome = answer::answer(serving, state, &mut self.scratch, request, peer, out);
+        let scratch = &mut self.scratch;
+        // A panic would end this thread and leave its share of the clients without
+        // answers. Nothing but the scratch is half-written by one, and that is
+        // written anew by every query.
+        let answered = catch_unwind(AssertUnwindSafe(|| {
+            answer::answer(serving, state, scratch, request, peer, out)
+        }));
+        let outcome = answered.unwrap_or_else(|_| {
+            tracing::error!(client = %meta.client, request = %request.escape_ascii(), "a query could not be answered: this is a bug");
+            Outcome::Drop(DropReason::Fault)
+        });
         if let Some(start) = start {
             self.counters.response_time(start.elapsed().as_nanos() as u64);
         }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notify::Watcher;
 use tokio::sync::watch as signal;
@@ -24,6 +24,8 @@ use crate::config::Files;
 
 /// How often files are looked at without a notice.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How soon a stop is noticed.
+const STOP_WAIT: Duration = Duration::from_millis(100);
 /// A file has settled when it looks the same twice, this far apart.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Longest wait for a file that never settles.
@@ -69,13 +71,17 @@ impl Watch {
     fn run(mut self) {
         let mut loaded = self.look();
         self.follow(&loaded);
+        let mut looked = Instant::now();
         while !*self.stopping.borrow() {
-            match self.notices.recv_timeout(LOOK_EVERY.min(Duration::from_millis(250))) {
-                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            match self.notices.recv_timeout(STOP_WAIT) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Timeout) if looked.elapsed() < LOOK_EVERY => continue,
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK_EVERY),
             }
             while self.notices.try_recv().is_ok() {}
             let seen = self.look();
+            looked = Instant::now();
             if seen == loaded {
                 continue;
             }

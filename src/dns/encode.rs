@@ -44,6 +44,14 @@ pub struct Writer<'a> {
     offset_count: usize,
 }
 
+/// A point in a reply being written.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    at: usize,
+    counts: [u16; 3],
+    offset_count: usize,
+}
+
 /// Flags and rcode of a reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
@@ -155,14 +163,25 @@ impl<'a> Writer<'a> {
         ttl_s: u32,
         rdatas: impl Iterator<Item = &'r [u8]>,
     ) -> Result<(), Full> {
-        let (at, counts, offset_count) = (self.at, self.counts, self.offset_count);
+        let before = self.mark();
         for rdata in rdatas {
             if self.put_record(section, owner, rtype, ttl_s, rdata).is_err() {
-                (self.at, self.counts, self.offset_count) = (at, counts, offset_count);
+                self.back_to(before);
                 return Err(Full);
             }
         }
         Ok(())
+    }
+
+    /// The message as it is now, to come [`back_to`](Self::back_to).
+    #[inline]
+    pub fn mark(&self) -> Mark {
+        Mark { at: self.at, counts: self.counts, offset_count: self.offset_count }
+    }
+
+    /// Takes back all records written since `mark`.
+    pub fn back_to(&mut self, mark: Mark) {
+        (self.at, self.counts, self.offset_count) = (mark.at, mark.counts, mark.offset_count);
     }
 
     fn put_record(
@@ -272,6 +291,8 @@ impl<'a> Writer<'a> {
             match length {
                 0 => return None,
                 0xc0.. => at = usize::from(length & 0x3f) << 8 | usize::from(self.out[at + 1]),
+                // A name that begins within reach may go on beyond it.
+                _ if at > POINTER_OFFSET_MAX => return None,
                 _ if self.equals(at, wire) => return Some(at as u16),
                 _ => at += 1 + usize::from(length),
             }

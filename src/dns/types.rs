@@ -64,6 +64,47 @@ pub mod rtype {
     pub fn is_meta(rtype: u16) -> bool {
         rtype == OPT || (128..=254).contains(&rtype) || rtype == 0
     }
+
+    /// The number of a type written as "AAAA" or "TYPE28" (RFC 3597 5), in any case.
+    pub fn parse(text: &str) -> Option<u16> {
+        let text = text.to_ascii_uppercase();
+        let known = NAMES.iter().find(|(mnemonic, _)| *mnemonic == text);
+        known.map(|&(_, number)| number).or_else(|| text.strip_prefix("TYPE")?.parse().ok())
+    }
+
+    /// A type's mnemonic, or "TYPE" and its number.
+    pub fn text(rtype: u16) -> String {
+        let known = NAMES.iter().find(|(_, number)| *number == rtype);
+        known.map_or_else(|| format!("TYPE{rtype}"), |(mnemonic, _)| (*mnemonic).to_owned())
+    }
+
+    /// Mnemonics of the types people ask about.
+    const NAMES: [(&str, u16); 24] = [
+        ("A", A),
+        ("NS", NS),
+        ("CNAME", CNAME),
+        ("SOA", SOA),
+        ("PTR", PTR),
+        ("HINFO", HINFO),
+        ("MX", MX),
+        ("TXT", TXT),
+        ("AAAA", AAAA),
+        ("LOC", 29),
+        ("SRV", SRV),
+        ("NAPTR", 35),
+        ("DNAME", DNAME),
+        ("DS", DS),
+        ("SSHFP", 44),
+        ("RRSIG", 46),
+        ("NSEC", 47),
+        ("DNSKEY", 48),
+        ("TLSA", 52),
+        ("SVCB", SVCB),
+        ("HTTPS", HTTPS),
+        ("CAA", 257),
+        ("AXFR", AXFR),
+        ("ANY", ANY),
+    ];
 }
 
 /// Classes.

@@ -84,6 +84,10 @@ pub enum DropReason {
     SendFailed,
     /// The send queue stayed full.
     SendFull,
+    /// The kernel had no room left for it: queries come faster than they are answered.
+    QueueFull,
+    /// Answering it failed inside: a bug, told in the log.
+    Fault,
 }
 
 /// When a request is dropped.
@@ -99,7 +103,7 @@ pub enum DropStage {
 
 impl DropReason {
     /// All, in the order of their numbers.
-    pub const ALL: [DropReason; 7] = [
+    pub const ALL: [DropReason; 9] = [
         DropReason::Short,
         DropReason::Response,
         DropReason::SourcePortZero,
@@ -107,6 +111,8 @@ impl DropReason {
         DropReason::Unaddressed,
         DropReason::SendFailed,
         DropReason::SendFull,
+        DropReason::QueueFull,
+        DropReason::Fault,
     ];
 
     /// The `reason` label.
@@ -119,16 +125,19 @@ impl DropReason {
             DropReason::Unaddressed => "unaddressed",
             DropReason::SendFailed => "send_failed",
             DropReason::SendFull => "send_full",
+            DropReason::QueueFull => "queue_full",
+            DropReason::Fault => "fault",
         }
     }
 
     /// When requests are dropped for it.
     pub fn stage(self) -> DropStage {
         match self {
-            DropReason::Short | DropReason::Response => DropStage::Outcome,
-            DropReason::SourcePortZero | DropReason::Oversized | DropReason::Unaddressed => {
-                DropStage::Unread
-            }
+            DropReason::Short | DropReason::Response | DropReason::Fault => DropStage::Outcome,
+            DropReason::SourcePortZero
+            | DropReason::Oversized
+            | DropReason::Unaddressed
+            | DropReason::QueueFull => DropStage::Unread,
             DropReason::SendFailed | DropReason::SendFull => DropStage::Unsent,
         }
     }

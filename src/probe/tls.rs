@@ -167,6 +167,13 @@ pub(super) fn explain(error: &Error) -> String {
             let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
             format!("certificate not for {}; it names {}", expected.to_str(), names.join(", "))
         }
+        // Made with `openssl req -x509`, most of the time.
+        CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => {
+            "the server shows an authority's own certificate (CA:TRUE); it needs one that an \
+             authority signed, or one made with CA:FALSE"
+                .to_owned()
+        }
+        CertificateError::Other(other) => format!("certificate: {}", other.0),
         other => format!("certificate: {other}"),
     }
 }

@@ -104,7 +104,9 @@ impl Lists {
             members: first_member..self.members.len() as u16,
             min_available: pool.min_available,
             weight,
-            name_hash: hash::name_hash(pool.name.as_deref().unwrap_or_default()),
+            // No member has a name with a space: a pool and a member of one name
+            // are hashed apart, or the pool's clients would all be that member's.
+            name_hash: hash::name_hash(&format!("pool {}", pool.name.as_deref().unwrap_or(""))),
         });
     }
 }

@@ -146,8 +146,8 @@ impl Plan {
             .iter()
             .filter(probed)
             .map(|target| 1_000.0 / f64::from(target.interval_ms))
-            .sum::<f64>()
-            .max(0.0)
+            // From 0.0, for the sum of nothing is -0.0.
+            .fold(0.0, |sum, rate| sum + rate)
     }
 }
 

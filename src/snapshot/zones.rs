@@ -9,7 +9,7 @@ use super::serial::Serials;
 use crate::config::model::{Config, Datacenter, WipSettings, Zone};
 use crate::dns::types::rtype;
 use crate::steer::strategy::Record as AddressRecord;
-use crate::zone::{self, Builder, Record, ZoneError, ZoneWarning, Zones, master};
+use crate::zone::{self, Builder, Record, ZoneError, ZoneWarning, ZoneWorry, Zones, master};
 
 /// SOA timers of a zone that the config describes, in seconds: how often
 /// secondaries ask (RFC 1912 2.2); nobody but they reads them.
@@ -60,7 +60,13 @@ pub(super) fn compile(
         Ok(zones) => {
             let warning = |warning: &ZoneWarning| {
                 let subject = Subject::Zone(warning.zone.0);
-                CompileProblem::warning("zone-data", subject, warning.to_string())
+                let problem = CompileProblem::warning("zone-data", subject, warning.to_string());
+                match &warning.worry {
+                    ZoneWorry::TargetWithoutAddress { target, .. } => {
+                        problem.with_help(format!("add to its zone: {target}. A 192.0.2.1"))
+                    }
+                    _ => problem,
+                }
             };
             let warnings = zones.warnings().iter().map(warning).collect();
             Ok((zones, serials, warnings))

@@ -420,7 +420,7 @@ impl<'a> Question<'a> {
             Policy::Hash => {
                 let score = |index: u16| {
                     let pool = &pools[usize::from(index)];
-                    self.network.score(pool.name_hash, pool.weight)
+                    self.network.score(pool.name_hash, pool.weight.max(1))
                 };
                 order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
             }

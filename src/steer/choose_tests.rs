@@ -201,6 +201,56 @@ fn weighted_shares_are_within_a_percentage_point() {
     }
 }
 
+/// Two tiers in step would leave half of the members without a query.
+#[test]
+fn every_member_has_its_share_whatever_the_two_tiers_do() {
+    use Policy::{RoundRobin, Weighted};
+    let a: [Member<'_>; 2] = [("a", 1, &["192.0.2.1"]), ("b", 3, &["192.0.2.2"])];
+    let b: [Member<'_>; 2] = [("c", 1, &["192.0.2.3"]), ("d", 3, &["192.0.2.4"])];
+    for (over, inside) in [
+        (RoundRobin, RoundRobin),
+        (RoundRobin, Weighted),
+        (Weighted, RoundRobin),
+        (Weighted, Weighted),
+    ] {
+        let mut world = World::tiers(over, &[(inside, 1, &a), (inside, 1, &b)]);
+        let light = if inside == Weighted { 12_500 } else { 25_000 };
+        for (address, count) in world.shares(100_000) {
+            let expected = if address.ends_with(['1', '3']) { light } else { 50_000 - light };
+            assert!(count.abs_diff(expected) < 500, "{over:?} {inside:?} {address}: {count}");
+        }
+    }
+}
+
+#[test]
+fn round_robin_over_pools_reaches_every_vip_of_a_member() {
+    let a: [Member<'_>; 1] = [("a", 1, &["192.0.2.1", "192.0.2.2"])];
+    let b: [Member<'_>; 1] = [("b", 1, &["192.0.2.3", "192.0.2.4"])];
+    let pools: [(Policy, u16, &[Member<'_>]); 2] =
+        [(Policy::Failover, 1, &a), (Policy::Failover, 1, &b)];
+    let mut world = World::tiers(Policy::RoundRobin, &pools);
+    assert_eq!(world.shares(400).into_values().collect::<Vec<_>>(), [100; 4]);
+}
+
+#[test]
+fn members_of_weight_zero_share_by_hash_once_they_are_all_that_is_left() {
+    let members: [Member<'_>; 3] =
+        [("a", 1, &["192.0.2.1"]), ("b", 0, &["192.0.2.2"]), ("c", 0, &["192.0.2.3"])];
+    let mut world = World::new(Policy::Hash, &members);
+    let shares = |world: &mut World| {
+        let mut shares: BTreeMap<String, u32> = BTreeMap::new();
+        for client in 0..1_000u32 {
+            world.network = ClientNetwork::of(IpAddr::from((client << 8).to_be_bytes()));
+            *shares.entry(world.a().remove(0)).or_default() += 1;
+        }
+        shares
+    };
+    assert_eq!(shares(&mut world), BTreeMap::from([("192.0.2.1".to_owned(), 1_000)]));
+    world.down(&[0]);
+    let left = shares(&mut world);
+    assert!(left.len() == 2 && left.values().all(|count| (400..600).contains(count)), "{left:?}");
+}
+
 #[test]
 fn weight_zero_is_used_only_when_no_positive_weight_is_available() {
     for policy in [Policy::Weighted, Policy::Hash] {

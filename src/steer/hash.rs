@@ -47,6 +47,13 @@ impl ClientNetwork {
         let u = ((hash >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
         f64::from(weight) / -u.ln()
     }
+
+    /// What is compared: any positive weight comes before weight 0, whose bearers
+    /// share by hash what nobody else takes.
+    #[inline]
+    pub fn rank(&self, name_hash: u64, weight: u32) -> (bool, f64) {
+        (weight > 0, self.score(name_hash, weight.max(1)))
+    }
 }
 
 /// Hash of a member's or pool's name.

@@ -76,7 +76,8 @@ impl<'q, 'a> Picker<'q, 'a> {
                 continue;
             }
             let entry = &self.question.strategy.members[usize::from(member)];
-            let score = self.question.network.score(entry.name_hash, entry.weight);
+            // Spares are here only when there is nobody else: they share alike.
+            let score = self.question.network.score(entry.name_hash, entry.weight.max(1));
             if best.is_none_or(|(highest, _)| score > highest) {
                 best = Some((score, slot));
             }

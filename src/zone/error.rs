@@ -6,6 +6,7 @@
 
 use super::node::ZoneId;
 use crate::dns::Name;
+use crate::dns::types::rtype;
 
 /// What the operator wrote that is meant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,7 +70,7 @@ pub enum ZoneFault {
         ttl_s: u32,
     },
     /// Data that is not of its type's form.
-    #[error("the data of a record of type {rtype} is malformed: {reason}")]
+    #[error("the data of a record of type {} is malformed: {reason}", rtype::text(*rtype))]
     BadRdata {
         /// The type's number.
         rtype: u16,
@@ -116,7 +117,7 @@ pub enum ZoneFault {
         owner: Name,
     },
     /// A, AAAA or CNAME records at a WIP's name.
-    #[error("static records of type {rtype} stand at the WIP's name")]
+    #[error("static records of type {} stand at the WIP's name", rtype::text(*rtype))]
     StaticAtWip {
         /// A (1), AAAA (28) or CNAME (5).
         rtype: u16,
@@ -154,7 +155,7 @@ pub struct ZoneWarning {
 #[non_exhaustive]
 pub enum ZoneWorry {
     /// RFC 2181 5.2: the lowest is served.
-    #[error("records of type {rtype} have different TTLs; {ttl_s} s is used for all")]
+    #[error("records of type {} have different TTLs; {ttl_s} s is used for all", rtype::text(*rtype))]
     TtlsDiffer {
         /// The type's number.
         rtype: u16,
@@ -162,7 +163,7 @@ pub enum ZoneWorry {
         ttl_s: u32,
     },
     /// RFC 2181 10.3.
-    #[error("the target {target} of a record of type {rtype} is an alias (RFC 2181 10.3)")]
+    #[error("the target {target} of a record of type {} is an alias (RFC 2181 10.3)", rtype::text(*rtype))]
     TargetIsAlias {
         /// NS (2), MX (15) or SRV (33).
         rtype: u16,
@@ -170,7 +171,7 @@ pub enum ZoneWorry {
         target: Name,
     },
     /// The target is ours and has no address.
-    #[error("the target {target} of a record of type {rtype} has no address")]
+    #[error("the target {target} of a record of type {} has no address", rtype::text(*rtype))]
     TargetWithoutAddress {
         /// NS (2), MX (15) or SRV (33).
         rtype: u16,
@@ -184,7 +185,7 @@ pub enum ZoneWorry {
         target: Name,
     },
     /// Records that no query reaches.
-    #[error("records of type {rtype} are hidden by {by}")]
+    #[error("records of type {} are hidden by {by}", rtype::text(*rtype))]
     Occluded {
         /// The type's number.
         rtype: u16,

@@ -228,7 +228,7 @@ fn rdata(message: &[u8], start: usize, rtype: u16, raw: &[u8]) -> Result<String,
             return Ok(std::net::Ipv6Addr::from(<[u8; 16]>::try_from(raw).unwrap()).to_string());
         }
         13 | 16 => return strings(raw),
-        _ => return Ok(format!("\\# {} {}", raw.len(), hex(raw))),
+        _ => return Ok(format!("\\# {} {}", raw.len(), hex(raw)).trim_end().to_owned()),
     };
     for _ in 0..lead {
         let number = message.get(at..at + 2).ok_or("RDATA ends too early")?;

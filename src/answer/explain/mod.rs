@@ -1,7 +1,7 @@
 //! Why a client gets an answer: the same query through the same functions, and
 //! in words what they saw.
 //!
-//! The reply comes from [`answer`](super::answer) itself, from a message built
+//! The reply comes from [`answer`] itself, from a message built
 //! here. What is told beside it (the client's place, each pool and member) is
 //! read from the same strategy, row and health words.
 
@@ -15,14 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Peer, Scratch, answer};
 use crate::dns::Name;
+use crate::dns::types::rtype;
 use crate::geo::Place;
 use crate::health::plan::VerdictId;
 use crate::metrics::Transport;
 use crate::snapshot::{Serving, WorkerState};
 use crate::steer::choose::Room;
 use crate::zone::{self, Lookup};
-
-pub use reply::rtype_of;
 
 //------------ Explanation ----------------------------------------------------
 
@@ -185,7 +184,7 @@ pub fn explain(serving: &Serving, request: &Request<'_>) -> Explanation {
     let (zone, found, wip) = found(serving, request);
     Explanation {
         name: request.name.to_string(),
-        rtype: reply::rtype_text(request.rtype),
+        rtype: rtype::text(request.rtype),
         zone,
         found,
         wip,
@@ -208,13 +207,21 @@ fn found(
     };
     let found = match outcome {
         zone::Outcome::Wip { wip, .. } => {
-            let explained = wip::explain(serving, request, wip, &mut Room::default());
             let own = snapshot.wip_name(wip);
             let found = if own == qname.to_string() {
                 "a WIP".to_owned()
             } else {
                 format!("another name of the WIP {own}")
             };
+            if !matches!(request.rtype, rtype::A | rtype::AAAA) {
+                let kind = rtype::text(request.rtype);
+                return (
+                    origin,
+                    format!("{found}, which decides A and AAAA alone, not {kind}"),
+                    None,
+                );
+            }
+            let explained = wip::explain(serving, request, wip, &mut Room::default());
             return (origin, found, explained);
         }
         zone::Outcome::Site { site, .. } => {

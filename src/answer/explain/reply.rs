@@ -8,46 +8,6 @@ use crate::dns::name;
 use crate::dns::types::{Rcode, rtype};
 use crate::dns::{ecs, query::HEADER_LENGTH};
 
-/// Mnemonics of the types people ask about.
-const TYPES: [(&str, u16); 24] = [
-    ("A", rtype::A),
-    ("NS", rtype::NS),
-    ("CNAME", rtype::CNAME),
-    ("SOA", rtype::SOA),
-    ("PTR", rtype::PTR),
-    ("HINFO", rtype::HINFO),
-    ("MX", rtype::MX),
-    ("TXT", rtype::TXT),
-    ("AAAA", rtype::AAAA),
-    ("LOC", 29),
-    ("SRV", rtype::SRV),
-    ("NAPTR", 35),
-    ("DNAME", rtype::DNAME),
-    ("DS", rtype::DS),
-    ("SSHFP", 44),
-    ("RRSIG", 46),
-    ("NSEC", 47),
-    ("DNSKEY", 48),
-    ("TLSA", 52),
-    ("SVCB", rtype::SVCB),
-    ("HTTPS", rtype::HTTPS),
-    ("CAA", 257),
-    ("AXFR", rtype::AXFR),
-    ("ANY", rtype::ANY),
-];
-
-/// The number of a type written as "AAAA" or "TYPE28", in any case.
-pub fn rtype_of(text: &str) -> Option<u16> {
-    let text = text.to_ascii_uppercase();
-    let known = TYPES.iter().find(|(mnemonic, _)| *mnemonic == text).map(|&(_, number)| number);
-    known.or_else(|| text.strip_prefix("TYPE")?.parse().ok())
-}
-
-pub(super) fn rtype_text(number: u16) -> String {
-    let known = TYPES.iter().find(|(_, known)| *known == number);
-    known.map_or_else(|| format!("TYPE{number}"), |(mnemonic, _)| (*mnemonic).to_owned())
-}
-
 /// The client subnet option's data for a network.
 pub(super) fn subnet_option((address, length): (IpAddr, u8)) -> Vec<u8> {
     let (family, octets): (u8, Vec<u8>) = match address {
@@ -197,7 +157,7 @@ impl<'a> Reader<'a> {
 
     fn text(&self, record: &Record<'_>) -> String {
         let mut text =
-            format!("{} {} IN {} ", record.owner, record.ttl_s, rtype_text(record.rtype));
+            format!("{} {} IN {} ", record.owner, record.ttl_s, rtype::text(record.rtype));
         self.write_rdata(record, &mut text);
         text
     }

@@ -36,10 +36,15 @@ impl Authority {
 
     /// A certificate for `names`, valid from and to these years.
     fn sign(&self, names: &[&str], years: (i32, i32)) -> CertifiedKey {
+        self.sign_as(names, years, IsCa::NoCa)
+    }
+
+    fn sign_as(&self, names: &[&str], years: (i32, i32), is_ca: IsCa) -> CertifiedKey {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
         params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
+        params.is_ca = is_ca;
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
@@ -135,6 +140,10 @@ async fn bad_certificates_fail_and_say_why() {
             "tls: certificate not for shop.example.com; it names other.example.com",
         ),
         (stranger.sign(&[host], NOW), "tls: certificate from an unknown issuer"),
+        (
+            authority.sign_as(&[host], NOW, IsCa::Ca(BasicConstraints::Unconstrained)),
+            "tls: the server shows an authority's own certificate (CA:TRUE)",
+        ),
         (namesake.sign(&[host], NOW), "tls: certificate signed by another key than its issuer's"),
     ] {
         let port = tls_site(vec![], certificate).await;

@@ -3,7 +3,7 @@
 //! Entries, owners, TTLs, classes and directives are read here, so that a bad
 //! entry costs one entry and every error has its place. Record data of the
 //! types with intricate forms (SVCB, DNSSEC, CAA, …) is read by the `domain`
-//! crate's zonefile reader, one record at a time; [`fields`] reads the simple
+//! crate's zonefile reader, one record at a time; `fields` reads the simple
 //! ones and those the crate does not know. Every type may be given as `\#`
 //! (RFC 3597 5); data of a known type must then have that type's form.
 //!

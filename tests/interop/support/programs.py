@@ -18,6 +18,7 @@ PACKAGES = {
     "openssl": "openssl",
     "prometheus": "prometheus",
     "promtool": "prometheus",
+    "setpriv": "util-linux",
     "unbound": "unbound",
     "unshare": "util-linux",
 }

@@ -121,11 +121,12 @@ def _over_tcp(server, port, query, source, timeout_s):
     with _socket(server, socket.SOCK_STREAM, source, timeout_s) as asking:
         asking.connect((server, port))
         asking.sendall(struct.pack("!H", len(query)) + query)
-        length = struct.unpack("!H", _exactly(asking, 2))[0]
-        return _exactly(asking, length)
+        length = struct.unpack("!H", read_exactly(asking, 2))[0]
+        return read_exactly(asking, length)
 
 
-def _exactly(stream, length):
+def read_exactly(stream, length):
+    """Reads so many bytes of a connection."""
     parts = b""
     while len(parts) < length:
         part = stream.recv(length - len(parts))

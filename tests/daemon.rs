@@ -1,0 +1,411 @@
+//! The real binary, with nothing else installed: it starts, answers, follows
+//! health, reloads, refuses and stops. tests/interop has the same among other
+//! people's programs.
+
+#![allow(clippy::unwrap_used)] // a panic is a failed test
+
+#[allow(dead_code)]
+#[path = "dns_support/message.rs"]
+mod message;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Longest wait for anything that is to happen.
+const WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+//------------ What it does ---------------------------------------------------
+
+#[test]
+fn it_answers_over_udp_and_tcp_and_ends_with_0_when_told() {
+    let server = Server::start("[wip.\"shop.gslb.example.com\"]\n");
+    for tcp in [false, true] {
+        assert_eq!(server.ask("shop.gslb.example.com", tcp), "NOERROR 127.0.9.1");
+        assert_eq!(server.ask("none.gslb.example.com", tcp), "NXDOMAIN");
+        assert_eq!(server.ask("elsewhere.org", tcp), "REFUSED");
+    }
+    assert_eq!(server.get("/healthz").0, 200);
+    assert_eq!(server.get("/readyz").0, 200);
+    let (status, metrics) = server.get("/metrics");
+    assert_eq!(status, 200);
+    assert!(metrics.contains("windrose_dns_queries_total{transport=\"tcp\",family=\"ipv4\"} 3\n"));
+
+    let asked = Instant::now();
+    server.signal("TERM");
+    let (code, log) = server.ended();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn answers_follow_a_back_end_that_stops_and_returns() {
+    let fra = BackEnd::start("127.0.9.1", 0);
+    let port = fra.port;
+    let iad = BackEnd::start("127.0.9.2", port);
+    let wip = format!(
+        "[health_check.ready]\ntype = \"tcp\"\nport = {port}\ninterval = \"200ms\"\n\
+         timeout = \"150ms\"\nconfirm_interval = \"100ms\"\n\
+         [wip.\"shop.gslb.example.com\"]\nhealth_check = \"ready\"\n",
+    );
+    let server = Server::start(&wip);
+    let name = "shop.gslb.example.com";
+    let is = |answer: &str| server.ask(name, false) == answer;
+    assert!(is("NOERROR 127.0.9.1"));
+    fra.stop();
+    until("fra is out", || is("NOERROR 127.0.9.2"));
+    let text = server.command(&["explain", name]);
+    assert!(text.contains("refused"), "{text}");
+    iad.stop();
+    // Failing open: the first of the order, though it is down.
+    until("nobody is up", || is("NOERROR 127.0.9.1"));
+    let counted = "windrose_wip_fail_open_total{wip=\"shop.gslb.example.com\"} ";
+    assert!(!server.get("/metrics").1.contains(&format!("{counted}0\n")));
+    let _iad = BackEnd::start("127.0.9.2", port);
+    until("iad is back", || is("NOERROR 127.0.9.2"));
+    let _fra = BackEnd::start("127.0.9.1", port);
+    until("fra is back", || is("NOERROR 127.0.9.1"));
+    assert!(server.log().contains("member is down"), "{}", server.log());
+}
+
+#[test]
+fn a_changed_file_is_loaded_and_a_broken_one_changes_nothing() {
+    let server = Server::start("[wip.\"shop.gslb.example.com\"]\n");
+    let name = "new.gslb.example.com";
+    assert_eq!(server.ask(name, false), "NXDOMAIN");
+    let two = "[wip.\"shop.gslb.example.com\"]\n[wip.\"new.gslb.example.com\"]\n";
+    server.write(two);
+    until("the new name", || server.ask(name, false) == "NOERROR 127.0.9.1");
+
+    server.write(&format!("{two}polcy = \"geo\"\n"));
+    let refused = "windrose_config_reload_success 0\n";
+    until("the refusal", || server.get("/metrics").1.contains(refused));
+    assert!(server.log().contains("polcy"), "{}", server.log());
+    assert_eq!(server.ask(name, false), "NOERROR 127.0.9.1");
+    let output = server.run(&["reload"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("polcy"), "{}", text(&output.stderr));
+
+    // One of two names gone is too much for a change nobody vouched for.
+    server.write("[wip.\"shop.gslb.example.com\"]\n");
+    until("it is held", || server.log().contains("1 of 2 WIPs"));
+    assert_eq!(server.ask(name, false), "NOERROR 127.0.9.1");
+    server.signal("HUP");
+    until("SIGHUP vouches", || server.ask(name, false) == "NXDOMAIN");
+    assert!(server.get("/metrics").1.contains("windrose_config_reload_success 1\n"));
+}
+
+#[test]
+fn status_and_explain_speak_json() {
+    let server = Server::start("[wip.\"shop.gslb.example.com\"]\n");
+    let status: serde_json::Value =
+        serde_json::from_str(&server.command(&["status", "--json"])).unwrap();
+    assert_eq!(status["config"]["wips"], 1);
+    assert_eq!(status["not_ready"], serde_json::Value::Null);
+    let text = server.command(&["explain", "shop.gslb.example.com", "--json"]);
+    let online: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(online["reply"]["answer"][0], "shop.gslb.example.com 30 IN A 127.0.9.1");
+    let path = server.path.to_str().unwrap();
+    let offline = windrose(&["explain", "shop.gslb.example.com", "--config", path, "--json"]);
+    let offline: serde_json::Value = serde_json::from_slice(&offline.stdout).unwrap();
+    assert_eq!(offline["reply"], online["reply"]);
+}
+
+//------------ What it refuses ------------------------------------------------
+
+#[test]
+fn exit_statuses_are_0_done_1_refused_2_usage() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("windrose.toml");
+    let file = path.to_str().unwrap();
+    let check = || windrose(&["check", "--config", file]);
+    fs::write(&path, config(53, 8053, "[wip.\"shop.gslb.example.com\"]\n")).unwrap();
+    let output = check();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("good. 1 zone, 1 WIP"), "{}", text(&output.stdout));
+
+    let bad = "[wip.\"shop.gslb.example.com\"]\nttle = 1\n[wip.\"out.side.org\"]\n";
+    fs::write(&path, config(53, 8053, bad)).unwrap();
+    for command in ["check", "serve"] {
+        let output = windrose(&[command, "--config", file]);
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        let report = text(&output.stderr);
+        assert!(report.contains("ttle") && report.contains("windrose.toml:"), "{report}");
+    }
+    let output = windrose(&["check", "--config", file, "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+
+    let none = directory.path().join("none.toml");
+    let output = windrose(&["serve", "--config", none.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("none.toml"), "{}", text(&output.stderr));
+    assert_eq!(windrose(&["serv"]).status.code(), Some(2));
+    // Nobody listens there.
+    let output = windrose(&["status", "--server", "http://127.0.0.1:9"]);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_port_in_use_is_said_in_one_line() {
+    let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("windrose.toml");
+    let port = taken.local_addr().unwrap().port();
+    fs::write(&path, config(port, free_port(), "[wip.\"shop.gslb.example.com\"]\n")).unwrap();
+    let output = windrose(&["serve", "--config", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = text(&output.stderr);
+    assert!(errors.contains(&format!("127.0.0.1:{port}")) && errors.contains("in use"), "{errors}");
+    let said = errors.lines().filter(|line| !line.starts_with('{'));
+    assert_eq!(said.count(), 1, "besides the log: {errors}");
+}
+
+//------------ What it shows --------------------------------------------------
+
+#[test]
+fn the_demos_tour_sees_the_answers_move() {
+    let (port, admin) = (free_port().to_string(), free_port().to_string());
+    let output = windrose(&["demo", "--tour", "--port", &port, "--admin-port", &admin]);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}{}", text(&output.stderr));
+    for line in ["ledger.gslb.example (failover) → 127.0.0.12 (iad)", "> start fra"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_printed_for_people_and_editors_is_whole() {
+    let default = windrose(&["config", "default"]);
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/windrose.toml");
+    assert_eq!(text(&default.stdout), fs::read_to_string(shipped).unwrap());
+    let schema = windrose(&["config", "schema"]);
+    serde_json::from_slice::<serde_json::Value>(&schema.stdout).unwrap();
+    let info = windrose(&["geo", "info"]);
+    assert_eq!(info.status.code(), Some(0));
+    assert!(text(&info.stdout).contains("CC"), "the attribution: {}", text(&info.stdout));
+}
+
+//------------ Server ---------------------------------------------------------
+
+/// `windrose serve` with a config of its own; killed when dropped.
+struct Server {
+    child: Option<Child>,
+    path: PathBuf,
+    directory: tempfile::TempDir,
+    port: u16,
+    admin: u16,
+}
+
+impl Server {
+    /// Starts it with WIPs and what they need, and waits until it is ready.
+    fn start(wips: &str) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("windrose.toml");
+        let (port, admin) = (free_port(), free_port());
+        fs::write(&path, config(port, admin, wips)).unwrap();
+        let log = fs::File::create(directory.path().join("log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_windrose"))
+            .args(["serve", "--config", path.to_str().unwrap()])
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let server = Server { child: Some(child), path, directory, port, admin };
+        until("it is ready", || server.get("/readyz").0 == 200);
+        server
+    }
+
+    /// Puts other WIPs in the config's place, by a rename.
+    fn write(&self, wips: &str) {
+        let aside = self.directory.path().join("new");
+        fs::write(&aside, config(self.port, self.admin, wips)).unwrap();
+        fs::rename(aside, &self.path).unwrap();
+    }
+
+    /// Asks for a name's A records: the response code and the addresses.
+    fn ask(&self, name: &str, tcp: bool) -> String {
+        let query = query(name);
+        let address = (Ipv4Addr::LOCALHOST, self.port);
+        let mut reply = vec![0; 4_096];
+        let length = if tcp {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(WITHIN)).unwrap();
+            stream.write_all(&(query.len() as u16).to_be_bytes()).unwrap();
+            stream.write_all(&query).unwrap();
+            let mut length = [0; 2];
+            stream.read_exact(&mut length).unwrap();
+            let length = usize::from(u16::from_be_bytes(length));
+            stream.read_exact(&mut reply[..length]).unwrap();
+            length
+        } else {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            socket.set_read_timeout(Some(WITHIN)).unwrap();
+            socket.connect(address).unwrap();
+            socket.send(&query).unwrap();
+            socket.recv(&mut reply).unwrap()
+        };
+        let reply = message::read(&reply[..length]).unwrap();
+        assert_eq!(reply.id, query[..2], "another query's reply");
+        let code = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"]
+            [usize::from(reply.rcode())];
+        let answer = reply.records.iter().filter(|record| record.section == 0);
+        answer.fold(code.to_owned(), |text, record| format!("{text} {}", record.rdata))
+    }
+
+    /// A page of the admin listener: status and body; status 0 while nobody listens.
+    fn get(&self, path: &str) -> (u16, String) {
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.admin)) else {
+            return (0, String::new());
+        };
+        stream.set_read_timeout(Some(WITHIN)).unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        let status = reply.get(9..12).and_then(|digits| digits.parse().ok()).unwrap();
+        (status, reply)
+    }
+
+    /// Runs a command against it.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let url = format!("http://127.0.0.1:{}", self.admin);
+        windrose(&[arguments, &["--server", &url]].concat())
+    }
+
+    /// Runs a command against it that succeeds; its standard output.
+    fn command(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().unwrap().id();
+        let command = format!("kill -{name} {pid}");
+        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
+    }
+
+    /// Waits for its end: exit status and log.
+    fn ended(mut self) -> (Option<i32>, String) {
+        let mut child = self.child.take().unwrap();
+        let mut code = None;
+        until("it has ended", || {
+            code = child.try_wait().unwrap();
+            code.is_some()
+        });
+        (code.and_then(|status| status.code()), self.log())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// One zone, two sites in order, and what a test adds.
+fn config(port: u16, admin: u16, more: &str) -> String {
+    format!(
+        "[server]\nlisten = [\"127.0.0.1:{port}\"]\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n\
+         [zone.\"gslb.example.com\"]\nnameservers = [\"ns1.example.com\"]\n\
+         hostmaster = \"hostmaster@example.com\"\n\
+         [datacenter.fra]\nvip = \"127.0.9.1\"\n[datacenter.iad]\nvip = \"127.0.9.2\"\n\
+         [wip_defaults]\nmembers = [\"fra\", \"iad\"]\npolicy = \"failover\"\n{more}"
+    )
+}
+
+//------------ Tools ----------------------------------------------------------
+
+/// A TCP back end at a site's address that accepts and closes; it ends with the
+/// test's process at the latest.
+struct BackEnd {
+    port: u16,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl BackEnd {
+    /// Listens at an address; port 0 is any.
+    fn start(address: &str, port: u16) -> BackEnd {
+        let listener = TcpListener::bind((address, port)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            while !stopping.load(Ordering::Relaxed) {
+                if listener.accept().is_err() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+        });
+        BackEnd { port, stop, thread }
+    }
+
+    /// Refuses connections when it returns.
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+    }
+}
+
+fn windrose(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_windrose"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .env_remove("WINDROSE_SERVER")
+        .env_remove("WINDROSE_CONFIG")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A query for a name's A records.
+fn query(name: &str) -> Vec<u8> {
+    let mut query = vec![0x17, 0x2a, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        query.push(label.len() as u8);
+        query.extend(label.as_bytes());
+    }
+    query.extend([0, 0, 1, 0, 1]);
+    query
+}
+
+/// A port free for UDP and TCP on 127.0.0.1, as far as can be known.
+fn free_port() -> u16 {
+    loop {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Looks until it is so.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < WITHIN, "{what}: not within {WITHIN:?}");
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
