@@ -192,7 +192,7 @@ impl World {
     /// any other's.
     fn special(&self, address: IpAddr) -> Option<usize> {
         let holds = |block: &&str| block.parse::<IpNet>().unwrap().contains(&address);
-        let block = SPECIAL.iter().position(|block| holds(block))?;
+        let block = SPECIAL.iter().position(holds)?;
         let tunnel = block >= SPECIAL.len() - TUNNELS;
         let is_named = self.named.iter().any(|network| network.contains(&address));
         (tunnel || !is_named).then_some(block)
