@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a panic in a test is a failed test
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
 fn windrose(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_windrose"));
@@ -66,4 +67,24 @@ fn failures_say_why_and_exit_with_1_wrong_usage_with_2() {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(errors.contains(reason), "{arguments:?}: {errors}");
     }
+}
+
+/// A newcomer ends the demo with Ctrl-C: nothing is left behind.
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_windrose"))
+        .args(["demo", "--port", "5360", "--admin-port", "8360"])
+        .env("TMPDIR", directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("(failover) →")), "the demo says nothing");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    let interrupt = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    assert!(demo.wait().unwrap().success());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }

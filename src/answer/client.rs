@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::dns::ecs::ClientSubnet;
 use crate::geo;
 use crate::steer::hash::{SCOPE_V4, SCOPE_V6};
@@ -49,8 +51,7 @@ impl Client {
         let client = Client::new(address, Some(subnet.source_length()), Source::Subnet);
         let ignored = match &strategy.map {
             Some(map) => map.ignores(client.address),
-            None => geo::is_unroutable(client.address)
-                .filter(|_| !strategy.networks.iter().any(|net| net.contains(&client.address))),
+            None => ignored(&strategy.networks, client.address),
         };
         match ignored {
             Some(scope) => {
@@ -96,4 +97,23 @@ impl Client {
         };
         (row, scope)
     }
+}
+
+/// Where no map says it: whether a client subnet is unroutable and outside the
+/// operator's networks, and then the length of the largest network around it
+/// that is both.
+fn ignored(networks: &[IpNet], address: IpAddr) -> Option<u8> {
+    let block = geo::is_unroutable(address)?;
+    networks.iter().try_fold(block, |scope, network| match (network, address) {
+        _ if network.contains(&address) => None,
+        (IpNet::V4(network), IpAddr::V4(address)) => {
+            let common = (u32::from(network.network()) ^ u32::from(address)).leading_zeros();
+            Some(scope.max(common as u8 + 1))
+        }
+        (IpNet::V6(network), IpAddr::V6(address)) => {
+            let common = (u128::from(network.network()) ^ u128::from(address)).leading_zeros();
+            Some(scope.max(common as u8 + 1))
+        }
+        _ => Some(scope),
+    })
 }

@@ -157,15 +157,23 @@ impl Daemon {
 
     /// Waits for SIGTERM or SIGINT; SIGHUP reloads.
     pub fn run_until_signal(&self) -> std::io::Result<()> {
+        self.run_until(std::future::pending::<()>()).map(drop)
+    }
+
+    /// As [`run_until_signal`](Daemon::run_until_signal), or until `end` is
+    /// there: its value, none after a signal.
+    pub fn run_until<T>(&self, end: impl Future<Output = T>) -> std::io::Result<Option<T>> {
         use tokio::signal::unix::{SignalKind, signal};
         self.runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut hangup = signal(SignalKind::hangup())?;
+            tokio::pin!(end);
             loop {
                 tokio::select! {
-                    _ = terminate.recv() => return Ok(()),
-                    _ = interrupt.recv() => return Ok(()),
+                    value = &mut end => return Ok(Some(value)),
+                    _ = terminate.recv() => return Ok(None),
+                    _ = interrupt.recv() => return Ok(None),
                     _ = hangup.recv() => {
                         let publisher = Arc::clone(&self.publisher);
                         // A load takes a while: the signals go on being heard.

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::daemon::{Daemon, StartError};
 use sites::{SITES, Sites};
 use watcher::Watcher;
@@ -70,11 +72,20 @@ pub fn run(options: Options) -> Result<(), DemoError> {
     let daemon = Daemon::start(&config)?;
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     say(&welcome(&config, port, admin_port))?;
-    let watcher = Watcher::start(server);
-    let result = if options.tour { tour(&sites, &watcher) } else { converse(&sites) };
+    let watcher = Arc::new(Watcher::start(server));
+    let (done, ended) = oneshot::channel();
+    let watched = Arc::clone(&watcher);
+    // On a thread of its own, for an interrupt must end the demo in good order
+    // while it waits for a line.
+    std::thread::Builder::new().name("demo".to_owned()).spawn(move || {
+        let result = if options.tour { tour(&sites, &watched) } else { converse(&sites) };
+        // Nobody listens any more after an interrupt.
+        let _ = done.send(result);
+    })?;
+    let result = daemon.run_until(ended)?;
     watcher.stop();
     daemon.stop();
-    result
+    result.and_then(Result::ok).unwrap_or(Ok(()))
 }
 
 //------------ Conversation ---------------------------------------------------

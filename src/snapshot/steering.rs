@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::config::model::{Config, Pool, Vip, WipSettings};
+use crate::config::model::{Config, Member, Pool, Vip, WipSettings};
 use crate::geo::{self, BaseTable, Map, Place, Serves};
 use crate::steer::order::{ClientPlace, Rank, Site, order};
 use crate::steer::strategy::{MemberEntry, PoolEntry, Record, Row, Strategy, VipEntry};
@@ -33,9 +33,7 @@ fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Str
         lists.add(pool);
     }
     let layout = Layout::new(settings.policy, &pools);
-    // Whatever their policies: a private client inside one is somebody.
-    let members = pools.iter().flat_map(|pool| &pool.members);
-    let networks = networks(members.map(|member| (&*member.serves, &*member.vips)));
+    let networks = layout.networks.clone();
     let clients = if layout.needs_map() {
         maps.get(layout)
     } else {
@@ -70,23 +68,6 @@ fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Str
         rows: clients.rows,
         networks: networks.into(),
     }
-}
-
-/// Every network the operator named, without repeats, from each member's rules
-/// and VIPs.
-fn networks<'a>(members: impl Iterator<Item = (&'a [Serves], &'a [Vip])>) -> Vec<IpNet> {
-    let mut networks: Vec<IpNet> = members
-        .flat_map(|(serves, vips)| {
-            let serves = serves.iter().filter_map(|rule| match rule {
-                Serves::Network(network) => Some(*network),
-                _ => None,
-            });
-            serves.chain(vips.iter().flat_map(|vip| vip.clients.iter().copied()))
-        })
-        .collect();
-    networks.sort();
-    networks.dedup();
-    networks
 }
 
 //------------ Lists ----------------------------------------------------------
@@ -137,6 +118,9 @@ impl Lists {
 struct Layout {
     pools_by_geo: bool,
     pools: Vec<PoolLayout>,
+    /// Every network the operator named for these members, whatever the
+    /// policies: a private client inside one is somebody.
+    networks: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -172,7 +156,12 @@ impl Layout {
                 .collect();
             PoolLayout { by_geo, members }
         };
-        Layout { pools_by_geo, pools: pools.iter().map(pool).collect() }
+        let members = pools.iter().flat_map(|pool| &pool.members);
+        Layout {
+            pools_by_geo,
+            pools: pools.iter().map(pool).collect(),
+            networks: networks(members),
+        }
     }
 
     fn members(&self) -> impl Iterator<Item = &MemberLayout> {
@@ -187,10 +176,6 @@ impl Layout {
         split || placed
     }
 
-    fn networks(&self) -> Vec<IpNet> {
-        networks(self.members().map(|member| (&*member.site.serves, &*member.vips)))
-    }
-
     /// The row of clients at `place` inside `networks`.
     fn row(&self, place: &Place, networks: &[IpNet]) -> Row {
         let client = ClientPlace { place, networks };
@@ -203,7 +188,8 @@ impl Layout {
             let (order, tied) =
                 if pool.by_geo { order(&ranks) } else { ((0..ranks.len() as u16).collect(), 0) };
             row.members.extend(order.into_iter().map(|member| start + member));
-            row.tied.push(tied);
+            // One alone shares with nobody: its row is that of clients elsewhere.
+            row.tied.push(if tied > 1 { tied } else { 0 });
             for member in &pool.members {
                 row.visible.extend(visible(&member.vips, networks));
             }
@@ -239,6 +225,22 @@ impl Parts {
             visible: visible.into(),
         }
     }
+}
+
+/// Every network named by rules and VIPs, without repeats.
+fn networks<'a>(members: impl Iterator<Item = &'a Member>) -> Vec<IpNet> {
+    let mut networks: Vec<IpNet> = members
+        .flat_map(|member| {
+            let serves = member.serves.iter().filter_map(|rule| match rule {
+                Serves::Network(network) => Some(*network),
+                _ => None,
+            });
+            serves.chain(member.vips.iter().flat_map(|vip| vip.clients.iter().copied()))
+        })
+        .collect();
+    networks.sort();
+    networks.dedup();
+    networks
 }
 
 /// The VIP as far as a client's row depends on it: its family and `for`.
@@ -291,7 +293,7 @@ impl Maps<'_> {
         if let Some(clients) = self.known.get(&layout) {
             return clients.clone();
         }
-        let networks = layout.networks();
+        let networks = &layout.networks;
         let mut rows: Vec<Row> = Vec::new();
         let mut index: HashMap<Row, u32> = HashMap::new();
         let mut row_of = |place: &Place, containing: &[usize]| {
@@ -302,7 +304,7 @@ impl Maps<'_> {
                 (rows.len() - 1) as u32
             })
         };
-        let map = geo::compile(self.base, &networks, &mut row_of);
+        let map = geo::compile(self.base, networks, &mut row_of);
         // One row for everybody: nothing depends on the client.
         let map = (rows.len() > 1).then(|| Arc::new(map));
         let clients = Clients { map, rows: rows.into() };
