@@ -77,11 +77,15 @@ impl Builder {
             drop(records);
             zones.extend(finish_zone(&mut assembly, id, origin, apex));
         }
+        for &(at, site) in &self.sites {
+            place_site(&mut assembly, at, site);
+        }
+        cover::note_owners(&mut assembly);
         for (at, wip) in std::mem::take(&mut self.wips) {
             place_wip(&mut assembly, at, wip);
         }
-        for (at, site) in std::mem::take(&mut self.sites) {
-            place_site(&mut assembly, at, site);
+        for &(at, site) in &self.sites {
+            place_star(&mut assembly, at, site);
         }
         if assembly.names_overflow || assembly.rdata.len() > u32::MAX as usize {
             assembly.errors.push(too_large("names or data"));
@@ -105,10 +109,11 @@ impl Builder {
             self.errors.push(ZoneError { subject, name: Name::root(), fault });
             return None;
         }
-        let Ok(at) = u32::try_from(self.arena.len()) else {
+        if self.arena.len() + name.len() > u32::MAX as usize {
             self.errors.push(too_large("names"));
             return None;
-        };
+        }
+        let at = self.arena.len() as u32;
         self.arena.extend(name.iter().map(u8::to_ascii_lowercase));
         Some(at)
     }
@@ -212,11 +217,17 @@ fn place_site(assembly: &mut Assembly, at: u32, site: u32) {
     }
     detail.flags |= SITE_BASE;
     detail.site = site;
+}
+
+/// Sees to `*` under a site's base: it is the site's, or it contradicts it.
+fn place_star(assembly: &mut Assembly, at: u32, site: u32) {
+    let name = assembly.name_copy(at);
+    let key = name.key();
     let Some(star) = assembly.wildcard_child(key.suffix(0)) else { return };
     let star = assembly.detail(star);
     let taken = assembly.details[star as usize].wip != NONE;
     if taken || assembly.decided_type(star).is_some() {
-        assembly.error(subject, key.suffix(0), ZoneFault::StarUnderSite);
+        assembly.error(Subject::Site(site), key.suffix(0), ZoneFault::StarUnderSite);
         return;
     }
     assembly.details[star as usize].flags |= SITE_STAR;

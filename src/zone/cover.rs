@@ -1,46 +1,66 @@
 //! What covers each name: the topmost zone cut at or above it, or DNAME above
 //! it, and the nearest base of a site wildcard.
 //!
-//! Worked out once for every name, so that an exact hit knows by itself. Zones
-//! without cuts, DNAMEs and site wildcards, as those of a million WIPs mostly
-//! are, are passed over.
+//! Worked out once for every name, so that an exact hit knows by itself. Names
+//! with no owner of such a thing among their ancestors are passed over.
 
 use super::key::Key;
 use super::node::{CUT, DNAME, NONE, SITE_BASE, ZoneId};
 use super::place::{Assembly, owned};
 use super::rdata::rtype;
-use super::table::{Kind, NOT_OURS};
+use super::table::NOT_OURS;
 use super::{Subject, ZoneFault, ZoneWorry};
 use crate::dns::Name;
 
-/// Marks every name with what covers it; WIPs and sites there are errors.
-pub(super) fn work_out(assembly: &mut Assembly, origins: &[Name]) {
-    let mut concerned = vec![false; origins.len()];
-    for slot in assembly.table.slots() {
-        if slot.kind() == Kind::Detail
-            && slot.zone() != NOT_OURS
-            && assembly.details[slot.value as usize].is(CUT | DNAME | SITE_BASE)
-        {
-            concerned[slot.zone() as usize] = true;
+//------------ Owners ---------------------------------------------------------
+
+/// The hashes of the names that cover others, as a coarse filter: nearly every
+/// name of a million WIPs is told apart by it without a further look.
+#[derive(Debug)]
+pub(super) struct Owners {
+    marks: Vec<bool>,
+}
+
+const MARKS: usize = 1 << 16;
+
+impl Owners {
+    /// Whether one of the names with these hashes may be an owner.
+    pub(super) fn any(&self, hashes: &[u64]) -> bool {
+        hashes.iter().any(|&hash| self.marks[hash as usize % MARKS])
+    }
+}
+
+/// To be called when all records and site wildcards are in place, and before
+/// the WIPs are: from now on names are told apart as they come.
+pub(super) fn note_owners(assembly: &mut Assembly) {
+    let mut marks = vec![false; MARKS];
+    for (id, detail) in assembly.details.iter().enumerate() {
+        if detail.is(CUT | DNAME | SITE_BASE) {
+            let key = Key::new(assembly.name_of(id as u32)).expect("names are checked");
+            marks[key.hash() as usize % MARKS] = true;
         }
     }
-    if !concerned.contains(&true) {
-        return;
+    if marks.contains(&true) {
+        assembly.table.suspect_all();
+        assembly.owners = Some(Owners { marks });
     }
-    let depths: Vec<usize> = origins.iter().map(Name::label_count).collect();
+}
+
+//------------ Covers ---------------------------------------------------------
+
+/// Marks every name with what covers it; WIPs and sites there are errors.
+pub(super) fn work_out(assembly: &mut Assembly, origins: &[Name]) {
     let mut hashes = Vec::new();
     for index in 0..assembly.table.slots().len() {
         let slot = assembly.table.slot(index);
-        if slot.kind() == Kind::Vacant
-            || slot.zone() == NOT_OURS
-            || !concerned[slot.zone() as usize]
-        {
+        if !slot.is_suspect() || slot.zone() == NOT_OURS {
             continue;
         }
         let name = assembly.name_copy(slot.name);
         let key = name.key();
         key.hashes(&mut hashes);
-        let (cover, site) = above(assembly, &key, &hashes, depths[slot.zone() as usize]);
+        let apex_labels = origins[slot.zone() as usize].label_count();
+        let (cover, site) = above(assembly, &key, &hashes, apex_labels);
         if cover == NONE && site == NONE {
             continue;
         }

@@ -1,6 +1,7 @@
 //! Names put in the table while it is built, with their ancestors, so that no
 //! name ever stands without the empty non-terminals above it (RFC 4592 2.2.2).
 
+use super::cover::Owners;
 use super::key::{Key, name_at, wildcard_hash};
 use super::node::{Detail, OwnedRrset, RrsetEntry, ZoneId};
 use super::rdata::rtype;
@@ -21,8 +22,10 @@ pub(super) struct Assembly {
     pub(super) parents: Vec<u32>,
     pub(super) errors: Vec<ZoneError>,
     pub(super) warnings: Vec<ZoneWarning>,
-    /// The arena has outgrown its offsets; nothing that follows is of use.
+    /// The arena has outgrown its offsets: names were left out.
     pub(super) names_overflow: bool,
+    /// Owners of cuts, DNAMEs and site wildcards, once they are known.
+    pub(super) owners: Option<Owners>,
     hashes: Vec<u64>,
 }
 
@@ -38,7 +41,8 @@ impl NameCopy {
     }
 }
 
-/// The name is in another zone than the one it was meant for.
+/// The name is in another zone than the one it was meant for, or there is no
+/// room for it.
 pub(super) struct OtherZone {
     /// Its slot, if it exists there.
     pub(super) slot: Option<usize>,
@@ -59,6 +63,7 @@ impl Assembly {
             errors: Vec::new(),
             warnings: Vec::new(),
             names_overflow: false,
+            owners: None,
             hashes: Vec::new(),
         }
     }
@@ -101,9 +106,15 @@ impl Assembly {
             return Err(OtherZone { slot: found.filter(|_| missing == 0), zone: in_zone });
         }
         if missing > 0 {
-            let at = at.unwrap_or_else(|| self.push_name(key.suffix(0)));
+            let Some(at) = at.or_else(|| self.push_name(key.suffix(0))) else {
+                return Err(OtherZone { slot: None, zone: in_zone });
+            };
+            let suspect = self.owners.as_ref().is_some_and(|owners| owners.any(hashes));
             for label in (0..missing).rev() {
                 let slot = self.table.insert(hashes[label], at + key.start(label) as u32, in_zone);
+                if suspect {
+                    self.table.slot_mut(slot).set_suspect();
+                }
                 if let Some(parent) = found
                     && key.suffix(label).starts_with(b"\x01*")
                 {
@@ -115,15 +126,15 @@ impl Assembly {
         Ok(found.expect("the name was found or inserted"))
     }
 
-    fn push_name(&mut self, name: &[u8]) -> u32 {
+    /// Puts a name into the arena; none if its offsets no longer fit.
+    fn push_name(&mut self, name: &[u8]) -> Option<u32> {
         if self.arena.len() + name.len() > u32::MAX as usize {
-            // The build fails in the end; the first name stands in till then.
             self.names_overflow = true;
-            self.arena.truncate(self.arena.len().min(u32::MAX as usize - name.len()));
+            return None;
         }
         let at = self.arena.len() as u32;
         self.arena.extend(name.iter().map(u8::to_ascii_lowercase));
-        at
+        Some(at)
     }
 
     /// A copy of the name at `at` in the arena, so that the table can change.

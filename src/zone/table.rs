@@ -33,6 +33,7 @@ pub(super) enum Kind {
 
 const KIND_MASK: u32 = 0b11;
 const WILDCARD_CHILD: u32 = 0b100;
+const SUSPECT: u32 = 0b1000;
 const ZONE_SHIFT: u32 = 8;
 
 //------------ Slot -----------------------------------------------------------
@@ -83,6 +84,15 @@ impl Slot {
 
     pub(super) fn set_wildcard_child(&mut self) {
         self.word |= WILDCARD_CHILD;
+    }
+
+    /// While building: something may cover this name.
+    pub(super) fn is_suspect(self) -> bool {
+        self.word & SUSPECT != 0
+    }
+
+    pub(super) fn set_suspect(&mut self) {
+        self.word |= SUSPECT;
     }
 }
 
@@ -163,6 +173,13 @@ impl Table {
     /// All slots, free ones too.
     pub(super) fn slots(&self) -> &[Slot] {
         &self.slots
+    }
+
+    /// Marks every name there is so far.
+    pub(super) fn suspect_all(&mut self) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.kind() != Kind::Vacant) {
+            slot.set_suspect();
+        }
     }
 
     /// Makes room for `more` further names. Slots may move.

@@ -3,7 +3,10 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod invariants;
 pub(crate) mod message;
+pub(crate) mod requests;
+pub(crate) mod rich;
 pub(crate) mod serving;
 
 /// SplitMix64: the same numbers from the same seed on every machine.

@@ -21,6 +21,7 @@ import sys
 import tempfile
 
 import servers
+import types_of_records
 import wire
 import zones
 
@@ -63,12 +64,17 @@ def run(options, folder):
         for zone in of_case:
             servers.write(folder, f"{zone.origin}zone", zone.text())
             origins.append(zone.origin)
+    for origin, text, _, _ in types_of_records.zones():
+        servers.write(folder, f"{origin}zone", text)
+        origins.append(origin)
     running = servers.start_all(folder, origins, os.path.abspath(options.windrose))
     try:
         report = Report()
         for of_case, queries in cases:
             for query in queries:
                 compare(report, of_case, query, [ask(server, query) for server in running])
+        for record in types_of_records.zones():
+            compare_type(report, record, running)
     finally:
         for server in running:
             server.stop()
@@ -172,6 +178,19 @@ def compare(report, of_case, query, replies):
         difference = Difference(field, of_case, query, replies, of_peers, mine)
         report.add(difference)
         return
+
+
+def compare_type(report, record, running):
+    """One record's data, and that of the SOA beside it, as those have it who took the zone."""
+    origin, text, owner, rtype = record
+    for name, asked in ((owner, rtype), (origin, "SOA")):
+        *peers, ours = [ask(server, (name, asked, 4096, True, True)) for server in running]
+        data = [tuple(r.key() for r in reply.answer) for reply in peers if reply.rcode == "NOERROR"]
+        report.compared += 1
+        if data and tuple(r.key() for r in ours.answer) not in data:
+            report.add_type(text, [*peers, ours])
+        elif len(set(data)) > 1:
+            report.splits[f"the data of {text.splitlines()[-1]}"] += 1
 
 
 class Difference:
@@ -325,6 +344,13 @@ class Report:
         self.kinds[kind] += 1
         if len(self.examples[kind]) < EXAMPLES_MAX:
             self.examples[kind].append(difference)
+
+    def add_type(self, text, replies):
+        self.kinds["data of a type"] += 1
+        print(f"\n=== data of a type: {text.splitlines()[-1]}")
+        for server, reply in zip((*PEERS, "windrose"), replies):
+            print(f"--- {server}")
+            print("\n".join(reply.lines()))
 
     def end(self, options, origins):
         print(f"seed {options.seed}: {origins} zones, {self.compared} queries, "

@@ -5,7 +5,13 @@ import struct
 TYPES = {
     "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16,
     "AAAA": 28, "SRV": 33, "DNAME": 39, "DS": 43, "SVCB": 64, "HTTPS": 65, "ANY": 255,
-    "TYPE65280": 65280,
+    "MB": 7, "MG": 8, "MR": 9, "MINFO": 14, "RP": 17, "AFSDB": 18, "X25": 19, "ISDN": 20,
+    "RT": 21, "NSAP": 22, "SIG": 24, "KEY": 25, "PX": 26, "GPOS": 27, "LOC": 29, "NAPTR": 35,
+    "KX": 36, "CERT": 37, "APL": 42, "SSHFP": 44, "IPSECKEY": 45, "RRSIG": 46, "NSEC": 47,
+    "DNSKEY": 48, "DHCID": 49, "NSEC3": 50, "NSEC3PARAM": 51, "TLSA": 52, "SMIMEA": 53,
+    "HIP": 55, "NINFO": 56, "TALINK": 58, "CDS": 59, "CDNSKEY": 60, "OPENPGPKEY": 61,
+    "CSYNC": 62, "ZONEMD": 63, "SPF": 99, "NID": 104, "L32": 105, "L64": 106, "LP": 107,
+    "EUI48": 108, "EUI64": 109, "URI": 256, "CAA": 257, "AVC": 258, "TYPE65280": 65280,
 }
 TYPE_TEXTS = {number: text for text, number in TYPES.items()}
 RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED",
@@ -13,8 +19,9 @@ RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP",
 OPT = 41
 
 # Where names stand in RDATA: bytes before the first, number of names.
-NAMES_IN_RDATA = {2: (0, 1), 5: (0, 1), 6: (0, 2), 12: (0, 1), 15: (2, 1), 33: (6, 1),
-                  39: (0, 1), 64: (2, 1), 65: (2, 1)}
+NAMES_IN_RDATA = {2: (0, 1), 5: (0, 1), 6: (0, 2), 7: (0, 1), 8: (0, 1), 9: (0, 1), 12: (0, 1),
+                  14: (0, 2), 15: (2, 1), 17: (0, 2), 18: (2, 1), 21: (2, 1), 26: (2, 2),
+                  33: (6, 1), 36: (2, 1), 39: (0, 1), 64: (2, 1), 65: (2, 1)}
 
 
 def labels(text):
@@ -27,10 +34,14 @@ def name_to_wire(text):
     return b"".join(bytes([len(label)]) + label for label in labels(text)) + b"\0"
 
 
+def number(rtype):
+    return TYPES[rtype] if rtype in TYPES else int(rtype.removeprefix("TYPE"))
+
+
 def query(message_id, name, rtype, edns_size=None, dnssec_ok=False):
     """A query without RD; with OPT if `edns_size` is given."""
     message = struct.pack("!6H", message_id, 0, 1, 0, 0, 0 if edns_size is None else 1)
-    message += name_to_wire(name) + struct.pack("!2H", TYPES[rtype], 1)
+    message += name_to_wire(name) + struct.pack("!2H", number(rtype), 1)
     if edns_size is not None:
         message += b"\0" + struct.pack("!2HIH", OPT, edns_size, 0x8000 if dnssec_ok else 0, 0)
     return message

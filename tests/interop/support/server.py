@@ -27,9 +27,10 @@ class Windrose:
         self.path = story.write(f"{name}/windrose.toml", config)
         self.process = None
 
-    def start(self, ready=True):
+    def start(self, ready=True, environment=None):
         """Starts it, and waits until it says it is ready."""
-        self.process = self.story.start(self.name, "windrose", "serve", "--config", self.path)
+        self.process = self.story.start(
+            self.name, "windrose", "serve", "--config", self.path, environment=environment)
         if ready:
             wait_until(f"{self.name} is ready", self._ready, READY_WITHIN_S)
         return self
