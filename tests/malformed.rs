@@ -4,6 +4,8 @@
 //! The same numbers on every run; `WINDROSE_SEED=n` gives others and
 //! `WINDROSE_ROUNDS=n` more. The fuzz targets in `fuzz/` check the same.
 
+#![allow(clippy::unwrap_used)] // a panic here is a failed test
+
 mod config_support;
 mod dns_support;
 

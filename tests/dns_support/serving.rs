@@ -97,7 +97,7 @@ pub(crate) fn place(text: &str) -> Result<Place, String> {
             Some(("continent", value)) => place.continent = Some(two(value)?),
             Some(("region", value)) => place.region = Some(value.into()),
             Some(("at", value)) => {
-                place.point = Some(point(value).ok_or_else(|| value.to_owned())?)
+                place.point = Some(point(value).ok_or_else(|| value.to_owned())?);
             }
             Some(("asn", value)) => {
                 place.asn = Some(value.parse().map_err(|_| value.to_owned())?);
