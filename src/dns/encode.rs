@@ -76,20 +76,10 @@ impl<'a> Writer<'a> {
         let limit = limit.min(out.len());
         let at = HEADER_LENGTH + question.len();
         let count = u8::from(!question.is_empty());
-        out[..HEADER_LENGTH].copy_from_slice(&[
-            header.id[0],
-            header.id[1],
-            0x80 | header.opcode << 3 | u8::from(header.recursion_desired),
-            0,
-            0,
-            count,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-        ]);
+        out[..HEADER_LENGTH].fill(0);
+        out[..2].copy_from_slice(&header.id);
+        out[2] = 0x80 | header.opcode << 3 | u8::from(header.recursion_desired);
+        out[5] = count;
         out[HEADER_LENGTH..at].copy_from_slice(question);
         let mut writer = Writer {
             out,

@@ -228,6 +228,8 @@ fn content_hash(config: &Config, settings: &[u64], zone: &Zone, records: &[Recor
     names.for_each(|name| hash.update(name.wire()));
     hash.update(&zone.ttl_s.to_be_bytes());
     hash.update(&zone.negative_ttl_s.unwrap_or(u32::MAX).to_be_bytes());
+    // A serial that is no longer fixed gives way to the time.
+    hash.update(format!("{:?}", zone.serial).as_bytes());
     for wip in 0..config.wips.len() as u32 {
         let name = config.wips.name(wip);
         if crate::dns::name::is_at_or_below(name, zone.origin.wire()) {
