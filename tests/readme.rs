@@ -68,7 +68,12 @@ fn the_readmes_other_config_is_understood_too() {
     let configs = blocks(&readme, "toml");
     assert_eq!(configs.len(), 2);
     let text = configs[1].1.replace("/etc/windrose/admin.token", token.to_str().unwrap());
-    std::fs::write(directory.path().join("windrose.toml"), text).unwrap();
+    // It is an addition to the first one, which has the zone.
+    std::fs::write(
+        directory.path().join("windrose.toml"),
+        [text, configs[0].1.to_owned()].concat(),
+    )
+    .unwrap();
     run("windrose check --config windrose.toml", directory.path());
 }
 

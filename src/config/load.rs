@@ -173,6 +173,17 @@ impl Loader<'_> {
         );
     }
 
+    fn warn_without_zone(&mut self, config: &Config) {
+        let main = self.paths.first().and_then(|path| self.sources.find(path));
+        if let (true, Some(file)) = (config.zones.is_empty(), main) {
+            self.problems.push(
+                Problem::warning("no-zone", "no zone is configured: every query is refused")
+                    .in_file(file)
+                    .help("add what is delegated to this server: [zone.\"gslb.example.com\"]"),
+            );
+        }
+    }
+
     fn read_tables(
         &mut self,
         path: &Path,
@@ -232,6 +243,7 @@ impl Loader<'_> {
             // Behind an error, "not used" and the like are mostly its echo.
             if !self.problems.has_errors() {
                 warnings::check(&config, &used, &origins, &mut self.problems);
+                self.warn_without_zone(&config);
             }
         }
         let masters = config.zones.iter().filter_map(|zone| Some(zone.file.as_ref()?.path.clone()));

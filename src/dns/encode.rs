@@ -44,14 +44,6 @@ pub struct Writer<'a> {
     offset_count: usize,
 }
 
-/// A point in a reply being written.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    at: usize,
-    counts: [u16; 3],
-    offset_count: usize,
-}
-
 /// Flags and rcode of a reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
@@ -84,20 +76,10 @@ impl<'a> Writer<'a> {
         let limit = limit.min(out.len());
         let at = HEADER_LENGTH + question.len();
         let count = u8::from(!question.is_empty());
-        out[..HEADER_LENGTH].copy_from_slice(&[
-            header.id[0],
-            header.id[1],
-            0x80 | header.opcode << 3 | u8::from(header.recursion_desired),
-            0,
-            0,
-            count,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-        ]);
+        out[..HEADER_LENGTH].fill(0);
+        out[..2].copy_from_slice(&header.id);
+        out[2] = 0x80 | header.opcode << 3 | u8::from(header.recursion_desired);
+        out[5] = count;
         out[HEADER_LENGTH..at].copy_from_slice(question);
         let mut writer = Writer {
             out,
@@ -163,25 +145,14 @@ impl<'a> Writer<'a> {
         ttl_s: u32,
         rdatas: impl Iterator<Item = &'r [u8]>,
     ) -> Result<(), Full> {
-        let before = self.mark();
+        let (at, counts, offset_count) = (self.at, self.counts, self.offset_count);
         for rdata in rdatas {
             if self.put_record(section, owner, rtype, ttl_s, rdata).is_err() {
-                self.back_to(before);
+                (self.at, self.counts, self.offset_count) = (at, counts, offset_count);
                 return Err(Full);
             }
         }
         Ok(())
-    }
-
-    /// The message as it is now, to come [`back_to`](Self::back_to).
-    #[inline]
-    pub fn mark(&self) -> Mark {
-        Mark { at: self.at, counts: self.counts, offset_count: self.offset_count }
-    }
-
-    /// Takes back all records written since `mark`.
-    pub fn back_to(&mut self, mark: Mark) {
-        (self.at, self.counts, self.offset_count) = (mark.at, mark.counts, mark.offset_count);
     }
 
     fn put_record(

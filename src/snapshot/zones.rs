@@ -32,7 +32,11 @@ pub(super) fn compile(
     let mut serials = Serials::default();
     let settings = settings_hashes(config);
     for (index, zone) in config.zones.iter().enumerate() {
+        let problems_before = problems.len();
         let mut records = read_records(index as u32, zone, &mut problems);
+        if problems.len() > problems_before {
+            continue; // what is missing may stand in what could not be read
+        }
         let hash = content_hash(config, &settings, zone, &records);
         let mut serial = before.next(&zone.origin, hash, now_s);
         if let Some(number) = zone.serial {
@@ -224,6 +228,8 @@ fn content_hash(config: &Config, settings: &[u64], zone: &Zone, records: &[Recor
     names.for_each(|name| hash.update(name.wire()));
     hash.update(&zone.ttl_s.to_be_bytes());
     hash.update(&zone.negative_ttl_s.unwrap_or(u32::MAX).to_be_bytes());
+    // A serial that is no longer fixed gives way to the time.
+    hash.update(format!("{:?}", zone.serial).as_bytes());
     for wip in 0..config.wips.len() as u32 {
         let name = config.wips.name(wip);
         if crate::dns::name::is_at_or_below(name, zone.origin.wire()) {

@@ -119,7 +119,7 @@ fn subnet(random: &mut Random) -> Vec<u8> {
     let source = random.below(longest + 1);
     let mut bytes: Vec<u8> = first.to_vec();
     bytes.resize(source.div_ceil(8), 7);
-    if source % 8 != 0
+    if !source.is_multiple_of(8)
         && let Some(last) = bytes.last_mut()
     {
         *last &= 0xff << (8 - source % 8);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use windrose::answer::{self, Outcome, Peer, Scratch};
 use windrose::config;
-use windrose::geo::{BaseTable, Place};
+use windrose::geo::{BaseTable, Place, Point};
 use windrose::health::table::{Override, State, TTL_CAP_NONE, Table, Word};
 use windrose::snapshot::{self, Input, Serials, Serving};
 
@@ -87,7 +87,7 @@ pub(crate) fn ask(
     }
 }
 
-/// A place with these keys, as text: "country=DE asn=64512".
+/// A place with these keys, as text: "country=DE asn=64512 region=DE-HE at=50.1,8.6".
 pub(crate) fn place(text: &str) -> Result<Place, String> {
     let mut place = Place::default();
     let two = |value: &str| <[u8; 2]>::try_from(value.as_bytes()).map_err(|_| value.to_owned());
@@ -95,6 +95,10 @@ pub(crate) fn place(text: &str) -> Result<Place, String> {
         match word.split_once('=') {
             Some(("country", value)) => place.country = Some(two(value)?),
             Some(("continent", value)) => place.continent = Some(two(value)?),
+            Some(("region", value)) => place.region = Some(value.into()),
+            Some(("at", value)) => {
+                place.point = Some(point(value).ok_or_else(|| value.to_owned())?);
+            }
             Some(("asn", value)) => {
                 place.asn = Some(value.parse().map_err(|_| value.to_owned())?);
             }
@@ -102,4 +106,10 @@ pub(crate) fn place(text: &str) -> Result<Place, String> {
         }
     }
     Ok(place)
+}
+
+/// "50.1,8.6"
+fn point(text: &str) -> Option<Point> {
+    let (latitude, longitude) = text.split_once(',')?;
+    Some(Point { latitude: latitude.parse().ok()?, longitude: longitude.parse().ok()? })
 }
