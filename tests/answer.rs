@@ -15,7 +15,7 @@
 //! `WINDROSE_UPDATE_CASES=1 cargo test --test answer` writes the replies as they
 //! are into the files, to be read before they are committed.
 
-#![allow(clippy::unwrap_used)] // a panic is a failed test
+#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
 
 mod config_support;
 mod dns_support;

@@ -10,7 +10,6 @@
 //! Nothing here allocates, locks, waits, formats or panics on what a peer sends.
 //! It must not know sockets, threads, files or time.
 
-mod additional;
 mod chaos;
 mod client;
 pub mod explain;

@@ -4,10 +4,12 @@
 //! (RFC 6604). A chain that comes to a WIP ends in a decided answer, unless the
 //! query carries a client subnet: one scope describes one answer (RFC 7871 7.2.1).
 
+mod additional;
+
 use super::wip::{self, Decided};
 use super::{Context, Outcome as Reply, Scratch, finish};
 use crate::dns::encode::{Full, Opt, Section, Status, Writer};
-use crate::dns::name::{self, NAME_LENGTH_MAX};
+use crate::dns::name::NAME_LENGTH_MAX;
 use crate::dns::types::{Rcode, rtype};
 use crate::snapshot::SiteEntry;
 use crate::steer::choose::Outcome as Decision;
@@ -16,6 +18,8 @@ use crate::zone::{Lookup, Node, Outcome, Rrset, Zone};
 
 /// Names of one chain. More are not followed; resolvers give up no later.
 const CHAIN_MAX: usize = 16;
+/// HINFO's data in an ANY answer that has nothing static to show (RFC 8482 4.2).
+const ANY_HINFO: &[u8] = b"\x07RFC8482\0";
 
 /// Two names that a chain with DNAMEs goes through, one read while the other is written.
 #[derive(Debug)]
@@ -52,6 +56,43 @@ pub(super) fn respond(
     finish(walk.writer, walk.status, &walk.opt)
 }
 
+/// Answers types that are not decided at a WIP's name.
+pub(super) fn respond_at_decided_name(
+    context: &Context<'_>,
+    zone: &Zone,
+    wip: u32,
+    node: Node<'_>,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Reply {
+    if context.query.qtype == rtype::ANY && node.is_empty() {
+        let opt = context.opt();
+        let mut writer = context.writer(out, &opt);
+        let rdata = [ANY_HINFO].into_iter();
+        let ttl_s = zone.negative_ttl_s();
+        let written =
+            writer.put_rrset(Section::Answer, context.query.qname, rtype::HINFO, ttl_s, rdata);
+        let truncated = written.is_err();
+        return finish(
+            writer,
+            Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
+            &opt,
+        );
+    }
+    if context.query.qtype != rtype::ANY && node.rrset(context.query.qtype).is_none() {
+        let (ttl_s, scope) = wip::negative(context, wip, &mut scratch.room);
+        let opt = Opt { scope, ..context.opt() };
+        let mut writer = context.writer(out, &opt);
+        let truncated = put_soa(&mut writer, zone, ttl_s).is_err();
+        return finish(
+            writer,
+            Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
+            &opt,
+        );
+    }
+    respond(context, zone, Outcome::Node(node), scratch, out)
+}
+
 /// Puts the zone's SOA into the authority section, at the negative TTL or less
 /// (RFC 2308 5).
 pub(super) fn put_soa(writer: &mut Writer<'_>, zone: &Zone, ttl_max_s: u32) -> Result<(), Full> {
@@ -68,8 +109,8 @@ pub(super) fn put_soa(writer: &mut Writer<'_>, zone: &Zone, ttl_max_s: u32) -> R
 //------------ Walk -----------------------------------------------------------
 
 /// A reply while a chain is followed.
-pub(super) struct Walk<'c, 'a, 'o> {
-    pub(super) context: &'c Context<'a>,
+struct Walk<'c, 'a, 'o> {
+    context: &'c Context<'a>,
     writer: Writer<'o>,
     opt: Opt<'a>,
     status: Status,
@@ -180,7 +221,7 @@ impl<'a> Walk<'_, 'a, '_> {
         };
         if let Some(rrset) = found {
             self.put(Section::Answer, qname, rrset)?;
-            self.addresses_of(rrset);
+            self.addresses_of(qname, rrset);
             return Ok(Next::End);
         }
         if let Some(cname) = node.rrset(rtype::CNAME) {
@@ -305,33 +346,7 @@ impl<'a> Walk<'_, 'a, '_> {
         }
     }
 
-    /// A referral: NS, and the glue without which it is of no use (RFC 9471).
-    fn referral(&mut self, cut: Node<'_>, owner: &[u8], hop: usize) -> Result<(), Full> {
-        let Some(ns) = cut.rrset(rtype::NS) else { return Ok(()) };
-        // The answer's first name decides AA (RFC 1035 4.1.1).
-        self.status.authoritative = hop > 0;
-        self.put(Section::Authority, owner, ns)?;
-        for required in [true, false] {
-            for target in ns.rdatas() {
-                if name::is_at_or_below(target, owner) == required
-                    && let Some(node) = self.addresses(target)
-                {
-                    let written = self.put_addresses_of(target, node);
-                    if required {
-                        written?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn put(
-        &mut self,
-        section: Section,
-        owner: &[u8],
-        rrset: Rrset<'_>,
-    ) -> Result<(), Full> {
+    fn put(&mut self, section: Section, owner: &[u8], rrset: Rrset<'_>) -> Result<(), Full> {
         self.writer.put_rrset(section, owner, rrset.rtype(), rrset.ttl_s(), rrset.rdatas())
     }
 

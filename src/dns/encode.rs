@@ -44,14 +44,6 @@ pub struct Writer<'a> {
     offset_count: usize,
 }
 
-/// A point in a reply being written.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    at: usize,
-    counts: [u16; 3],
-    offset_count: usize,
-}
-
 /// Flags and rcode of a reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
@@ -153,25 +145,14 @@ impl<'a> Writer<'a> {
         ttl_s: u32,
         rdatas: impl Iterator<Item = &'r [u8]>,
     ) -> Result<(), Full> {
-        let before = self.mark();
+        let (at, counts, offset_count) = (self.at, self.counts, self.offset_count);
         for rdata in rdatas {
             if self.put_record(section, owner, rtype, ttl_s, rdata).is_err() {
-                self.back_to(before);
+                (self.at, self.counts, self.offset_count) = (at, counts, offset_count);
                 return Err(Full);
             }
         }
         Ok(())
-    }
-
-    /// The message as it is now, to come [`back_to`](Self::back_to).
-    #[inline]
-    pub fn mark(&self) -> Mark {
-        Mark { at: self.at, counts: self.counts, offset_count: self.offset_count }
-    }
-
-    /// Takes back all records written since `mark`.
-    pub fn back_to(&mut self, mark: Mark) {
-        (self.at, self.counts, self.offset_count) = (mark.at, mark.counts, mark.offset_count);
     }
 
     fn put_record(

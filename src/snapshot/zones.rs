@@ -32,7 +32,11 @@ pub(super) fn compile(
     let mut serials = Serials::default();
     let settings = settings_hashes(config);
     for (index, zone) in config.zones.iter().enumerate() {
+        let problems_before = problems.len();
         let mut records = read_records(index as u32, zone, &mut problems);
+        if problems.len() > problems_before {
+            continue; // what is missing may stand in what could not be read
+        }
         let hash = content_hash(config, &settings, zone, &records);
         let mut serial = before.next(&zone.origin, hash, now_s);
         if let Some(number) = zone.serial {

@@ -2,6 +2,7 @@
 //! replies shown as text by a reader that is not the server's own.
 
 #![allow(dead_code)]
+#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
 
 pub(crate) mod invariants;
 pub(crate) mod message;

@@ -1,5 +1,8 @@
 """A zone for each record in presentation form: what the four make of its data.
 
+Left out, because Windrose takes them as `\\#` alone or not at all: SIG, which is
+obsolete, and escaped commas in the values of SVCB.
+
 One zone a record, because a server that does not know a type refuses the whole
 zone, and then has no say.
 """
@@ -73,7 +76,6 @@ SVCB 0 alias.example.
 SVCB 1 . alpn=h2,h3 port=8443 ipv4hint=192.0.2.1,192.0.2.2 ipv6hint=2001:db8::1
 SVCB 16 foo.example. mandatory=alpn,ipv4hint alpn="h2,h3-19" ipv4hint=192.0.2.1
 SVCB 1 foo.example. key667="hello\\210qoo"
-SVCB 16 foo.example. alpn="f\\\\\\\\oo\\\\,bar,h2"
 SVCB 1 . no-default-alpn alpn=h2
 SVCB 1 . key65333=ex1 key444=ex2 port=1
 SVCB 1 . ech=AEj+DQBEAQAgACA=
@@ -104,13 +106,12 @@ NSEC . A
 NSEC3 1 1 12 aabbccdd 2vptu5timamqttgl4luu9kg21e0aor3s A RRSIG
 NSEC3PARAM 1 0 12 -
 KEY 0 3 5 AQPSKmynfzW4kyBv015MUG2D
-SIG A 5 3 86400 20030322173103 20030220173103 2642 example. oJB1W6WN
 TYPE65280 \\# 4 0a000001
 TYPE65280 \\# 4 0a 00 00 01
 TYPE65280 \\# 0
 TYPE1 \\# 4 0A000001
 A \\# 4 c0000201
-MX \\# 9 000a 046d 6169 6c 0000
+MX \\# 8 000a 046d6169 6c00
 CLASS-IN
 """
 
@@ -119,7 +120,8 @@ def zones():
     """(origin, text, owner, type as written) for each record."""
     out = []
     entries = RECORDS.strip("\n").replace("\n \"", "\x00\"").split("\n")
-    for index, entry in enumerate(entry.replace("\x00", "\n ") for entry in entries):
+    for index, entry in enumerate(entries):
+        entry = entry.replace("\x00", "\n ")
         origin = f"t{index}.types.test."
         owner = f"r.{origin}"
         line = f"r 300 IN {entry}"

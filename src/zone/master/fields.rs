@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::location;
+use super::mnemonics::{ALGORITHMS, CERTIFICATE_TYPES, mnemonic};
 use super::number::{base64, hex, time_s, whole};
 use super::tokens::Token;
 use super::{MasterError, read_name, read_type};
@@ -48,6 +49,8 @@ enum Field {
     Prefixes,
     /// "0x" and hexadecimal digits, with dots in between.
     Nsap,
+    /// A host identity and its rendezvous servers (RFC 8005 6), to the end.
+    HostIdentity,
 }
 
 use Field::*;
@@ -71,8 +74,8 @@ fn fields_of(rtype: u16) -> Option<&'static [Field]> {
         // ISDN
         20 => &[Text, TextOrNothing],
         22 => &[Nsap],
-        // KEY RKEY
-        25 | 57 => &[U16, U8, Algorithm, Base64],
+        // KEY DNSKEY RKEY CDNSKEY
+        25 | 48 | 57 | 60 => &[U16, U8, Algorithm, Base64],
         26 => &[U16, Name, Name],
         // GPOS
         27 => &[Text, Text, Text],
@@ -96,8 +99,10 @@ fn fields_of(rtype: u16) -> Option<&'static [Field]> {
         108 => &[Eui(6)],
         109 => &[Eui(8)],
         256 => &[U16, U16, LongText],
-        // TA DLV
-        32768 | 32769 => &[U16, Algorithm, U8, Hex],
+        // HIP
+        55 => &[HostIdentity],
+        // DS CDS TA DLV
+        43 | 59 | 32768 | 32769 => &[U16, Algorithm, U8, Hex],
         _ => return None,
     })
 }
@@ -160,6 +165,7 @@ impl<'a> Row<'a> {
             Texts => return self.texts(),
             Types => return self.types(),
             Prefixes => return self.prefixes(),
+            HostIdentity => return self.host_identity(),
             Hex => return self.rest(hex),
             Base64 => return self.rest(base64),
             _ => {}
@@ -187,7 +193,7 @@ impl<'a> Row<'a> {
             }
             Type => self.out.extend(record_type(token)?.to_be_bytes()),
             Nsap => self.nsap(token)?,
-            Texts | Hex | Base64 | Types | Prefixes => {}
+            Texts | Hex | Base64 | Types | Prefixes | HostIdentity => {}
         }
         Ok(())
     }
@@ -319,6 +325,28 @@ impl<'a> Row<'a> {
         Ok(())
     }
 
+    /// `algorithm tag key [server…]`; on the wire the lengths come first.
+    fn host_identity(&mut self) -> Result<(), MasterError> {
+        let algorithm: u8 = whole(self.token()?)?;
+        let tag_token = self.token()?;
+        let tag = hex(&[tag_token], tag_token)?;
+        let key_token = self.token()?;
+        let key = base64(&[key_token], key_token)?;
+        let tag_length = u8::try_from(tag.len()).ok().filter(|&length| length > 0);
+        let tag_length = tag_length.ok_or_else(|| tag_token.error("a tag has 1 to 255 bytes"))?;
+        let key_length = u16::try_from(key.len()).ok().filter(|&length| length > 0);
+        let key_length = key_length.ok_or_else(|| key_token.error("a key has 1 to 65535 bytes"))?;
+        self.out.extend([tag_length, algorithm]);
+        self.out.extend(key_length.to_be_bytes());
+        self.out.extend(tag);
+        self.out.extend(key);
+        while !self.tokens.is_empty() {
+            let server = self.token()?;
+            self.out.extend_from_slice(read_name(server, self.origin)?.wire());
+        }
+        Ok(())
+    }
+
     fn nsap(&mut self, token: Token<'_>) -> Result<(), MasterError> {
         let bad = || token.error(format!("{} is not 0x and hexadecimal digits", token.shown()));
         let word = token.word().ok_or_else(bad)?;
@@ -341,42 +369,3 @@ fn record_type(token: Token<'_>) -> Result<u16, MasterError> {
     let found = token.word().and_then(read_type);
     found.ok_or_else(|| token.error(format!("{} is not a record type", token.shown())))
 }
-
-fn mnemonic(token: Token<'_>, known: &[(&str, u16)]) -> Option<u16> {
-    let word = token.word()?;
-    known.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|&(_, number)| number)
-}
-
-/// RFC 4398 2.1.
-const CERTIFICATE_TYPES: &[(&str, u16)] = &[
-    ("PKIX", 1),
-    ("SPKI", 2),
-    ("PGP", 3),
-    ("IPKIX", 4),
-    ("ISPKI", 5),
-    ("IPGP", 6),
-    ("ACPKIX", 7),
-    ("IACPKIX", 8),
-    ("URI", 253),
-    ("OID", 254),
-];
-
-/// The registry of DNSSEC algorithm numbers (RFC 4034 A.1).
-const ALGORITHMS: &[(&str, u16)] = &[
-    ("RSAMD5", 1),
-    ("DH", 2),
-    ("DSA", 3),
-    ("RSASHA1", 5),
-    ("DSA-NSEC3-SHA1", 6),
-    ("RSASHA1-NSEC3-SHA1", 7),
-    ("RSASHA256", 8),
-    ("RSASHA512", 10),
-    ("ECC-GOST", 12),
-    ("ECDSAP256SHA256", 13),
-    ("ECDSAP384SHA384", 14),
-    ("ED25519", 15),
-    ("ED448", 16),
-    ("INDIRECT", 252),
-    ("PRIVATEDNS", 253),
-    ("PRIVATEOID", 254),
-];

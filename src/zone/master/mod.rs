@@ -15,6 +15,7 @@ mod crate_reader;
 mod fields;
 mod generate;
 mod location;
+mod mnemonics;
 mod number;
 mod tokens;
 

@@ -1,7 +1,7 @@
-//! Additional data: addresses of the hosts that an answer names, where we hold
-//! them. It must not know how the answer came about.
+//! Addresses of the hosts that records name: glue of referrals, and what saves
+//! the client its next question (RFC 1034 4.3.2 6).
 
-use super::resolve::Walk;
+use super::Walk;
 use crate::dns::encode::{Full, Section};
 use crate::dns::name;
 use crate::dns::types::rtype;
@@ -10,38 +10,63 @@ use crate::zone::{Node, Rrset};
 /// Hosts whose addresses are added for one RRset, a referral's aside. More hardly
 /// fit into a UDP answer.
 const HOSTS_MAX: usize = 32;
-
 impl<'a> Walk<'_, 'a, '_> {
+    /// A referral: NS, and the glue without which it is of no use (RFC 9471).
+    pub(super) fn referral(&mut self, cut: Node<'_>, owner: &[u8], hop: usize) -> Result<(), Full> {
+        let Some(ns) = cut.rrset(rtype::NS) else { return Ok(()) };
+        // The answer's first name decides AA (RFC 1035 4.1.1).
+        self.status.authoritative = hop > 0;
+        self.put(Section::Authority, owner, ns)?;
+        for required in [true, false] {
+            for target in ns.rdatas() {
+                if name::is_at_or_below(target, owner) == required
+                    && let Some(node) = self.addresses(target)
+                {
+                    let written = self.put_addresses_of(target, node);
+                    if required {
+                        written?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Addresses of the hosts an RRset names, as far as there is room: their
     /// absence is no truncation (RFC 2181 9).
-    pub(super) fn addresses_of(&mut self, rrset: Rrset<'_>) {
+    pub(super) fn addresses_of(&mut self, owner: &[u8], rrset: Rrset<'_>) {
         let skip = match rrset.rtype() {
             rtype::NS => 0,
             rtype::MX | rtype::SVCB | rtype::HTTPS => 2,
             rtype::SRV => 6,
             _ => return,
         };
+        let is_binding = matches!(rrset.rtype(), rtype::SVCB | rtype::HTTPS);
         // Several records may name one host (SRV with many ports): once is enough.
         let mut hosts = Hosts::default();
         for rdata in rrset.rdatas() {
             let target = rdata.get(skip..).unwrap_or_default();
             let Ok(length) = name::wire_length(target) else { continue };
-            let Some(node) = self.addresses(&target[..length]).filter(|&node| hosts.add(node))
-            else {
+            let host = match &target[..length] {
+                // In ServiceMode "." is the owner itself (RFC 9460 2.5.2).
+                [0] if is_binding && !rdata.starts_with(&[0, 0]) => owner,
+                host => host,
+            };
+            let Some(node) = self.addresses(host).filter(|&node| hosts.add(node)) else {
                 continue;
             };
-            if self.put_addresses_of(&target[..length], node).is_err() {
+            if self.put_addresses_of(host, node).is_err() {
                 return;
             }
         }
     }
 
     /// Where a host's addresses stand, if they are ours or glue.
-    pub(super) fn addresses(&self, host: &[u8]) -> Option<Node<'a>> {
+    fn addresses(&self, host: &[u8]) -> Option<Node<'a>> {
         self.context.serving.snapshot.zones.additional(host)
     }
 
-    pub(super) fn put_addresses_of(&mut self, host: &[u8], node: Node<'_>) -> Result<(), Full> {
+    fn put_addresses_of(&mut self, host: &[u8], node: Node<'_>) -> Result<(), Full> {
         for rtype in [rtype::A, rtype::AAAA] {
             if let Some(rrset) = node.rrset(rtype) {
                 self.put(Section::Additional, host, rrset)?;
