@@ -29,7 +29,7 @@ fn every_key() -> String {
 }
 
 /// Pieces that mean something to TOML or to a value's reader.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 25] = [
     "[",
     "]",
     "[[",
@@ -43,6 +43,7 @@ const PIECES: [&str; 24] = [
     ".",
     "#",
     "\n",
+    "\r\n",
     "\\",
     "0",
     "-1",
