@@ -89,8 +89,10 @@ fn excerpt<'a>(places: &[Place], primary: bool, sources: &'a Sources) -> Element
     for (index, (span, place)) in spans.into_iter().enumerate() {
         let kind =
             if primary && index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-        let end = span.end.clamp(span.start, window.end) - window.start;
-        let annotation = kind.span(span.start - window.start..end);
+        // A span may begin behind its line: at the CR of a line end, which is not shown.
+        let start = span.start.clamp(window.start, window.end);
+        let end = span.end.clamp(start, window.end);
+        let annotation = kind.span(start - window.start..end - window.start);
         snippet = snippet.annotation(if place.label.is_empty() {
             annotation
         } else {
