@@ -12,9 +12,9 @@ use crate::dns::encode::{Full, Opt, Section, Status, Writer};
 use crate::dns::name::NAME_LENGTH_MAX;
 use crate::dns::types::{Rcode, rtype};
 use crate::snapshot::SiteEntry;
-use crate::steer::choose::Outcome as Decision;
+use crate::steer::choose::{Outcome as Decision, Room};
 use crate::steer::strategy::Record;
-use crate::zone::{Lookup, Node, Outcome, Rrset, Zone};
+use crate::zone::{Lookup, Node, Outcome, Rrset, Zone, hash_of};
 
 /// Names of one chain. More are not followed; resolvers give up no later.
 const CHAIN_MAX: usize = 16;
@@ -70,8 +70,8 @@ pub(super) fn put_soa(writer: &mut Writer<'_>, zone: &Zone, ttl_max_s: u32) -> R
 //------------ Walk -----------------------------------------------------------
 
 /// A reply while a chain is followed.
-pub(super) struct Walk<'c, 'a, 'o> {
-    pub(super) context: &'c Context<'a>,
+struct Walk<'c, 'a, 'o> {
+    context: &'c Context<'a>,
     writer: Writer<'o>,
     opt: Opt<'a>,
     status: Status,
@@ -107,7 +107,7 @@ impl<'a> Walk<'_, 'a, '_> {
             let qname = &current[..length];
             let next = self.step(zone, outcome, hop, qname, made, room)?;
             if !matches!(next, Next::End) {
-                seen[hop] = crate::zone::hash_of(qname).unwrap_or(0);
+                seen[hop] = hash_of(qname).unwrap_or(0);
             }
             length = match next {
                 Next::End => return Ok(()),
@@ -121,8 +121,7 @@ impl<'a> Walk<'_, 'a, '_> {
                 }
             };
             let target = &current[..length];
-            let again =
-                crate::zone::hash_of(target).is_none_or(|hash| seen[..=hop].contains(&hash));
+            let again = hash_of(target).is_none_or(|hash| seen[..=hop].contains(&hash));
             if again {
                 return Ok(()); // a loop: what stands so far is the answer
             }
@@ -142,7 +141,7 @@ impl<'a> Walk<'_, 'a, '_> {
         hop: usize,
         qname: &[u8],
         made: &mut [u8; NAME_LENGTH_MAX],
-        room: &mut crate::steer::choose::Room,
+        room: &mut Room,
     ) -> Result<Next<'z>, Full> {
         match outcome {
             Outcome::Node(node) => self.node(zone, node, qname),
@@ -230,7 +229,7 @@ impl<'a> Walk<'_, 'a, '_> {
         wip: u32,
         node: Node<'z>,
         qname: &[u8],
-        room: &mut crate::steer::choose::Room,
+        room: &mut Room,
     ) -> Result<Next<'z>, Full> {
         let qtype = self.context.query.qtype;
         if !matches!(qtype, rtype::A | rtype::AAAA) {

@@ -1,5 +1,5 @@
 //! Answers at a WIP's name: decided A and AAAA, static records of other types,
-//! and never NXDOMAIN (SEMANTICS §1).
+//! and never NXDOMAIN (docs/STEERING.md).
 
 use super::client::Client;
 use super::{Context, Outcome as Reply, Scratch, finish, resolve};
@@ -38,7 +38,7 @@ pub(super) fn decide<'a>(
 }
 
 /// The TTL and the scope of a negative answer for a type that is not decided:
-/// those of a decided one (SEMANTICS §1.7). No turn is taken, nothing is counted.
+/// those of a decided one (docs/STEERING.md). No turn is taken, nothing is counted.
 pub(super) fn negative(context: &Context<'_>, wip: u32, room: &mut Room) -> (u32, u8) {
     let families = [rtype::A, rtype::AAAA].into_iter();
     let decided = families.filter_map(|family| {
@@ -167,7 +167,7 @@ fn respond_undecided(
     resolve::respond(context, zone, zone::Outcome::Node(node), scratch, out)
 }
 
-/// Clients that speak EDNS are told when an answer is a last resort (SEMANTICS §1.6).
+/// Clients that speak EDNS are told when an answer is a last resort (docs/STEERING.md).
 pub(super) fn extended_error(
     strategy: &Strategy,
     decision: &Decision,

@@ -89,8 +89,8 @@ fn excerpt<'a>(places: &[Place], primary: bool, sources: &'a Sources) -> Element
     for (index, (span, place)) in spans.into_iter().enumerate() {
         let kind =
             if primary && index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-        // A span may begin behind its line: at the CR of a line end, which is not shown.
-        let start = span.start.clamp(window.start, window.end);
+        // A span may begin at a line's end, of which "\r\n" has two bytes.
+        let start = span.start.min(window.end);
         let end = span.end.clamp(start, window.end);
         let annotation = kind.span(start - window.start..end - window.start);
         snippet = snippet.annotation(if place.label.is_empty() {

@@ -1,4 +1,4 @@
-//! Decisions over small, hand-made strategies: the rules of SEMANTICS §1 and §2.
+//! Decisions over small, hand-made strategies: the rules of docs/STEERING.md.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -510,14 +510,61 @@ fn there_is_no_last_resort_when_an_operator_took_everything_out() {
     }
 }
 
+fn any_policy() -> impl proptest::strategy::Strategy<Value = Policy> {
+    prop::sample::select(vec![
+        Policy::Geo,
+        Policy::RoundRobin,
+        Policy::Weighted,
+        Policy::Failover,
+        Policy::Hash,
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5))]
+
+    /// From whatever turn a worker begins at, and whoever is down.
+    #[test]
+    fn shares_are_within_a_percentage_point_whatever_the_weights(
+        weights in prop::collection::vec(0..1_000u32, 2..6),
+        down in prop::num::u8::ANY,
+        turn in prop::num::u32::ANY,
+    ) {
+        let addresses: Vec<String> = (0..weights.len()).map(|i| format!("10.0.0.{i}")).collect();
+        let texts: Vec<[&str; 1]> = addresses.iter().map(|address| [address.as_str()]).collect();
+        let members: Vec<Member<'_>> =
+            texts.iter().zip(&weights).map(|(text, weight)| (text[0], *weight, &text[..])).collect();
+        let is_down = |at: usize| at > 0 && down >> at & 1 == 1;
+        let all_down: Vec<u32> =
+            (0..weights.len()).filter(|&at| is_down(at)).map(|at| at as u32).collect();
+        let up: Vec<usize> = (0..weights.len()).filter(|&at| !is_down(at)).collect();
+        for (policy, queries) in [(Policy::RoundRobin, 10_000), (Policy::Weighted, 100_000)] {
+            let mut world = World::new(policy, &members);
+            world.turn = turn;
+            world.down(&all_down);
+            let shares = world.shares(queries);
+            let weight = |at: usize| match policy {
+                Policy::Weighted => f64::from(weights[at]),
+                _ => 1.0,
+            };
+            let total: f64 = up.iter().map(|&at| weight(at)).sum();
+            for &at in &up {
+                let expected = if total == 0.0 { 1.0 / up.len() as f64 } else { weight(at) / total };
+                let share = f64::from(shares.get(&addresses[at]).copied().unwrap_or(0));
+                let share = share / f64::from(queries);
+                prop_assert!((share - expected).abs() <= 0.01, "{policy:?} {at}: {share} {expected}");
+            }
+        }
+    }
+}
+
 proptest! {
     /// Whatever the health: an available member is answered if there is one, a
     /// forced-down one never, and the TTL stays within its bounds.
     #[test]
     fn answers_are_available_and_ttls_within_bounds(
-        policy in prop::sample::select(vec![
-            Policy::Geo, Policy::RoundRobin, Policy::Weighted, Policy::Failover, Policy::Hash,
-        ]),
+        over_pools in any_policy(),
+        policy in any_policy(),
         words in prop::collection::vec((0..3u8, 0..4u8, prop::num::u16::ANY), 6),
         weights in prop::collection::vec(0..4u32, 6),
         max_answers in 1..4usize,
@@ -528,7 +575,7 @@ proptest! {
         let members: Vec<Member<'_>> =
             texts.iter().zip(&weights).map(|(text, weight)| (text[0], *weight, &text[..])).collect();
         let mut world = World::tiers(
-            Policy::Weighted,
+            over_pools,
             &[(policy, 2, &members[..3]), (policy, 1, &members[3..])],
         );
         world.strategy.max_answers = max_answers;
