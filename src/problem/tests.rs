@@ -66,6 +66,23 @@ fn without_text_the_file_is_still_named() {
 }
 
 #[test]
+fn any_span_of_any_line_ends_is_shown() {
+    for text in ["\u{2}\r", "\r", "\r\n", "a\r\nb\r", "", "é\r", "\n\r\n\r"] {
+        for start in (0..=text.len()).filter(|&at| text.is_char_boundary(at)) {
+            for end in (start..=text.len()).filter(|&at| text.is_char_boundary(at)) {
+                let mut sources = Sources::default();
+                let file = sources.add("windrose.toml").unwrap();
+                sources.set_text(file, Some(text.into()));
+                let mut problems = Problems::default();
+                problems.push(Problem::error("x", "t").at(Spot::new(file, start..end).label("")));
+                let shown = problems.render(&sources, false);
+                assert!(shown.contains("windrose.toml"), "{text:?} {start}..{end}: {shown}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_same_is_said_once_and_floods_are_cut() {
     let (sources, file) = sources();
     let mut problems = Problems::default();
