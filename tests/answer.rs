@@ -226,7 +226,7 @@ impl Asked {
         Ok(Asked { message, peer, udp_size: words.udp_size })
     }
 
-    /// Most bytes its reply may have (PROTOCOL: min(1232, the client's size),
+    /// Most bytes its reply may have (RFC 9715: min(1232, the client's size),
     /// 512 where that is less or absent).
     fn largest(&self) -> usize {
         match self.peer.transport {

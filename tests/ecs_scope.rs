@@ -1,4 +1,4 @@
-//! ECS scopes are true and as large as they can be (SEMANTICS §3), judged from
+//! ECS scopes are true and as large as they can be (docs/STEERING.md), judged from
 //! outside: whole replies over random configs, places and networks.
 //!
 //! All a config tells apart, and all that is special in the address space,

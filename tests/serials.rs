@@ -1,4 +1,4 @@
-//! SOA serials over loads (SEMANTICS §7): the time of the load that changed
+//! SOA serials over loads (docs/CONFIG.md): the time of the load that changed
 //! what a zone answers, growing, unless the config fixes one.
 
 #![allow(clippy::unwrap_used)] // a panic here is a failed test

@@ -1,5 +1,5 @@
 //! Whom an answer is for: the client subnet if it may be used, else the packet's
-//! source; and how far the answer then holds (RFC 7871, SEMANTICS §1.2 and §3).
+//! source; and how far the answer then holds (RFC 7871, docs/STEERING.md).
 
 use std::net::IpAddr;
 

@@ -172,7 +172,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The refusal of types that are no data (PROTOCOL 10): transfers are granted to
+/// The refusal of types that are no data: transfers are granted to
 /// nobody, MAILA, MAILB and TKEY are not implemented, and OPT, TSIG and the
 /// other meta types make no sense in a question.
 fn refusal_of_type(qtype: u16) -> Option<Rcode> {

@@ -18,8 +18,6 @@ use crate::zone::{Lookup, Node, Outcome, Rrset, Zone};
 
 /// Names of one chain. More are not followed; resolvers give up no later.
 const CHAIN_MAX: usize = 16;
-/// HINFO's data in an ANY answer that has nothing static to show (RFC 8482 4.2).
-const ANY_HINFO: &[u8] = b"\x07RFC8482\0";
 
 /// Two names that a chain with DNAMEs goes through, one read while the other is written.
 #[derive(Debug)]
@@ -56,43 +54,6 @@ pub(super) fn respond(
     finish(walk.writer, walk.status, &walk.opt)
 }
 
-/// Answers types that are not decided at a WIP's name.
-pub(super) fn respond_at_decided_name(
-    context: &Context<'_>,
-    zone: &Zone,
-    wip: u32,
-    node: Node<'_>,
-    scratch: &mut Scratch,
-    out: &mut [u8],
-) -> Reply {
-    if context.query.qtype == rtype::ANY && node.is_empty() {
-        let opt = context.opt();
-        let mut writer = context.writer(out, &opt);
-        let rdata = [ANY_HINFO].into_iter();
-        let ttl_s = zone.negative_ttl_s();
-        let written =
-            writer.put_rrset(Section::Answer, context.query.qname, rtype::HINFO, ttl_s, rdata);
-        let truncated = written.is_err();
-        return finish(
-            writer,
-            Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
-            &opt,
-        );
-    }
-    if context.query.qtype != rtype::ANY && node.rrset(context.query.qtype).is_none() {
-        let (ttl_s, scope) = wip::negative(context, wip, &mut scratch.room);
-        let opt = Opt { scope, ..context.opt() };
-        let mut writer = context.writer(out, &opt);
-        let truncated = put_soa(&mut writer, zone, ttl_s).is_err();
-        return finish(
-            writer,
-            Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
-            &opt,
-        );
-    }
-    respond(context, zone, Outcome::Node(node), scratch, out)
-}
-
 /// Puts the zone's SOA into the authority section, at the negative TTL or less
 /// (RFC 2308 5).
 pub(super) fn put_soa(writer: &mut Writer<'_>, zone: &Zone, ttl_max_s: u32) -> Result<(), Full> {
@@ -109,8 +70,8 @@ pub(super) fn put_soa(writer: &mut Writer<'_>, zone: &Zone, ttl_max_s: u32) -> R
 //------------ Walk -----------------------------------------------------------
 
 /// A reply while a chain is followed.
-struct Walk<'c, 'a, 'o> {
-    context: &'c Context<'a>,
+pub(super) struct Walk<'c, 'a, 'o> {
+    pub(super) context: &'c Context<'a>,
     writer: Writer<'o>,
     opt: Opt<'a>,
     status: Status,

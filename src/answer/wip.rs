@@ -1,5 +1,5 @@
 //! Answers at a WIP's name: decided A and AAAA, static records of other types,
-//! and never NXDOMAIN (SEMANTICS §1).
+//! and never NXDOMAIN (docs/STEERING.md).
 
 use super::client::Client;
 use super::{Context, Outcome as Reply, Scratch, finish, resolve};
@@ -10,8 +10,10 @@ use crate::steer::OnAllDown;
 use crate::steer::choose::{Decision, Outcome, Question, Room, Stage, choose};
 use crate::steer::hash::ClientNetwork;
 use crate::steer::strategy::Strategy;
-use crate::zone::{Node, Zone};
+use crate::zone::{self, Node, Zone};
 
+/// HINFO's data in an ANY answer that has nothing static to show (RFC 8482 4.2).
+const ANY_HINFO: &[u8] = b"\x07RFC8482\0";
 /// Extended DNS errors (RFC 8914 4).
 const EXTENDED_ERROR_OTHER: u16 = 0;
 const EXTENDED_ERROR_STALE: u16 = 3;
@@ -36,7 +38,7 @@ pub(super) fn decide<'a>(
 }
 
 /// The TTL and the scope of a negative answer for a type that is not decided:
-/// those of a decided one (SEMANTICS §1.7). No turn is taken, nothing is counted.
+/// those of a decided one (docs/STEERING.md). No turn is taken, nothing is counted.
 pub(super) fn negative(context: &Context<'_>, wip: u32, room: &mut Room) -> (u32, u8) {
     let families = [rtype::A, rtype::AAAA].into_iter();
     let decided = families.filter_map(|family| {
@@ -88,7 +90,7 @@ pub(super) fn respond(
 ) -> Reply {
     let qtype = context.query.qtype;
     if !matches!(qtype, rtype::A | rtype::AAAA) {
-        return resolve::respond_at_decided_name(context, zone, wip, node, scratch, out);
+        return respond_undecided(context, zone, wip, node, scratch, out);
     }
     let Some(decided) = decide(context, wip, qtype, &mut scratch.room) else {
         return context.rcode(Rcode::SERVFAIL, out);
@@ -128,7 +130,44 @@ pub(super) fn respond(
     finish(writer, status, &opt)
 }
 
-/// Clients that speak EDNS are told when an answer is a last resort (SEMANTICS §1.6).
+/// Answers types that are not decided at a WIP's name.
+fn respond_undecided(
+    context: &Context<'_>,
+    zone: &Zone,
+    wip: u32,
+    node: Node<'_>,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Reply {
+    if context.query.qtype == rtype::ANY && node.is_empty() {
+        let opt = context.opt();
+        let mut writer = context.writer(out, &opt);
+        let rdata = [ANY_HINFO].into_iter();
+        let ttl_s = zone.negative_ttl_s();
+        let written =
+            writer.put_rrset(Section::Answer, context.query.qname, rtype::HINFO, ttl_s, rdata);
+        let truncated = written.is_err();
+        return finish(
+            writer,
+            Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
+            &opt,
+        );
+    }
+    if context.query.qtype != rtype::ANY && node.rrset(context.query.qtype).is_none() {
+        let (ttl_s, scope) = negative(context, wip, &mut scratch.room);
+        let opt = Opt { scope, ..context.opt() };
+        let mut writer = context.writer(out, &opt);
+        let truncated = resolve::put_soa(&mut writer, zone, ttl_s).is_err();
+        return finish(
+            writer,
+            Status { rcode: Rcode::NOERROR, authoritative: true, truncated },
+            &opt,
+        );
+    }
+    resolve::respond(context, zone, zone::Outcome::Node(node), scratch, out)
+}
+
+/// Clients that speak EDNS are told when an answer is a last resort (docs/STEERING.md).
 pub(super) fn extended_error(
     strategy: &Strategy,
     decision: &Decision,

@@ -74,7 +74,7 @@ impl Block {
 /// The IPv4 client that an IPv6 address hides, how many bits of it the source
 /// prefix of `source_len` bits gives, and what to add to a scope found for it,
 /// so that it counts in the address as sent; the sum is at most 128
-/// (SEMANTICS §2). Bits beyond the prefix are 0.
+/// (docs/STEERING.md). Bits beyond the prefix are 0.
 ///
 /// `None`: the address hides nobody, or its prefix ends before the hidden part.
 /// For a query's own source address, `source_len` is 128.

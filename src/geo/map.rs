@@ -74,7 +74,7 @@ impl Map {
 
     /// Whether a client subnet option with this address is not to be used,
     /// because it is unroutable and none of the operator's networks covers it:
-    /// then the scope to answer with, such as 8 for 10/8 (SEMANTICS §3). Never
+    /// then the scope to answer with, such as 8 for 10/8 (docs/STEERING.md). Never
     /// so when every client gets the same row.
     pub fn ignores(&self, address: IpAddr) -> Option<u8> {
         client::is_unroutable(address)?;

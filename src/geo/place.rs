@@ -18,7 +18,7 @@ pub enum Location {
     Country([u8; 2]),
 }
 
-/// One rule of `serves`, in falling order of precedence (SEMANTICS "geo").
+/// One rule of `serves`, in falling order of precedence (docs/STEERING.md).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Serves {
     /// "10.0.0.0/8"

@@ -21,7 +21,7 @@ pub fn distance_km(a: Point, b: Point) -> f64 {
     2.0 * EARTH_RADIUS_KM * chord.min(1.0).sqrt().asin()
 }
 
-/// A distance with a site's bias, −99…99, applied (SEMANTICS "geo", as Route
+/// A distance with a site's bias, −99…99, applied (docs/STEERING.md, as Route
 /// 53): a positive bias draws clients from further away, a negative one
 /// repels them. Other values are taken as the nearest of the range.
 pub fn biased(distance_km: f64, bias: i8) -> f64 {

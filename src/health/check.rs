@@ -1,4 +1,4 @@
-//! What a health check sends and expects (SEMANTICS §5).
+//! What a health check sends and expects (docs/HEALTH.md).
 
 use std::path::PathBuf;
 

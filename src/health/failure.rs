@@ -1,4 +1,4 @@
-//! How a probe ended, and what kind of failure it was (SEMANTICS §4).
+//! How a probe ended, and what kind of failure it was (docs/HEALTH.md).
 //!
 //! The kinds are a contract: they are the `result` label of metrics and the
 //! `reason` of log lines and the API.

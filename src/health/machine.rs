@@ -1,4 +1,4 @@
-//! The state machine of one target: when a verdict changes (SEMANTICS §4).
+//! The state machine of one target: when a verdict changes (docs/HEALTH.md).
 //!
 //! ```text
 //!              any success                 `fall` counted failures

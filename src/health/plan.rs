@@ -28,7 +28,7 @@ pub struct Plan {
     pub verdicts: Vec<Verdict>,
 }
 
-/// What is really probed: the key of a target's history (SEMANTICS "identity").
+/// What is really probed: the key of a target's history (docs/HEALTH.md).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Identity {
     /// Every option sent or expected, hosts and SNI filled in.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::plan::VerdictId;
 
-/// A probed state (SEMANTICS §4).
+/// A probed state (docs/HEALTH.md).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum State {
     /// Not judged yet, or no verdict for too long.

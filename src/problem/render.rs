@@ -89,8 +89,10 @@ fn excerpt<'a>(places: &[Place], primary: bool, sources: &'a Sources) -> Element
     for (index, (span, place)) in spans.into_iter().enumerate() {
         let kind =
             if primary && index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-        let end = span.end.clamp(span.start, window.end) - window.start;
-        let annotation = kind.span(span.start - window.start..end);
+        // A span may begin at a line's end, of which "\r\n" has two bytes.
+        let start = span.start.min(window.end);
+        let end = span.end.clamp(start, window.end);
+        let annotation = kind.span(start - window.start..end - window.start);
         snippet = snippet.annotation(if place.label.is_empty() {
             annotation
         } else {

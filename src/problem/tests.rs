@@ -100,3 +100,15 @@ fn escapes_in_titles_do_not_reach_the_terminal() {
     problems.push(Problem::error("x", "bad \u{1b}[2J name").in_file(file));
     assert!(!problems.render(&sources, false).contains('\u{1b}'));
 }
+
+#[test]
+fn a_place_in_a_line_end_of_two_bytes_can_be_shown() {
+    let (mut sources, file) = sources();
+    sources.set_text(file, Some("[zone.\"e.c\r\nnext".to_owned()));
+    for start in 10..13 {
+        let mut problems = Problems::default();
+        let spot = Spot::new(file, start..start + 1);
+        problems.push(Problem::error("syntax", "a string is not closed").at_with(spot, "here"));
+        assert!(problems.render(&sources, false).contains("windrose.toml"));
+    }
+}

@@ -1,5 +1,5 @@
 //! SOA serials: fixed by the config, or the time of the load that changed a
-//! zone's content, strictly increasing (SEMANTICS §7; RFC 1912 2.2).
+//! zone's content, strictly increasing (docs/CONFIG.md; RFC 1912 2.2).
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! From WIPs to probes: distinct targets, and the verdicts queries read
-//! (SEMANTICS §4 "identity"). WIPs whose probes do not depend on their own name
+//! (docs/HEALTH.md). WIPs whose probes do not depend on their own name
 //! share one list of verdicts.
 
 use std::collections::HashMap;

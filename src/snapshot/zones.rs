@@ -1,5 +1,5 @@
 //! From config to zone data: master files and inline records, the SOA and NS
-//! that the config gives, the names of WIPs and sites (SEMANTICS §7).
+//! that the config gives, the names of WIPs and sites (docs/CONFIG.md).
 
 use xxhash_rust::xxh3::Xxh3;
 

@@ -1,4 +1,4 @@
-//! Which VIPs each stage of a decision takes (SEMANTICS §1.6).
+//! Which VIPs each stage of a decision takes (docs/STEERING.md).
 
 use super::choose::Stage;
 use crate::health::table::{Override, State, Word};

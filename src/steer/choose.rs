@@ -1,5 +1,5 @@
 //! One decision: the WIP tier walks pools, the pool tier picks members
-//! (SEMANTICS §1 and §2).
+//! (docs/STEERING.md).
 //!
 //! ```text
 //! available, each pool's own minimum ─► available, minimum 1 ─► drained but healthy
@@ -140,7 +140,7 @@ pub fn choose(question: &Question<'_>, room: &mut Room) -> Decision {
 }
 
 impl Strategy {
-    /// The TTL that health gives (SEMANTICS §4).
+    /// The TTL that health gives (docs/HEALTH.md).
     fn ttl(&self, cap_s: u16) -> u32 {
         if cap_s == TTL_CAP_NONE {
             return self.ttl_s;
@@ -214,7 +214,7 @@ impl Walk<'_, '_> {
         question.turn % count.max(1)
     }
 
-    /// Nobody is available: what the operator said (SEMANTICS §1.6).
+    /// Nobody is available: what the operator said (docs/STEERING.md).
     fn all_down(&mut self, pool_count: usize, room: &mut Room) -> Decision {
         let strategy = self.question.strategy;
         let stage = Stage::AllDown;

@@ -1,4 +1,4 @@
-//! Decisions over small, hand-made strategies: the rules of SEMANTICS §1 and §2.
+//! Decisions over small, hand-made strategies: the rules of docs/STEERING.md.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! The order in which a client's place and network put members (SEMANTICS §2,
+//! The order in which a client's place and network put members (docs/STEERING.md,
 //! "geo"): best `serves` match, then own country, then biased distance, then
 //! the order of the config. Computed when tables are compiled, never per query.
 

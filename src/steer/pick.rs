@@ -1,4 +1,4 @@
-//! The pool tier: a pool's candidates one by one, best first (SEMANTICS §2).
+//! The pool tier: a pool's candidates one by one, best first (docs/STEERING.md).
 
 use super::Policy;
 use super::choose::Question;

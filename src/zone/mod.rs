@@ -139,7 +139,7 @@ pub enum Outcome<'a> {
         node: Node<'a>,
     },
     /// No data of its own, strictly under the base of a site wildcard: A and
-    /// AAAA are the site's (SEMANTICS 7). Empty non-terminals count.
+    /// AAAA are the site's (docs/CONFIG.md). Empty non-terminals count.
     Site {
         /// The number given to [`Builder::add_site_wildcard`].
         site: u32,

@@ -8,7 +8,7 @@ use crate::config::reader::At;
 use crate::problem::{Problem, Spot};
 use crate::steer::Policy;
 
-/// Least TTL that health may give unless the config says, in seconds (SEMANTICS §4).
+/// Least TTL that health may give unless the config says, in seconds (docs/HEALTH.md).
 const TTL_MIN_DEFAULT_S: u32 = 5;
 
 impl Resolver<'_> {

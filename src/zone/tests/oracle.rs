@@ -1,5 +1,5 @@
 //! The lookup held against another made the plain way: RFC 1034 4.3.2 walked
-//! label by label over lists, with RFC 4592, RFC 6672 and SEMANTICS 7 at the
+//! label by label over lists, with RFC 4592, RFC 6672 and docs/CONFIG.md at the
 //! steps they change. Random small worlds, every name of four labels asked.
 
 use proptest::prelude::*;

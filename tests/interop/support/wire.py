@@ -58,8 +58,8 @@ class Reply:
         return min(record.ttl for record in self.answer)
 
 
-class NoReply(Exception):
-    """Nothing came in time."""
+class NoReply(OSError):
+    """Nothing came in time; who waits for a server to start takes it for not yet."""
 
 
 def ask(server, name, rtype="A", *, port=53, tcp=False, edns=False, ecs=None,
