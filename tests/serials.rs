@@ -66,6 +66,12 @@ fn a_serial_is_the_time_of_the_load_that_changed_what_its_zone_answers() {
     let mut loads = Loads { serials: Serials::default(), now_s: 1_000 };
     assert_eq!(loads.load(CONFIG), [1_010, 1_010]);
     assert_eq!(loads.load(&format!("# a comment\n{CONFIG}")), [1_010, 1_010]);
+    let more = "[datacenter.ams]\nvip = \"203.0.113.9\"\n[pool.spare]\nmembers = [\"ams\"]\n\
+                [health_check.also]\ntype = \"tcp\"\nport = 80\n\
+                [wip.\"a.other.example\"]\npools = [\"spare\"]\npolicy = \"geo\"\n\
+                health_check = \"also\"\n";
+    assert_eq!(loads.load(&format!("{more}{CONFIG}")), [1_010, 1_030], "another zone's");
+    assert_eq!(loads.load(CONFIG), [1_010, 1_040]);
     for (what, text) in [
         ("a record", CONFIG.replace("192.0.2.53", "192.0.2.54")),
         ("a VIP", CONFIG.replace("203.0.113.1", "203.0.113.2")),
@@ -76,7 +82,7 @@ fn a_serial_is_the_time_of_the_load_that_changed_what_its_zone_answers() {
         ("the first again", CONFIG.to_owned()),
     ] {
         let now = loads.now_s as u32 + 10;
-        assert_eq!(loads.load(&text), [now, 1_010], "{what}");
+        assert_eq!(loads.load(&text), [now, 1_040], "{what}");
     }
 }
 

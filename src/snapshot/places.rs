@@ -8,10 +8,11 @@ use crate::geo::{BaseTable, Location, Serves, is_continent, is_country};
 /// Checks every datacenter and every explicit member.
 pub(super) fn check(config: &Config, base: &BaseTable) -> Vec<CompileProblem> {
     let mut problems = Vec::new();
+    let geo = (base, !config.geo.databases.is_empty());
     for (id, datacenter) in config.datacenters.iter().enumerate() {
         let subject = Subject::Datacenter(id as u32);
         let whose = format!("datacenter {}", datacenter.name);
-        check_one(&whose, &subject, datacenter.location, &datacenter.serves, base, &mut problems);
+        check_one(&whose, &subject, datacenter.location, &datacenter.serves, geo, &mut problems);
     }
     for (id, pool) in config.pools.iter().enumerate() {
         for member in &pool.members {
@@ -21,7 +22,7 @@ pub(super) fn check(config: &Config, base: &BaseTable) -> Vec<CompileProblem> {
             if !inherited {
                 let subject = Subject::Pool(id as u32);
                 let whose = format!("member {}", member.name);
-                check_one(&whose, &subject, member.location, &member.serves, base, &mut problems);
+                check_one(&whose, &subject, member.location, &member.serves, geo, &mut problems);
             }
         }
     }
@@ -33,7 +34,7 @@ fn check_one(
     subject: &Subject,
     location: Option<Location>,
     serves: &[Serves],
-    base: &BaseTable,
+    (base, has_databases): (&BaseTable, bool),
     problems: &mut Vec<CompileProblem>,
 ) {
     let countries = serves.iter().filter_map(|rule| match rule {
@@ -59,6 +60,8 @@ fn check_one(
                 problems.push(problem.with_help("there are AF, AN, AS, EU, NA, OC and SA"));
                 continue;
             }
+            // The config checker has said so of the built-in table, at the rule.
+            Serves::Asn(_) | Serves::Region(_) if !has_databases => continue,
             Serves::Asn(asn) if !base.has_asn() => (format!("asn:{asn}"), "AS numbers"),
             Serves::Region(region) if !base.has_regions() => {
                 (format!("region:{region}"), "regions by ISO 3166-2 code")
