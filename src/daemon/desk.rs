@@ -21,7 +21,7 @@ use crate::health::table::{Override, State, Table, Word};
 use crate::listen::Running;
 use crate::probe::View;
 use crate::problem::{Problems, Sources};
-use crate::snapshot::{Serving, Snapshot};
+use crate::snapshot::{Serving, Snapshot, WorkerState};
 
 /// Answers the admin listener. It holds nothing that would keep a stop waiting.
 pub(super) struct FrontDesk {
@@ -167,6 +167,7 @@ pub(crate) fn think_down(serving: &Serving, down: &[String]) -> Result<Option<Se
         snapshot: Arc::clone(snapshot),
         health: Arc::new(health),
         workers: Box::default(),
+        counted_before: WorkerState::default(),
     }))
 }
 

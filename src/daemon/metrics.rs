@@ -17,7 +17,7 @@ use crate::snapshot::Serving;
 
 /// Appends the metrics page.
 pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
-    let serving = publisher.serving();
+    let (_counts_stay, serving) = publisher.counted();
     let config = &serving.snapshot.config;
     let mut totals = publisher.registry.totals();
     let drops = running.drops();

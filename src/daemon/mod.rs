@@ -9,6 +9,7 @@
 //!
 //! The hands (listeners, prober, admin) never meet; they are joined here.
 
+mod changes;
 mod desk;
 pub mod disk;
 pub(crate) mod geo;

@@ -12,18 +12,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::changes::Changes;
 use super::load::{self, Before, Candidate, Refused};
 use super::state;
 use crate::admin::types::{ReloadRefused, ReloadReport};
 use crate::clock::Clock;
-use crate::config::model::Config;
 use crate::metrics::{Registry, TransitionCounters};
 use crate::probe::Prober;
 use crate::snapshot::Serving;
-
-/// An automatic reload may remove at most this share of the WIPs, in percent: a
-/// truncated file is often valid TOML.
-const AUTOMATIC_REMOVAL_MAX_PERCENT: usize = 30;
 
 /// How often, and how far apart, a load looks whether the snapshot before it is
 /// read no more.
@@ -70,6 +66,8 @@ pub(super) struct Publisher {
     workers: usize,
     prober: Mutex<Option<Arc<Prober>>>,
     loading: Mutex<Loading>,
+    /// Held while counts move to the next snapshot, and while they are scraped.
+    handover: Mutex<()>,
     refused: Mutex<Option<ReloadRefused>>,
     /// Files that the last refused load read: mending one is a change too.
     refused_files: Mutex<Vec<PathBuf>>,
@@ -124,6 +122,7 @@ impl Publisher {
             workers,
             prober: Mutex::new(Some(Arc::new(prober))),
             loading: Mutex::new(Loading { retired: Vec::new() }),
+            handover: Mutex::new(()),
             refused: Mutex::new(None),
             refused_files: Mutex::new(Vec::new()),
         })
@@ -230,7 +229,7 @@ impl Publisher {
         state::save_serials(&config, &snapshot.serials);
         let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
         self.forget_transitions(&serving);
-        loading.retired.push(self.cell.swap(Arc::new(serving)));
+        loading.retired.push(self.hand_over(serving));
         self.loaded_at_s.store(u64::from(self.clock.now().unix_s), Ordering::Relaxed);
         let mut lines = changes.lines();
         if current.snapshot.config.server.listen != config.server.listen
@@ -243,6 +242,28 @@ impl Publisher {
             changes: lines,
             warnings: super::desk::config_problems(&problems, &sources),
         })
+    }
+
+    /// Swaps `serving` in, and gives back what was served before it. Counts follow
+    /// when no worker counts under the old one any more, which takes no longer than
+    /// a batch; the loading thread holds one reference of its own.
+    fn hand_over(&self, serving: Serving) -> Arc<Serving> {
+        let _no_scrape = lock(&self.handover);
+        let serving = Arc::new(serving);
+        let old = self.cell.swap(Arc::clone(&serving));
+        for _ in 0..RETIRE_LOOKS {
+            if Arc::strong_count(&old) <= 2 {
+                break;
+            }
+            std::thread::sleep(RETIRE_PAUSE);
+        }
+        serving.take_counts_of(&old);
+        old
+    }
+
+    /// What is served, with counts that are whole for as long as the guard lives.
+    pub(super) fn counted(&self) -> (MutexGuard<'_, ()>, Arc<Serving>) {
+        (lock(&self.handover), self.serving())
     }
 
     /// Drops the counters of WIPs and members that are no more.
@@ -274,105 +295,4 @@ fn refused_report(refused: &Refused) -> ReloadRefused {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-//------------ Changes --------------------------------------------------------
-
-/// What a load changes, by names.
-struct Changes {
-    before: usize,
-    removed: Vec<String>,
-    added: Vec<String>,
-    datacenters: bool,
-    zones: bool,
-    health_checks: bool,
-    settings: bool,
-}
-
-/// Names shown of each kind of change.
-const NAMES_SHOWN: usize = 5;
-
-impl Changes {
-    fn between(old: &Config, new: &Config) -> Changes {
-        let (old_names, new_names) = (names(old), names(new));
-        Changes {
-            before: old_names.len(),
-            removed: missing(&old_names, &new_names),
-            added: missing(&new_names, &old_names),
-            datacenters: format!("{:?}", old.datacenters) != format!("{:?}", new.datacenters),
-            zones: format!("{:?}", old.zones) != format!("{:?}", new.zones),
-            health_checks: format!("{:?}", old.health_checks) != format!("{:?}", new.health_checks),
-            settings: settings_differ(old, new),
-        }
-    }
-
-    /// The guard against files cut short.
-    fn allowed_automatically(&self) -> Result<(), String> {
-        if self.removed.len() * 100 <= self.before * AUTOMATIC_REMOVAL_MAX_PERCENT {
-            return Ok(());
-        }
-        Err(format!(
-            "this change would remove {} of {} WIPs ({}), more than {AUTOMATIC_REMOVAL_MAX_PERCENT} % \
-             at once: if that is meant, send SIGHUP or use `windrose reload`",
-            self.removed.len(),
-            self.before,
-            shown(&self.removed),
-        ))
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        if !self.added.is_empty() {
-            lines.push(format!("{} WIPs added: {}", self.added.len(), shown(&self.added)));
-        }
-        if !self.removed.is_empty() {
-            lines.push(format!("{} WIPs removed: {}", self.removed.len(), shown(&self.removed)));
-        }
-        if self.datacenters {
-            lines.push("datacenters changed".to_owned());
-        }
-        if self.zones {
-            lines.push("zones changed".to_owned());
-        }
-        if self.health_checks {
-            lines.push("health checks changed".to_owned());
-        }
-        if self.settings {
-            lines.push("settings of WIPs or pools changed".to_owned());
-        }
-        lines
-    }
-}
-
-fn settings_differ(old: &Config, new: &Config) -> bool {
-    let wips = || 0..old.wips.len() as u32;
-    format!("{:?}", old.wip_settings) != format!("{:?}", new.wip_settings)
-        || format!("{:?}", old.pools) != format!("{:?}", new.pools)
-        || old.wips.aliases.len() != new.wips.aliases.len()
-        || old.wips.len() == new.wips.len()
-            && (wips().any(|wip| old.wips.settings(wip) != new.wips.settings(wip))
-                || old.wips.aliases != new.wips.aliases
-                || old.wips.check_hosts != new.wips.check_hosts)
-}
-
-fn names(config: &Config) -> HashSet<&[u8]> {
-    (0..config.wips.len() as u32).map(|wip| config.wips.name(wip)).collect()
-}
-
-/// Names of `from` that are not in `others`, in order.
-fn missing(from: &HashSet<&[u8]>, others: &HashSet<&[u8]>) -> Vec<String> {
-    let text = |wire: &&[u8]| {
-        crate::dns::Name::from_wire(wire).map_or_else(|_| "?".to_owned(), |n| n.to_string())
-    };
-    let mut names: Vec<String> = from.difference(others).map(text).collect();
-    names.sort();
-    names
-}
-
-fn shown(names: &[String]) -> String {
-    let mut text = names.iter().take(NAMES_SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > NAMES_SHOWN {
-        text.push_str(", …");
-    }
-    text
 }

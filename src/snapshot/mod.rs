@@ -9,6 +9,7 @@
 //! table beside it, and what workers count lives in a state of their own. It
 //! must not know sockets, files or time: the load's time comes in as a value.
 
+mod handover;
 mod places;
 mod problem;
 mod serial;
@@ -121,20 +122,26 @@ pub struct Serving {
     pub health: Arc<Table>,
     /// One state a worker; each is written by its worker alone.
     pub workers: Box<[WorkerState]>,
+    /// What was counted under the snapshots before; written by the publisher alone.
+    pub counted_before: WorkerState,
 }
 
 impl Serving {
-    /// Joins a snapshot and its health table for `workers` workers. Turns and
-    /// counts go on from `previous`.
+    /// Joins a snapshot and its health table for `workers` workers. Turns go on
+    /// from `previous`; its counts come with [`take_counts_of`](Self::take_counts_of).
     pub fn new(
         snapshot: Arc<Snapshot>,
         health: Arc<Table>,
         workers: usize,
         previous: Option<&Serving>,
     ) -> Serving {
-        let workers =
-            (0..workers).map(|index| WorkerState::new(&snapshot, index, previous)).collect();
-        Serving { snapshot, health, workers }
+        let counted_before = WorkerState::new(&snapshot, 0);
+        let workers = (0..workers).map(|index| WorkerState::new(&snapshot, index)).collect();
+        let serving = Serving { snapshot, health, workers, counted_before };
+        if let Some(previous) = previous {
+            serving.take_turns_of(previous);
+        }
+        serving
     }
 }
 

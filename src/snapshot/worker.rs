@@ -2,7 +2,6 @@
 //! member. One writer each, read by scrapes: plain loads and stores, no locked
 //! instruction on the query path.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{NONE, Serving, Snapshot, WipEntry};
@@ -15,53 +14,13 @@ pub struct WorkerState {
 }
 
 impl WorkerState {
-    /// State for `snapshot`, going on from the same worker's under `previous`.
-    /// Workers begin at different turns, so that they do not favour one member
-    /// together.
-    pub(super) fn new(
-        snapshot: &Snapshot,
-        index: usize,
-        previous: Option<&Serving>,
-    ) -> WorkerState {
+    /// State for `snapshot`, all counts at 0. Workers begin at different turns, so
+    /// that they do not favour one member together.
+    pub(super) fn new(snapshot: &Snapshot, index: usize) -> WorkerState {
         let first = (index as u32).wrapping_mul(0x9e37_79b9) >> 8;
-        let state = WorkerState {
+        WorkerState {
             turns: (0..snapshot.turn_count).map(|_| AtomicU32::new(first)).collect(),
             counters: (0..snapshot.counter_count).map(|_| AtomicU64::new(0)).collect(),
-        };
-        if let Some(previous) = previous
-            && let Some(before) = previous.workers.get(index)
-        {
-            state.carry_over(snapshot, before, &previous.snapshot);
-        }
-        state
-    }
-
-    /// Takes turns and counts of WIPs that stay, by name; of members, by name.
-    fn carry_over(&self, snapshot: &Snapshot, before: &WorkerState, old: &Snapshot) {
-        let counts = |entry: &WipEntry| entry.turn != NONE || entry.counter != NONE;
-        let old_by_name: HashMap<&[u8], u32> = (0..old.wips.len() as u32)
-            .filter(|&wip| counts(&old.wips[wip as usize]))
-            .map(|wip| (old.config.wips.name(wip), wip))
-            .collect();
-        for (wip, entry) in snapshot.wips.iter().enumerate().filter(|(_, entry)| counts(entry)) {
-            let name = snapshot.config.wips.name(wip as u32);
-            let Some(&old_wip) = old_by_name.get(name) else { continue };
-            let old_entry = &old.wips[old_wip as usize];
-            if entry.turn != NONE && old_entry.turn != NONE {
-                for family in 0..2 {
-                    self.set_turn(entry.turn + family, before.turn(old_entry.turn + family));
-                }
-            }
-            if entry.counter != NONE && old_entry.counter != NONE {
-                self.add(entry.counter, before.count(old_entry.counter));
-                let old_members = old.member_names(old_entry);
-                for (member, name) in snapshot.member_names(entry).into_iter().enumerate() {
-                    if let Some(at) = old_members.iter().position(|old_name| *old_name == name) {
-                        let count = before.count(old_entry.counter + 1 + at as u32);
-                        self.add(entry.counter + 1 + member as u32, count);
-                    }
-                }
-            }
         }
     }
 
@@ -79,7 +38,7 @@ impl WorkerState {
         self.turns.get(slot as usize).map_or(0, |turn| turn.load(Ordering::Relaxed))
     }
 
-    fn set_turn(&self, slot: u32, value: u32) {
+    pub(super) fn set_turn(&self, slot: u32, value: u32) {
         if let Some(turn) = self.turns.get(slot as usize) {
             turn.store(value, Ordering::Relaxed);
         }
@@ -146,8 +105,10 @@ impl Serving {
         }
     }
 
-    fn sum(&self, slot: u32) -> u64 {
-        self.workers.iter().map(|worker| worker.count(slot)).sum()
+    /// A counter over all workers, and over the snapshots before this one.
+    pub(super) fn sum(&self, slot: u32) -> u64 {
+        let counted: u64 = self.workers.iter().map(|worker| worker.count(slot)).sum();
+        counted + self.counted_before.count(slot)
     }
 }
 

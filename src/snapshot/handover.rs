@@ -1,0 +1,55 @@
+//! From one snapshot to the next: turns and counts of what stays, by name.
+//!
+//! Turns are taken over before the new snapshot is served, so that round-robin
+//! goes on where it was. Counts are taken over once no worker counts under the
+//! old snapshot any more: taken earlier, the last few would be lost, and a
+//! counter that goes back looks like a restart to whoever scrapes it.
+
+use std::collections::HashMap;
+
+use super::{NONE, Serving, WipEntry};
+
+impl Serving {
+    /// Goes on with the turns of `old`, worker by worker.
+    pub(super) fn take_turns_of(&self, old: &Serving) {
+        for (new_entry, old_entry) in self.same_wips(old, |entry| entry.turn != NONE) {
+            for (worker, before) in self.workers.iter().zip(&old.workers) {
+                for family in 0..2 {
+                    worker.set_turn(new_entry.turn + family, before.turn(old_entry.turn + family));
+                }
+            }
+        }
+    }
+
+    /// Adds what was counted under `old`, and under those before it. To be called
+    /// once, when `old` is served no more.
+    pub fn take_counts_of(&self, old: &Serving) {
+        for (new_entry, old_entry) in self.same_wips(old, |entry| entry.counter != NONE) {
+            self.counted_before.add(new_entry.counter, old.sum(old_entry.counter));
+            let old_members = old.snapshot.member_names(old_entry);
+            for (member, name) in self.snapshot.member_names(new_entry).into_iter().enumerate() {
+                if let Some(at) = old_members.iter().position(|old_name| *old_name == name) {
+                    let count = old.sum(old_entry.counter + 1 + at as u32);
+                    self.counted_before.add(new_entry.counter + 1 + member as u32, count);
+                }
+            }
+        }
+    }
+
+    /// WIPs of both that have what is asked for, as (ours, theirs).
+    fn same_wips<'a>(
+        &'a self,
+        old: &'a Serving,
+        has: fn(&WipEntry) -> bool,
+    ) -> Vec<(&'a WipEntry, &'a WipEntry)> {
+        let named = |serving: &'a Serving| {
+            let wips = &serving.snapshot.config.wips;
+            let entries = serving.snapshot.wips.iter().enumerate();
+            entries
+                .filter(move |(_, entry)| has(entry))
+                .map(move |(wip, entry)| (wips.name(wip as u32), entry))
+        };
+        let theirs: HashMap<&[u8], &WipEntry> = named(old).collect();
+        named(self).filter_map(|(name, entry)| Some((entry, *theirs.get(name)?))).collect()
+    }
+}

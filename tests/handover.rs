@@ -1,0 +1,111 @@
+//! From one snapshot to the next: turns go on, counts never go back
+//! (docs/OPERATING.md).
+
+#![allow(clippy::unwrap_used)] // a panic here is a failed test
+
+mod config_support;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+
+use config_support::MemoryFiles;
+use windrose::answer::{Peer, Scratch, answer};
+use windrose::config;
+use windrose::dns::Name;
+use windrose::geo::BaseTable;
+use windrose::health::table::{Table, Word};
+use windrose::metrics::Transport;
+use windrose::snapshot::{self, Input, Serials, Serving};
+
+const SITES: &str = r#"
+[zone."z.example"]
+nameservers = ["ns1.example.net"]
+hostmaster = "h@z.example"
+[datacenter.a]
+vip = "192.0.2.1"
+[datacenter.b]
+vip = "192.0.2.2"
+[datacenter.c]
+vip = "192.0.2.3"
+[wip_defaults]
+policy = "round-robin"
+members = ["a", "b", "c"]
+"#;
+
+fn serving(wips: &str, previous: Option<&Serving>) -> Serving {
+    let mut files = MemoryFiles::default();
+    files.insert("w.toml", format!("{SITES}{wips}").as_str());
+    let loaded = config::load(Path::new("w.toml"), &files);
+    let report = loaded.problems.render(&loaded.sources, false);
+    let input = Input {
+        config: Arc::new(loaded.config.expect(&report)),
+        base: Arc::new(BaseTable::from_networks(&[])),
+        serials: Serials::default(),
+        now_s: 0,
+        generation: 1,
+    };
+    let (snapshot, _) = snapshot::compile(input).unwrap();
+    let table = Table::new(snapshot.plan.verdicts.len());
+    (0..table.len() as u32).for_each(|id| table.set(id, Word::UP));
+    Serving::new(Arc::new(snapshot), Arc::new(table), 1, previous)
+}
+
+/// Asks once; the last byte of the address.
+fn ask(serving: &Serving, name: &str) -> u8 {
+    let mut query = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    query.extend(Name::parse(name).unwrap().wire());
+    query.extend([0, 1, 0, 1]);
+    let mut out = vec![0; 4_096];
+    let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Udp };
+    let mut scratch = Scratch::default();
+    match answer(serving, &serving.workers[0], &mut scratch, &query, peer, &mut out) {
+        windrose::answer::Outcome::Reply { length, .. } => out[length - 1],
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ask_times(serving: &Serving, times: usize) {
+    for _ in 0..times {
+        ask(serving, "x.z.example");
+    }
+}
+
+fn counts(serving: &Serving) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    serving.each_answer_count(|wip, member, count| {
+        counts.insert(format!("{wip} {member}"), count);
+    });
+    counts
+}
+
+#[test]
+fn round_robin_goes_on_where_it_was() {
+    let old = serving("[wip.\"x.z.example\"]\n", None);
+    let before = ask(&old, "x.z.example");
+    // Another WIP in front moves every place in memory.
+    let new = serving("[wip.\"a.z.example\"]\n[wip.\"x.z.example\"]\n", Some(&old));
+    let after = ask(&new, "x.z.example");
+    assert_eq!(after, before % 3 + 1);
+}
+
+#[test]
+fn counts_go_on_with_what_is_counted_until_the_last_moment() {
+    let old = serving("[wip.\"x.z.example\"]\n[wip.\"gone.z.example\"]\n", None);
+    ask_times(&old, 30);
+    let new = serving("[wip.\"new.z.example\"]\n[wip.\"x.z.example\"]\n", Some(&old));
+    // A worker that still holds the old one while the new one is made.
+    ask_times(&old, 30);
+    ask_times(&new, 3);
+    new.take_counts_of(&old);
+    let expected = |member: &str| (format!("x.z.example {member}"), 21);
+    let mut all: BTreeMap<String, u64> = ["a", "b", "c"].map(expected).into();
+    all.extend(["a", "b", "c"].map(|member| (format!("new.z.example {member}"), 0)));
+    assert_eq!(counts(&new), all);
+
+    let newest = serving("[wip.\"x.z.example\"]\nmembers = [\"c\", \"a\"]\n", Some(&new));
+    newest.take_counts_of(&new);
+    let kept: BTreeMap<String, u64> = ["a", "c"].map(expected).into();
+    assert_eq!(counts(&newest), kept, "counts go by names, not by places");
+}
