@@ -9,7 +9,7 @@ mod additional;
 use super::wip::{self, Decided};
 use super::{Context, Outcome as Reply, Scratch, finish};
 use crate::dns::encode::{Full, Opt, Section, Status, Writer};
-use crate::dns::name::NAME_LENGTH_MAX;
+use crate::dns::name::{self, NAME_LENGTH_MAX};
 use crate::dns::types::{Rcode, rtype};
 use crate::snapshot::SiteEntry;
 use crate::steer::choose::{Outcome as Decision, Room};
@@ -46,7 +46,7 @@ pub(super) fn respond(
         writer,
         opt,
         status: Status { rcode: Rcode::NOERROR, authoritative: true, truncated: false },
-        dnames: [(0, 0); CHAIN_MAX],
+        dnames: [0; CHAIN_MAX],
     };
     if walk.chain(zone, outcome, scratch).is_err() {
         walk.status.truncated = true;
@@ -75,9 +75,8 @@ struct Walk<'c, 'a, 'o> {
     writer: Writer<'o>,
     opt: Opt<'a>,
     status: Status,
-    /// DNAMEs gone through, by where their owners stand in the zones' memory, and
-    /// the length of the name that came under each.
-    dnames: [(usize, usize); CHAIN_MAX],
+    /// DNAMEs gone through, by where their owners stand in the zones' memory.
+    dnames: [usize; CHAIN_MAX],
 }
 
 /// Where a chain goes on.
@@ -148,15 +147,10 @@ impl<'a> Walk<'_, 'a, '_> {
             Outcome::Site { site, node } => self.site(zone, site, node, qname),
             Outcome::Wip { wip, node } => self.wip(zone, wip, node, qname, room),
             Outcome::Dname { node, owner_length } => {
+                // A chain may come under one DNAME again: it stands there once.
                 let place = node.name().as_ptr() as usize;
-                let before = self.dnames[..hop].iter().rfind(|dname| dname.0 == place);
-                // The same DNAME again, and the name no shorter: it only ever grows.
-                if before.is_some_and(|&(_, length)| qname.len() >= length) {
-                    return Ok(Next::End);
-                }
-                // The same DNAME again, and the name shorter: it is in the answer already.
-                let is_new = before.is_none();
-                self.dnames[hop] = (place, qname.len());
+                let is_new = !self.dnames[..hop].contains(&place);
+                self.dnames[hop] = place;
                 self.dname(node, owner_length, is_new, qname, made)
             }
             Outcome::Referral { cut, owner_length } => {
@@ -302,6 +296,8 @@ impl<'a> Walk<'_, 'a, '_> {
         self.writer.put_rrset(Section::Answer, qname, rtype::CNAME, dname.ttl_s(), rdata)?;
         match self.context.query.qtype {
             rtype::CNAME | rtype::ANY => Ok(Next::End),
+            // Its target lies under it: every further name would, longer each time.
+            _ if name::is_at_or_below(target, owner) => Ok(Next::End),
             _ => Ok(Next::Made(length)),
         }
     }
