@@ -205,14 +205,11 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failed> {
 }
 
 fn geo_info(config: Option<PathBuf>) -> Result<(), Failed> {
-    let databases = match config {
-        Some(path) => {
-            let candidate = daemon::load::load(&path).map_err(|refused| Failed(refused.report))?;
-            candidate.config.geo.databases.clone()
-        }
-        None => Vec::new(),
+    let geo = match config {
+        Some(path) => daemon::load::load(&path).map_err(|refused| Failed(refused.report))?.geo,
+        None => daemon::geo::load(&[], None).map_err(Failed)?,
     };
-    let base = daemon::geo::load(&databases).map_err(Failed)?;
+    let base = geo.table;
     let sources: Vec<String> = base.info().iter().map(ToString::to_string).collect();
     let (v4, v6) = base.range_counts();
     let classes = base.class_count();

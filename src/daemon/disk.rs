@@ -8,6 +8,17 @@ use crate::config::Files;
 /// Largest file read: a config of a million WIPs is a tenth of it.
 const FILE_LENGTH_MAX: u64 = 2 << 30;
 
+/// What is seen of a file: size, modification time (seconds, nanoseconds), device
+/// and inode.
+pub(super) type FileState = (u64, i64, i64, u64, u64);
+
+/// Looks at a file, through links; none where there is none.
+pub(super) fn state_of(path: &Path) -> Option<FileState> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.dev(), metadata.ino()))
+}
+
 /// The disk of this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;

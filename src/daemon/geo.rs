@@ -3,15 +3,32 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::disk::Disk;
+use super::disk::{Disk, FileState, state_of};
 use crate::config::Files;
 use crate::geo::BaseTable;
 
-/// Reads the databases and builds their table. The error is one line for people.
-pub(crate) fn load(databases: &[PathBuf]) -> Result<Arc<BaseTable>, String> {
-    if databases.is_empty() {
-        return Ok(Arc::new(BaseTable::embedded()));
+/// A table and the files it was built from, as they were then.
+#[derive(Clone, Debug)]
+pub struct Geo {
+    /// Where clients are.
+    pub table: Arc<BaseTable>,
+    files: Vec<(PathBuf, Option<FileState>)>,
+}
+
+/// Reads the databases and builds their table, or takes the one of `before` if no
+/// file has changed: a city database takes seconds. The error is one line for
+/// people.
+pub(crate) fn load(databases: &[PathBuf], before: Option<&Geo>) -> Result<Geo, String> {
+    // Looked at before they are read: what changes meanwhile is read again next time.
+    let files: Vec<_> = databases.iter().map(|path| (path.clone(), state_of(path))).collect();
+    if let Some(before) = before.filter(|before| before.files == files) {
+        return Ok(before.clone());
     }
+    let table = if databases.is_empty() { BaseTable::embedded() } else { read(databases)? };
+    Ok(Geo { table: Arc::new(table), files })
+}
+
+fn read(databases: &[PathBuf]) -> Result<BaseTable, String> {
     let mut files = Vec::with_capacity(databases.len());
     for path in databases {
         let bytes = Disk
@@ -19,5 +36,23 @@ pub(crate) fn load(databases: &[PathBuf]) -> Result<Arc<BaseTable>, String> {
             .map_err(|error| format!("cannot read the geo database {}: {error}", path.display()))?;
         files.push((path.display().to_string(), bytes));
     }
-    BaseTable::from_databases(&files).map(Arc::new).map_err(|error| error.to_string())
+    BaseTable::from_databases(&files).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_built_anew_only_when_its_files_change() {
+        let first = load(&[], None).unwrap();
+        let again = load(&[], Some(&first)).unwrap();
+        assert!(Arc::ptr_eq(&first.table, &again.table));
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("no.mmdb");
+        std::fs::write(&path, "no database").unwrap();
+        let error = load(std::slice::from_ref(&path), Some(&first)).unwrap_err();
+        assert!(error.contains("no.mmdb"), "{error}");
+    }
 }

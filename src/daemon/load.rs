@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::disk::Disk;
-use super::{geo, state};
+use super::geo::{self, Geo};
+use super::state;
 use crate::clock;
 use crate::config::model::Config;
 use crate::config::{self, Loaded, Origins};
-use crate::geo::BaseTable;
 use crate::problem::{Problem, Problems, Sources};
 use crate::snapshot::{self, CompileProblem, Input, Serials, Snapshot, Subject};
 
@@ -20,6 +20,8 @@ pub struct Candidate {
     pub config: Arc<Config>,
     /// It, compiled.
     pub snapshot: Snapshot,
+    /// The geo table it was compiled with.
+    pub geo: Geo,
     /// Warnings.
     pub problems: Problems,
     /// Texts for showing them.
@@ -44,7 +46,7 @@ pub struct Before {
     pub serials: Serials,
     /// The geo table in force and the databases it came from: kept when they
     /// cannot be read again.
-    pub geo: Option<Arc<BaseTable>>,
+    pub geo: Option<Geo>,
     /// Number of the snapshot in force.
     pub generation: u64,
 }
@@ -66,14 +68,14 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
         }),
         _ => before.serials,
     };
-    let base = match geo::load(&config.geo.databases) {
-        Ok(base) => base,
+    let geo = match geo::load(&config.geo.databases, before.geo.as_ref()) {
+        Ok(geo) => geo,
         Err(error) => match before.geo {
-            Some(base) => {
+            Some(geo) => {
                 let problem = Problem::warning("geo-database", error)
                     .note("the table loaded before stays in force");
                 loaded.problems.push(problem);
-                base
+                geo
             }
             None => {
                 loaded.problems.push(Problem::error("geo-database", error));
@@ -83,7 +85,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
     };
     let input = Input {
         config: Arc::clone(&config),
-        base,
+        base: Arc::clone(&geo.table),
         serials,
         now_s: u64::from(clock::unix_s()),
         generation: before.generation + 1,
@@ -97,7 +99,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
             loaded.problems.sort();
             loaded.fetch_texts(&Disk);
             let Loaded { problems, sources, .. } = loaded;
-            Ok(Candidate { config, snapshot, problems, sources })
+            Ok(Candidate { config, snapshot, geo, problems, sources })
         }
         Err(errors) => {
             for error in &errors {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::changes::Changes;
+use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
 use super::state;
 use crate::admin::types::{ReloadRefused, ReloadReport};
@@ -78,6 +79,8 @@ struct Loading {
     /// Snapshots that a worker may still be reading. They are freed here, never
     /// by a worker.
     retired: Vec<Arc<Serving>>,
+    /// The geo table in force, taken again while its files stay as they are.
+    geo: Geo,
 }
 
 impl Loading {
@@ -103,7 +106,7 @@ impl Publisher {
         clock: Clock,
         workers: usize,
     ) -> Result<Publisher, String> {
-        let Candidate { mut snapshot, config, .. } = candidate;
+        let Candidate { mut snapshot, config, geo, .. } = candidate;
         let plan = std::mem::take(&mut snapshot.plan);
         snapshot.plan = plan.clone();
         let table = prober.apply(plan).map_err(|error| error.to_string())?;
@@ -121,7 +124,7 @@ impl Publisher {
             clock,
             workers,
             prober: Mutex::new(Some(Arc::new(prober))),
-            loading: Mutex::new(Loading { retired: Vec::new() }),
+            loading: Mutex::new(Loading { retired: Vec::new(), geo }),
             handover: Mutex::new(()),
             refused: Mutex::new(None),
             refused_files: Mutex::new(Vec::new()),
@@ -170,7 +173,7 @@ impl Publisher {
         let current = self.serving();
         let before = Before {
             serials: current.snapshot.serials.clone(),
-            geo: Some(Arc::clone(&current.snapshot.base)),
+            geo: Some(loading.geo.clone()),
             generation: current.snapshot.generation,
         };
         let result = load::load_after(&self.path, before)
@@ -212,7 +215,7 @@ impl Publisher {
         cause: Cause,
         loading: &mut Loading,
     ) -> Result<ReloadReport, ReloadRefused> {
-        let Candidate { mut snapshot, config, problems, sources } = candidate;
+        let Candidate { mut snapshot, config, geo, problems, sources } = candidate;
         let changes = Changes::between(&current.snapshot.config, &config);
         if cause == Cause::FileChange {
             changes
@@ -230,6 +233,7 @@ impl Publisher {
         let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
         self.forget_transitions(&serving);
         loading.retired.push(self.hand_over(serving));
+        loading.geo = geo;
         self.loaded_at_s.store(u64::from(self.clock.now().unix_s), Ordering::Relaxed);
         let mut lines = changes.lines();
         if current.snapshot.config.server.listen != config.server.listen

@@ -6,9 +6,7 @@
 //! for within seconds.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -18,7 +16,7 @@ use std::time::{Duration, Instant};
 use notify::Watcher;
 use tokio::sync::watch as signal;
 
-use super::disk::Disk;
+use super::disk::{Disk, FileState, state_of};
 use super::publisher::{Cause, Publisher};
 use crate::config::Files;
 
@@ -31,8 +29,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// Longest wait for a file that never settles.
 const SETTLE_ROUNDS_MAX: usize = 600;
 
-/// What is seen of the files: size, modification time, device and inode.
-type Seen = BTreeMap<PathBuf, Option<(u64, i64, i64, u64, u64)>>;
+/// What is seen of the files.
+type Seen = BTreeMap<PathBuf, Option<FileState>>;
 
 /// Starts the watching thread.
 pub(super) fn start(
@@ -145,9 +143,4 @@ impl Watch {
         }
         self.directories = directories;
     }
-}
-
-fn state_of(path: &Path) -> Option<(u64, i64, i64, u64, u64)> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.dev(), metadata.ino()))
 }
