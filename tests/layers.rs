@@ -52,7 +52,7 @@ const LINES_MAX: usize = 400;
 /// Files that are longer, with a ceiling each that may only sink.
 const LONGER: [(&str, usize); 2] = [
     ("listen/udp_batch.rs", 620), // the one unsafe file: gathered on purpose
-    ("steer/choose.rs", 570),     // one decision, read from top to bottom
+    ("steer/choose.rs", 450),     // one decision, read from top to bottom
 ];
 
 /// The one file with `unsafe` code.
