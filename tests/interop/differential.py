@@ -301,6 +301,11 @@ SPLITS = [
     ("BIND and Knot do not follow a CNAME into another of their zones",
      "RFC 1034 4.3.2 3a goes back to step 1, which looks for the zone again; NSD does",
      another_zone),
+    ("DS behind a CNAME to the apex of a child zone: ours is the parent's, theirs none",
+     "RFC 4035 3.1.4.1: DS is on the parent's side; where both zones are ours it is "
+     "given behind a CNAME as it is when asked for by its own name",
+     lambda d: d.rtype == "DS" and {5, 43} <= {r.rtype for r in d.replies[3].answer}
+     and not any(r.rtype == 43 for reply in d.replies[:3] for r in reply.answer)),
     ("NSD lets names of the parent's file count in the child zone",
      "data below a cut is not the parent's (RFC 2181 6); Knot and BIND ignore it",
      hidden_in_parent),
