@@ -55,6 +55,28 @@ pub(super) const UNROUTABLE_V6: [Block; 8] = [
     v6(0xff00_0000_0000_0000, 8),    // multicast, RFC 4291
 ];
 
+/// First bytes of addresses that some block holds: most clients have another one, and
+/// are done with one load.
+static FIRST_BYTES_V4: [bool; 256] = first_bytes(&UNROUTABLE_V4, 32);
+static FIRST_BYTES_V6: [bool; 256] = first_bytes(&UNROUTABLE_V6, 128);
+
+const fn first_bytes(blocks: &[Block], bits: u8) -> [bool; 256] {
+    let mut held = [false; 256];
+    let mut index = 0;
+    while index < blocks.len() {
+        let block = blocks[index];
+        let first = (block.first >> (bits - 8)) as usize;
+        let count = if block.length < 8 { 1 << (8 - block.length) } else { 1 };
+        let mut byte = first;
+        while byte < first + count {
+            held[byte] = true;
+            byte += 1;
+        }
+        index += 1;
+    }
+    held
+}
+
 const MAPPED: Block = Block { first: 0xffff << 32, length: 96 }; // RFC 4291 2.5.5.2
 const NAT64: Block = v6(0x0064_ff9b_0000_0000, 96); // RFC 6052 2.1
 const SIX_TO_FOUR: Block = v6(0x2002_0000_0000_0000, 16); // RFC 3056
@@ -105,6 +127,13 @@ pub fn unwrap(address: Ipv6Addr, source_len: u8) -> Option<(Ipv4Addr, u8, u8)> {
 /// unroutable block that holds `address` (10.1.2.3: 8), if one does.
 #[inline]
 pub fn is_unroutable(address: IpAddr) -> Option<u8> {
+    let held = match address {
+        IpAddr::V4(address) => FIRST_BYTES_V4[usize::from(address.octets()[0])],
+        IpAddr::V6(address) => FIRST_BYTES_V6[usize::from(address.octets()[0])],
+    };
+    if !held {
+        return None;
+    }
     let (bits, width, blocks) = match address {
         IpAddr::V4(address) => (u128::from(u32::from(address)), 32, &UNROUTABLE_V4[..]),
         IpAddr::V6(address) => (u128::from(address), 128, &UNROUTABLE_V6[..]),
@@ -171,6 +200,21 @@ mod tests {
             ("2a00::1", None),
         ] {
             assert_eq!(is_unroutable(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_every_block_are_in_it() {
+        let v4 = UNROUTABLE_V4.iter().flat_map(|block| {
+            let last = block.first as u32 | u32::MAX >> block.length;
+            [block.first as u32, last].map(|bits| (IpAddr::from(bits.to_be_bytes()), block.length))
+        });
+        let v6 = UNROUTABLE_V6.iter().flat_map(|block| {
+            let last = block.first | u128::MAX.checked_shr(block.length.into()).unwrap_or(0);
+            [block.first, last].map(|bits| (IpAddr::from(bits.to_be_bytes()), block.length))
+        });
+        for (address, length) in v4.chain(v6) {
+            assert_eq!(is_unroutable(address), Some(length), "{address}");
         }
     }
 }
