@@ -17,14 +17,16 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::mem::{offset_of, zeroed};
+use std::mem::{MaybeUninit, offset_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{null_mut, slice_from_raw_parts_mut};
 
 use libc::{c_int, c_uint, c_void, iovec, mmsghdr, sockaddr_in, sockaddr_in6};
 
-use super::{Meta, Transport};
+use super::{GROUP_MAX, Meta, Replies, Request, Transport};
+
+pub use super::request::{Refused, Sent, Wait};
 
 /// The longest request taken, in bytes. Longer ones are dropped: we advertise
 /// 1,232, and half a message must not be mistaken for a whole one.
@@ -46,37 +48,6 @@ pub const BATCH_MAX: usize = 1024;
 /// How long a full send queue may hold up one batch, in milliseconds. What is
 /// still unsent then is dropped: a resolver that waited longer has asked again.
 const SEND_WAIT_MS: c_int = 10;
-
-/// Whether to wait for a datagram.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Wait {
-    /// Until there is one at least.
-    ForOne,
-    /// Take what is there.
-    No,
-}
-
-/// Requests of a batch that were not asked of the answer function.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Refused {
-    /// From source port 0: a reply could reach nobody.
-    pub port_zero: u64,
-    /// Longer than [`REQUEST_MAX`].
-    pub oversized: u64,
-    /// Sender or, on a wildcard socket, destination unknown.
-    pub unaddressed: u64,
-}
-
-/// What became of the queued datagrams.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Sent {
-    /// Taken by the kernel.
-    pub sent: u64,
-    /// Refused by the kernel.
-    pub failed: u64,
-    /// Given up: the queue stayed full.
-    pub full: u64,
-}
 
 /// Buffers for up to `capacity` datagrams received and as many to send.
 pub struct Batch {
@@ -186,41 +157,90 @@ impl Batch {
         &mut self,
         mut answer: impl FnMut(&[u8], &Meta, &mut [u8]) -> usize,
     ) -> Refused {
-        let mut refused = Refused::default();
-        for i in 0..self.received {
-            // SAFETY: i < received ≤ capacity, so slot i is ours; the request and
-            // the reply room are parts of two slabs and do not overlap.
-            unsafe {
-                let header = &*self.receive_headers.at(i);
-                if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
-                    refused.oversized += 1;
-                    continue;
-                }
-                let client = (*self.names.at(i)).address(header.msg_hdr.msg_namelen);
-                let local = match self.local {
-                    Some(local) => Some(local),
-                    None => (*self.controls.at(i)).take_destination(&header.msg_hdr),
-                };
-                let (Some(client), Some(local)) = (client, local) else {
-                    // Of a socket that was shut down nothing was refused.
-                    refused.unaddressed += u64::from(header.msg_hdr.msg_namelen != 0);
-                    continue;
-                };
-                if client.port() == 0 {
-                    refused.port_zero += 1;
-                    continue;
-                }
-                let length = (header.msg_len as usize).min(REQUEST_MAX);
-                let request = self.requests.slice(i * REQUEST_STRIDE, length);
-                let meta = Meta { client, local: Some(local), transport: Transport::Udp };
-                let out = self.replies.slice(self.reply_bytes_used, REPLY_MAX);
-                let length = answer(request, &meta, out);
-                if length != 0 && length <= REPLY_MAX {
-                    self.queue_reply(i, length);
-                }
+        self.answer_groups(|requests, replies| {
+            for request in requests {
+                replies.put(|out| answer(request.bytes, &request.meta, out));
             }
+        })
+    }
+
+    /// Offers the received requests to `answer` in groups of up to [`GROUP_MAX`], each
+    /// with the place of its replies. Requests left without one get none.
+    pub fn answer_groups(
+        &mut self,
+        mut answer: impl FnMut(&[Request<'_>], &mut Replies<'_>),
+    ) -> Refused {
+        let mut refused = Refused::default();
+        let mut next = 0;
+        while next < self.received {
+            let mut slots = [0; GROUP_MAX];
+            let mut requests = [const { MaybeUninit::uninit() }; GROUP_MAX];
+            let mut count = 0;
+            while count < GROUP_MAX && next < self.received {
+                // SAFETY: next < received.
+                if let Some(request) = unsafe { self.request(next, &mut refused) } {
+                    slots[count] = next;
+                    requests[count].write(request);
+                    count += 1;
+                }
+                next += 1;
+            }
+            // SAFETY: the first `count` were written.
+            let requests = unsafe { requests[..count].assume_init_ref() };
+            answer(requests, &mut Replies::new(self, &slots[..count]));
         }
         refused
+    }
+
+    /// The request in slot `i`, or why there is none to answer.
+    ///
+    /// # Safety
+    /// `i` is below `received`; the request is not used once the batch receives again.
+    unsafe fn request<'r>(&self, i: usize, refused: &mut Refused) -> Option<Request<'r>> {
+        // SAFETY: i < received ≤ capacity, so slot i is ours; nothing writes requests
+        // but the kernel, while receiving.
+        unsafe {
+            let header = &*self.receive_headers.at(i);
+            if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
+                refused.oversized += 1;
+                return None;
+            }
+            let client = (*self.names.at(i)).address(header.msg_hdr.msg_namelen);
+            let local = match self.local {
+                Some(local) => Some(local),
+                None => (*self.controls.at(i)).take_destination(&header.msg_hdr),
+            };
+            let (Some(client), Some(local)) = (client, local) else {
+                // Of a socket that was shut down nothing was refused.
+                refused.unaddressed += u64::from(header.msg_hdr.msg_namelen != 0);
+                return None;
+            };
+            if client.port() == 0 {
+                refused.port_zero += 1;
+                return None;
+            }
+            let length = (header.msg_len as usize).min(REQUEST_MAX);
+            let bytes = self.requests.slice(i * REQUEST_STRIDE, length);
+            let meta = Meta { client, local: Some(local), transport: Transport::Udp };
+            Some(Request { bytes, meta })
+        }
+    }
+
+    /// Queues the reply that `fill` writes to the request in `slot`, unless its length is
+    /// 0 or past the room.
+    #[inline]
+    pub(super) fn reply_to(&mut self, slot: usize, fill: impl FnOnce(&mut [u8]) -> usize) {
+        if slot >= self.received || self.queued == self.capacity() {
+            return;
+        }
+        // SAFETY: queued < capacity, so REPLY_MAX bytes are left (see `next_header`),
+        // in a slab that holds no request; the slot was received.
+        unsafe {
+            let length = fill(self.replies.slice(self.reply_bytes_used, REPLY_MAX));
+            if length != 0 && length <= REPLY_MAX {
+                self.queue_reply(slot, length);
+            }
+        }
     }
 
     /// Queues a datagram of the length `fill` returns, for a connected socket;
@@ -229,7 +249,7 @@ impl Batch {
         if self.queued == self.capacity() {
             return false;
         }
-        // SAFETY: queued < capacity, so REPLY_MAX bytes are left (see `advance`).
+        // SAFETY: queued < capacity, so REPLY_MAX bytes are left (see `next_header`).
         unsafe {
             let length = fill(self.replies.slice(self.reply_bytes_used, REPLY_MAX));
             let header = self.next_header(length.min(REPLY_MAX));
@@ -307,10 +327,9 @@ impl Batch {
     /// Queues `length` bytes at the reply cursor for the sender of slot `i`.
     ///
     /// # Safety
-    /// `i` is a received slot, answered once; `length` ≤ [`REPLY_MAX`].
+    /// `i` is a received slot; `queued` < capacity and `length` ≤ [`REPLY_MAX`].
     unsafe fn queue_reply(&mut self, i: usize, length: usize) {
-        // SAFETY: the caller's promise; at most one reply per slot keeps
-        // queued < capacity.
+        // SAFETY: the caller's promise.
         unsafe {
             let received = &(*self.receive_headers.at(i)).msg_hdr;
             let (name, name_length) = (received.msg_name, received.msg_namelen);

@@ -1,0 +1,79 @@
+//! An answer in steps, so that the requests of a group wait for memory together.
+//!
+//! ```text
+//! read (parse, hash) ─► touch (table) ─► locate ─► touch_located (name, WIP) ─► answer
+//! ```
+//! A name among a million is in no cache: one request alone waits for its slot of the
+//! table, then for its name and its WIP, then for the WIP's turn. Each step done for
+//! all requests before the next step begins, those of the whole group are on their way
+//! at once. The steps up to the last change nothing, and skipping a touch changes
+//! nothing but the time. It must not know how many requests make a group.
+
+use super::{Context, Outcome, Peer, Scratch, error};
+use crate::dns::query::{Query, Unanswerable};
+use crate::metrics::DropReason;
+use crate::snapshot::{Serving, WorkerState};
+use crate::zone::{Located, hash_of};
+
+/// A request that was read, and where its name may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Prepared<'q> {
+    parsed: Result<Query<'q>, Unanswerable<'q>>,
+    hash: u64,
+    located: Located,
+}
+
+impl<'q> Prepared<'q> {
+    /// Parses a request and hashes its name.
+    #[inline]
+    pub fn read(request: &'q [u8]) -> Prepared<'q> {
+        let parsed = Query::parse(request);
+        let qname = parsed.as_ref().map_or(&[][..], |query| query.qname);
+        Prepared { parsed, hash: hash_of(qname).unwrap_or(0), located: Located::default() }
+    }
+
+    /// Reads what [`Prepared::locate`] will; the value is to be used somehow, or the
+    /// compiler leaves the reading out.
+    #[inline]
+    pub fn touch(&self, serving: &Serving) -> u32 {
+        serving.snapshot.zones.touch(self.hash)
+    }
+
+    /// Finds where the name may be. The [`Serving`] is the one to be answered from.
+    #[inline]
+    pub fn locate(&mut self, serving: &Serving) {
+        self.located = serving.snapshot.zones.locate(self.hash);
+    }
+
+    /// Reads what [`Prepared::answer`] will; likewise.
+    #[inline]
+    pub fn touch_located(&self, serving: &Serving, worker: &WorkerState) -> u32 {
+        let snapshot = &serving.snapshot;
+        let name = u32::from(snapshot.zones.touch_name(self.located));
+        let wip = snapshot.zones.likely_wip(self.located);
+        let entry = wip.and_then(|wip| snapshot.wips.get(wip as usize));
+        entry.map_or(name, |entry| name ^ entry.strategy ^ worker.turn(entry.turn))
+    }
+
+    /// Answers into `out`: see [`super::answer()`].
+    pub fn answer(
+        &self,
+        serving: &Serving,
+        worker: &WorkerState,
+        scratch: &mut Scratch,
+        peer: Peer,
+        out: &mut [u8],
+    ) -> Outcome {
+        match &self.parsed {
+            Ok(query) => {
+                let context = Context { serving, worker, peer, query };
+                context.respond(self.located, scratch, out)
+            }
+            Err(Unanswerable::Short) => Outcome::Drop(DropReason::Short),
+            Err(Unanswerable::Response) => Outcome::Drop(DropReason::Response),
+            &Err(Unanswerable::Error { header, rcode, question, edns }) => {
+                error(serving, header, rcode, question, edns, out)
+            }
+        }
+    }
+}
