@@ -106,7 +106,7 @@ impl<'a> Walk<'_, 'a, '_> {
             let qname = &current[..length];
             let next = self.step(zone, outcome, hop, qname, made, room)?;
             if !matches!(next, Next::End) {
-                seen[hop] = hash_of(qname).unwrap_or(0);
+                seen[hop] = hash_of(qname);
             }
             length = match next {
                 Next::End => return Ok(()),
@@ -120,7 +120,7 @@ impl<'a> Walk<'_, 'a, '_> {
                 }
             };
             let target = &current[..length];
-            let again = hash_of(target).is_none_or(|hash| seen[..=hop].contains(&hash));
+            let again = seen[..=hop].contains(&hash_of(target));
             if again {
                 return Ok(()); // a loop: what stands so far is the answer
             }
