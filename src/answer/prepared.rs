@@ -60,7 +60,7 @@ impl<'q> Prepared<'q> {
     pub(super) fn read(request: &'q [u8]) -> Prepared<'q> {
         let parsed = Query::parse(request);
         let qname = parsed.as_ref().map_or(&[][..], |query| query.qname);
-        Prepared { parsed, hash: hash_of(qname).unwrap_or(0), located: Located::default() }
+        Prepared { parsed, hash: hash_of(qname), located: Located::default() }
     }
 
     /// Reads what [`Prepared::locate`] will.

@@ -18,7 +18,7 @@
 //! worked out when the table was built, so an exact hit needs nothing else. It
 //! must not know which records answer which type: that is the answer's part.
 
-use super::key::{Key, hash_of, root_hash, wildcard_hash};
+use super::key::{Key, hash_of};
 use super::node::{APEX, DNAME, Detail, NONE, Node, SITE_BASE, SITE_STAR, Zone};
 use super::table::{Kind, NOT_OURS, Slot};
 use super::{Lookup, Outcome, Zones};
@@ -39,11 +39,9 @@ impl Zones {
     /// are no name are in no zone. `qtype` matters for DS alone. No allocation,
     /// no lock; at most one probe per label that exists.
     pub fn lookup(&self, qname: &[u8], qtype: u16) -> Lookup<'_> {
-        // By reference: a key is some hundred bytes, not to be moved.
-        let Some(key) = &Key::new(qname) else { return Lookup::NotOurs };
-        match self.table.find(key.hash(), qname, &self.arena) {
+        match self.table.find(hash_of(qname), qname, &self.arena) {
             Some(index) => self.hit(self.table.slot(index), qname, qtype),
-            None => self.missing(key),
+            None => self.missing(qname),
         }
     }
 
@@ -86,15 +84,14 @@ impl Zones {
             }
             // Another name of the same tag.
             Some(_) => self.lookup(qname, qtype),
-            None => Key::new(qname).map_or(Lookup::NotOurs, |key| self.missing(&key)),
+            None => self.missing(qname),
         }
     }
 
     /// The node at `name` (wire form, any case) for additional data: glue below
     /// a cut too. None where there is neither a record nor a WIP.
     pub fn additional(&self, name: &[u8]) -> Option<Node<'_>> {
-        let key = Key::new(name)?;
-        let index = self.table.find(key.hash(), key.suffix(0), &self.arena)?;
+        let index = self.table.find(hash_of(name), name, &self.arena)?;
         let node = self.node(self.table.slot(index));
         (!node.is_empty() || node.wip().is_some()).then_some(node)
     }
@@ -121,15 +118,16 @@ impl Zones {
     }
 
     /// The name does not exist.
-    fn missing(&self, key: &Key<'_>) -> Lookup<'_> {
-        match self.closest_encloser(key) {
-            Some((slot, hash)) => self.miss(slot, hash),
+    fn missing(&self, qname: &[u8]) -> Lookup<'_> {
+        // By reference: a key is some hundred bytes, not to be moved.
+        match Key::new(qname).as_ref().and_then(|key| self.closest_encloser(key)) {
+            Some(slot) => self.miss(slot),
             None => Lookup::NotOurs,
         }
     }
 
     /// The name does not exist; `slot` is its closest encloser (RFC 4592 3.3.1).
-    fn miss(&self, slot: Slot, hash: u64) -> Lookup<'_> {
+    fn miss(&self, slot: Slot) -> Lookup<'_> {
         if slot.zone() == NOT_OURS {
             return Lookup::NotOurs;
         }
@@ -137,7 +135,7 @@ impl Zones {
             return self.found(slot, outcome);
         }
         if slot.has_wildcard_child()
-            && let Some(wildcard) = self.wildcard_child(slot, hash)
+            && let Some(wildcard) = self.wildcard_child(slot)
         {
             return self.found(slot, self.standing(wildcard));
         }
@@ -156,7 +154,7 @@ impl Zones {
     /// resolvers would deny all below it (RFC 8020).
     fn parent_side(&self, apex: &Detail, qname: &[u8]) -> Option<Lookup<'_>> {
         let parent = name::parent(qname)?;
-        let index = self.table.find(hash_of(parent)?, parent, &self.arena)?;
+        let index = self.table.find(hash_of(parent), parent, &self.arena)?;
         let parent = self.table.slot(index);
         if parent.zone() == NOT_OURS {
             return None;
@@ -169,33 +167,28 @@ impl Zones {
         Some(self.found(parent, outcome))
     }
 
-    /// The lowest ancestor that exists, with its hash. Ancestors of every name
-    /// are in the table, so the search ends at the first that is not.
-    fn closest_encloser(&self, key: &Key<'_>) -> Option<(Slot, u64)> {
-        let mut hash = root_hash();
+    /// The lowest ancestor that exists. Ancestors of every name are in the table,
+    /// so the search ends at the first that is not.
+    fn closest_encloser(&self, key: &Key<'_>) -> Option<Slot> {
+        let highest = key.labels().checked_sub(self.origin_labels_min)?;
         let mut encloser = None;
-        for label in (1..=key.labels()).rev() {
-            if label < key.labels() {
-                hash = key.step(hash, label);
-            }
-            if key.labels() - label < self.origin_labels_min {
-                continue;
-            }
-            match self.table.find(hash, key.suffix(label), &self.arena) {
-                Some(index) => encloser = Some((self.table.slot(index), hash)),
+        for label in (1..=highest).rev() {
+            let name = key.suffix(label);
+            match self.table.find(hash_of(name), name, &self.arena) {
+                Some(index) => encloser = Some(self.table.slot(index)),
                 None => break,
             }
         }
         encloser
     }
 
-    fn wildcard_child(&self, encloser: Slot, hash: u64) -> Option<Slot> {
+    fn wildcard_child(&self, encloser: Slot) -> Option<Slot> {
         let mut name = [0; 257];
         name[..2].copy_from_slice(b"\x01*");
         let parent = super::key::name_at(&self.arena[encloser.name as usize..]);
         let name = name.get_mut(..2 + parent.len())?;
         name[2..].copy_from_slice(parent);
-        let index = self.table.find(wildcard_hash(hash), name, &self.arena)?;
+        let index = self.table.find(hash_of(name), name, &self.arena)?;
         Some(self.table.slot(index))
     }
 
