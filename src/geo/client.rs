@@ -55,28 +55,6 @@ pub(super) const UNROUTABLE_V6: [Block; 8] = [
     v6(0xff00_0000_0000_0000, 8),    // multicast, RFC 4291
 ];
 
-/// First bytes of addresses that some block holds: most clients have another one, and
-/// are done with one load.
-static FIRST_BYTES_V4: [bool; 256] = first_bytes(&UNROUTABLE_V4, 32);
-static FIRST_BYTES_V6: [bool; 256] = first_bytes(&UNROUTABLE_V6, 128);
-
-const fn first_bytes(blocks: &[Block], bits: u8) -> [bool; 256] {
-    let mut held = [false; 256];
-    let mut index = 0;
-    while index < blocks.len() {
-        let block = blocks[index];
-        let first = (block.first >> (bits - 8)) as usize;
-        let count = if block.length < 8 { 1 << (8 - block.length) } else { 1 };
-        let mut byte = first;
-        while byte < first + count {
-            held[byte] = true;
-            byte += 1;
-        }
-        index += 1;
-    }
-    held
-}
-
 const MAPPED: Block = Block { first: 0xffff << 32, length: 96 }; // RFC 4291 2.5.5.2
 const NAT64: Block = v6(0x0064_ff9b_0000_0000, 96); // RFC 6052 2.1
 const SIX_TO_FOUR: Block = v6(0x2002_0000_0000_0000, 16); // RFC 3056
@@ -127,13 +105,17 @@ pub fn unwrap(address: Ipv6Addr, source_len: u8) -> Option<(Ipv4Addr, u8, u8)> {
 /// unroutable block that holds `address` (10.1.2.3: 8), if one does.
 #[inline]
 pub fn is_unroutable(address: IpAddr) -> Option<u8> {
-    let held = match address {
-        IpAddr::V4(address) => FIRST_BYTES_V4[usize::from(address.octets()[0])],
-        IpAddr::V6(address) => FIRST_BYTES_V6[usize::from(address.octets()[0])],
+    let (first, octets) = match address {
+        IpAddr::V4(address) => (address.octets()[0], &FIRST_OCTETS_V4),
+        IpAddr::V6(address) => (address.octets()[0], &FIRST_OCTETS_V6),
     };
-    if !held {
-        return None;
-    }
+    // Few clients come from these.
+    let may_be = octets[usize::from(first / 64)] >> (first % 64) & 1 == 1;
+    may_be.then(|| block_of(address)).flatten()
+}
+
+#[inline(never)]
+fn block_of(address: IpAddr) -> Option<u8> {
     let (bits, width, blocks) = match address {
         IpAddr::V4(address) => (u128::from(u32::from(address)), 32, &UNROUTABLE_V4[..]),
         IpAddr::V6(address) => (u128::from(address), 128, &UNROUTABLE_V6[..]),
@@ -141,9 +123,43 @@ pub fn is_unroutable(address: IpAddr) -> Option<u8> {
     blocks.iter().find(|block| block.holds(bits, width)).map(|block| block.length)
 }
 
+/// The first octets of all addresses of these blocks, as a set of bits.
+const fn first_octets(blocks: &[Block], width: u32) -> [u64; 4] {
+    let mut set = [0; 4];
+    let mut at = 0;
+    while at < blocks.len() {
+        let block = blocks[at];
+        let first = (block.first >> (width - 8)) as usize;
+        let count = if block.length < 8 { 1 << (8 - block.length) } else { 1 };
+        let mut octet = first;
+        while octet < first + count {
+            set[octet / 64] |= 1 << (octet % 64);
+            octet += 1;
+        }
+        at += 1;
+    }
+    set
+}
+
+const FIRST_OCTETS_V4: [u64; 4] = first_octets(&UNROUTABLE_V4, 32);
+const FIRST_OCTETS_V6: [u64; 4] = first_octets(&UNROUTABLE_V6, 128);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_octet_leaves_no_unroutable_address_out() {
+        for first in 0..=255u8 {
+            for rest in [0u128, 1, 1 << 119, 0x40 << 112, 0x7fff_ffff << 80, (1 << 120) - 1] {
+                let v6 = Ipv6Addr::from(u128::from(first) << 120 | rest);
+                let v4 = Ipv4Addr::from(u32::from(first) << 24 | (rest >> 96) as u32);
+                for address in [IpAddr::V6(v6), IpAddr::V4(v4)] {
+                    assert_eq!(is_unroutable(address), block_of(address), "{address}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn hidden_clients_are_found_where_the_prefix_reaches_them() {

@@ -12,12 +12,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Families, OnAllDown, Policy};
-use crate::dns::encode::QUESTION_POINTER;
+use crate::dns::encode::{Full, QUESTION_POINTER, Section, TTL_AT, Writer};
 use crate::dns::types::{class, rtype};
 use crate::geo::Map;
 
-/// Offset of the TTL in a ready record whose owner is a pointer.
-const TTL_AT: usize = 6;
 /// Longest ready record: AAAA.
 const RECORD_LENGTH_MAX: usize = 28;
 
@@ -203,10 +201,10 @@ impl Record {
         self
     }
 
-    /// The bytes for the wire.
+    /// Writes it with a TTL in seconds into the answer.
     #[inline]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
+    pub fn put(&self, writer: &mut Writer<'_>, ttl_s: u32) -> Result<(), Full> {
+        writer.copy_address(Section::Answer, &self.bytes, usize::from(self.length), ttl_s)
     }
 
     /// A or AAAA.
