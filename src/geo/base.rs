@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::country;
-use super::ranges::{Key, largest_network};
+use super::key::{Key, largest_network};
 use super::source::SourceInfo;
 use super::steps::{Chain, Nested, Steps, StepsV6, combine};
 use super::{ClassId, Place, Point};

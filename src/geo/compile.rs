@@ -11,8 +11,9 @@ use ipnet::IpNet;
 
 use super::base::BaseTable;
 use super::client::{Block, TUNNELS, UNROUTABLE_V4, UNROUTABLE_V6};
+use super::key::Key;
 use super::map::{Map, Special};
-use super::ranges::{Key, Ranges};
+use super::ranges::Ranges;
 use super::steps::{Chain, Nested, Steps, combine, halve};
 use super::{ClassId, Place};
 
@@ -51,8 +52,8 @@ pub fn compile(
     if let Some(OnlyRow::One(row)) = only_row {
         // Nothing depends on the client, hidden and unroutable ones included.
         return Map {
-            v4: Ranges::new(vec![0], vec![row]),
-            v6: Ranges::new(vec![0], vec![row]),
+            v4: Ranges::new(&[0], &[row]),
+            v6: Ranges::new(&[0], &[row]),
             specials: Box::default(),
             rows_end,
         };
@@ -207,13 +208,13 @@ fn finish(
     let (v4_starts, v4_values) = v4.into_parts();
     let v6 = halve(&v6, |inside| {
         let (starts, rows) = inside.into_parts();
-        specials.push(Special::Split(Ranges::new(starts, rows)));
+        specials.push(Special::Split(Ranges::new(&starts, &rows)));
         rows_end + (specials.len() - 1) as u32
     });
     let (v6_starts, v6_values) = v6.into_parts();
     Map {
-        v4: Ranges::new(v4_starts, v4_values),
-        v6: Ranges::new(v6_starts, v6_values),
+        v4: Ranges::new(&v4_starts, &v4_values),
+        v6: Ranges::new(&v6_starts, &v6_values),
         specials: specials.into_boxed_slice(),
         rows_end,
     }

@@ -11,9 +11,9 @@ use maxminddb::Reader;
 use thiserror::Error;
 
 use super::base::{BaseTable, Interner};
+use super::key::Key;
 use super::mmdb_record::{FieldNames, Record};
 use super::mmdb_tree::{Tangled, Tree};
-use super::ranges::Key;
 use super::source::{Fields, Schema, SourceInfo};
 use super::steps::{Steps, combine};
 use super::{ClassId, Place};

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use super::Place;
 use super::base::BaseTable;
-use super::ranges::Key;
+use super::key::Key;
 use super::source::{Fields, Schema, SourceInfo};
 use super::steps::Steps;
 

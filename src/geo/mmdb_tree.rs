@@ -4,7 +4,7 @@
 //! children could keep it busy for 2⁹⁶ steps. This walk counts its steps.
 //! Format: <https://maxmind.github.io/MaxMind-DB/>, "Binary Search Tree Section".
 
-use super::ranges::Key;
+use super::key::Key;
 
 /// Levels above the IPv4 part of an IPv6 tree, which lies at ::/96.
 const IPV4_DEPTH: u32 = 96;

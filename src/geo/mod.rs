@@ -10,11 +10,13 @@
 //! ```
 
 mod base;
+mod cells;
 mod client;
 mod compile;
 mod country;
 mod database;
 mod embedded;
+mod key;
 mod map;
 mod mmdb_record;
 mod mmdb_tree;
@@ -32,7 +34,7 @@ pub use compile::compile;
 pub use country::{continent_of, country_centroid, country_name, is_continent, is_country};
 pub use database::GeoError;
 pub use embedded::encode_countries;
-pub use map::Map;
+pub use map::{Located, Map};
 pub use place::{ClassId, Location, Place, Point, Serves};
 pub use source::{Fields, Schema, SourceInfo};
 pub use sphere::{biased, distance_km};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::Deref;
 
-use super::ranges::Key;
+use super::key::Key;
 
 //------------ Steps ----------------------------------------------------------
 
@@ -299,7 +299,7 @@ pub(super) fn last_bits(bits: u32, length: u8) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ranges::largest_network;
+    use super::super::key::largest_network;
     use super::*;
 
     fn steps(nested: &Nested<u32>) -> Vec<(u32, Vec<usize>)> {
