@@ -18,11 +18,14 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::fs::File;
 use std::hint::black_box;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use windrose::geo::{BaseTable, Map, Point, compile, distance_km};
+use windrose::geo::{BaseTable, DatabaseBytes, Map, Point, compile, distance_km};
 
 /// Lookups of one measurement, and how often it is made: the median counts.
 const LOOKUPS: usize = 1 << 18;
@@ -90,9 +93,22 @@ fn load(paths: &[String]) -> Result<BaseTable, Box<dyn Error>> {
     if paths.is_empty() {
         return Ok(BaseTable::embedded());
     }
-    let read = |path: &String| Ok::<_, std::io::Error>((path.clone(), std::fs::read(path)?));
-    let files = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let open = |path: &String| Ok::<_, io::Error>((path.clone(), Opened(File::open(path)?)));
+    let files = paths.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     Ok(BaseTable::from_databases(&files)?)
+}
+
+/// A file, read as the server does.
+struct Opened(File);
+
+impl DatabaseBytes for Opened {
+    fn length(&self) -> u64 {
+        self.0.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(into, at)
+    }
 }
 
 /// Sites anywhere on land are as good as real ones: they split the world alike.

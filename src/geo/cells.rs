@@ -1,13 +1,13 @@
 //! The tables behind [`Ranges`](super::ranges::Ranges): slots, cuts and blocks.
 //!
 //! ```text
+//! cut     = where its block is, or a slot: a cell that is cut again
 //! block   = header, then one of
 //!   plain   starts in the cell, rows (one more)       header: count, shift
 //!   whole   row                                       header: 0, scope
-//!   nest    shift, bits, index of the first cut       header: 15, 0
-//!   wide    count, whole starts, rows (one more)      header: 15, 1
+//!   wide    count, whole starts, rows (one more)      header: 15
 //! ```
-//! All in units of 16 or 32 bits. Of a plain block's starts, the bits between the
+//! Blocks are in units of 16 or 32 bits. Of a plain block's starts, the bits between the
 //! cell's and the finest change in it are kept; where these are more than a unit
 //! has, the block is wide.
 //!
@@ -28,26 +28,24 @@ const CUT_BITS_MAX: u32 = 16;
 const CELL_STARTS: usize = 4;
 /// Most starts in a plain or wide block.
 const COUNT_MAX: usize = 14;
-/// Bits of the count in a header, and what is there in rare blocks.
+/// Bits of the count in a header, and what is there in wide blocks.
 const COUNT_BITS: u32 = 4;
-const RARE: usize = 15;
-const NEST: usize = 0;
-const WIDE: usize = 1;
+const WIDE: usize = 15;
 /// Starts compared at once: what the processor does side by side.
 const LANES: usize = 16;
 /// Units that may be read from a plain block on.
 const BLOCK_UNITS: usize = 32;
-/// A number of 32 bits stands in two units of at least so many.
-const HALF_BITS: u32 = 16;
+/// A cut from here on is a slot's number, not a block's place.
+const NEST: u32 = 1 << 31;
 
 //------------ Cells ----------------------------------------------------------
 
 /// For keys `K`, blocks of units `U` that every row fits.
 #[derive(Clone, Debug)]
 pub(super) struct Cells<K, U> {
-    /// One per value of the top bits.
+    /// One per value of the top bits, then those of cells that are cut again.
     slots: Box<[Slot]>,
-    /// For each cut of each slot, where its block is.
+    /// One per cut of each slot.
     cuts: Box<[u32]>,
     blocks: Box<[U]>,
     /// `K::BITS` less the bits of the first level.
@@ -56,7 +54,7 @@ pub(super) struct Cells<K, U> {
 }
 
 /// How the keys of one slot are cut further.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Slot {
     /// Index of its first cut.
     cuts: u32,
@@ -72,20 +70,26 @@ impl<K: Key, U: Key> Cells<K, U> {
         let cells = starts.len() / CELL_STARTS;
         let top_bits = (usize::BITS - cells.leading_zeros()).clamp(1, TOP_BITS_MAX);
         let top_shift = K::BITS - top_bits;
-        let mut builder: Builder<'_, K, U> =
-            Builder { starts, rows, cuts: Vec::new(), blocks: Vec::new(), whole: HashMap::new() };
-        let mut slots = Vec::with_capacity(1 << top_bits);
+        let mut builder: Builder<'_, K, U> = Builder {
+            starts,
+            rows,
+            slots: vec![Slot::default(); 1 << top_bits],
+            cuts: Vec::new(),
+            blocks: Vec::new(),
+            whole: HashMap::new(),
+        };
         let mut at = 0;
-        for top in 0..1u128 << top_bits {
-            let first = top << top_shift;
+        for top in 0..1usize << top_bits {
+            let first = (top as u128) << top_shift;
             let inside = builder.members(at, first, top_bits);
             at = inside.end;
             let bits = cut_bits(inside.len(), top_shift);
-            slots.push(builder.slot(first, top_bits, inside, bits));
+            builder.slots[top] = builder.slot(first, top_bits, inside, bits);
         }
-        let Builder { mut cuts, mut blocks, .. } = builder;
+        let Builder { mut slots, mut cuts, mut blocks, .. } = builder;
         blocks.resize(blocks.len() + BLOCK_UNITS, U::default());
-        assert!(u32::try_from(blocks.len()).is_ok(), "2^30 ranges, more than a file can hold");
+        assert!(blocks.len() < NEST as usize, "2^28 ranges, more than a file can hold");
+        slots.shrink_to_fit();
         cuts.shrink_to_fit();
         blocks.shrink_to_fit();
         Cells {
@@ -100,7 +104,16 @@ impl<K: Key, U: Key> Cells<K, U> {
     /// Where the block of `key` is.
     #[inline(always)]
     pub(super) fn locate(&self, key: K) -> u32 {
-        self.cut(self.slots[(key >> self.top_shift).low_bits()], key)
+        let mut slot = (key >> self.top_shift).low_bits();
+        loop {
+            let Slot { cuts, shift, mask } = self.slots[slot];
+            let cut = (key >> u32::from(shift)).low_bits() & usize::from(mask);
+            let found = self.cuts[cuts as usize + cut];
+            if found < NEST {
+                return found;
+            }
+            slot = (found - NEST) as usize;
+        }
     }
 
     /// Some bits of a block.
@@ -112,58 +125,32 @@ impl<K: Key, U: Key> Cells<K, U> {
     /// The row of a key, whose block this is, and its scope.
     #[inline(always)]
     pub(super) fn finish(&self, block: u32, key: K) -> (u32, u8) {
-        let block = self.block(block);
+        let block = &self.blocks[block as usize..];
         let header = block[0].low_bits();
-        let count = header & RARE;
-        if count == RARE { self.rare(block, key) } else { plain(block, header, count, key) }
-    }
-
-    /// A block that is cut again, or whose starts are whole.
-    #[inline(never)]
-    fn rare<'a>(&'a self, mut block: &'a [U], key: K) -> (u32, u8) {
-        loop {
-            let header = block[0].low_bits();
-            let count = header & RARE;
-            if count != RARE {
-                return plain(block, header, count, key);
-            }
-            if header >> COUNT_BITS == WIDE {
-                return wide(block, key);
-            }
-            let at = self.cut(nested(block), key);
-            block = &self.blocks[at as usize..];
-        }
-    }
-
-    #[inline(always)]
-    fn cut(&self, slot: Slot, key: K) -> u32 {
-        let cut = (key >> u32::from(slot.shift)).low_bits() & usize::from(slot.mask);
-        self.cuts[slot.cuts as usize + cut]
-    }
-
-    #[inline(always)]
-    fn block(&self, at: u32) -> &[U] {
-        &self.blocks[at as usize..]
+        let count = header & WIDE;
+        if count == WIDE { wide(block, key) } else { plain(block, header, count, key) }
     }
 
     /// Gives every start and every cell's first key, in order, with its row.
     pub(super) fn for_each(&self, step: &mut dyn FnMut(K, u32)) {
-        for (top, &slot) in self.slots.iter().enumerate() {
-            self.for_each_in(slot, (top as u128) << self.top_shift, step);
+        for top in 0..1usize << (K::BITS - self.top_shift) {
+            self.for_each_in(top, (top as u128) << self.top_shift, step);
         }
     }
 
-    fn for_each_in(&self, slot: Slot, first: u128, step: &mut dyn FnMut(K, u32)) {
-        for cut in 0..=usize::from(slot.mask) {
-            let first = first | (cut as u128) << slot.shift;
-            let block = self.block(self.cuts[slot.cuts as usize + cut]);
-            let header = block[0].low_bits();
-            let (count, detail) = (header & RARE, header >> COUNT_BITS);
-            if count == RARE && detail == NEST {
-                self.for_each_in(nested(block), first, step);
+    fn for_each_in(&self, slot: usize, first: u128, step: &mut dyn FnMut(K, u32)) {
+        let Slot { cuts, shift, mask } = self.slots[slot];
+        for cut in 0..=usize::from(mask) {
+            let first = first | (cut as u128) << shift;
+            let found = self.cuts[cuts as usize + cut];
+            if found >= NEST {
+                self.for_each_in((found - NEST) as usize, first, step);
                 continue;
             }
-            let (starts, rows): (Vec<u128>, &[U]) = if count == RARE {
+            let block = &self.blocks[found as usize..];
+            let header = block[0].low_bits();
+            let (count, detail) = (header & WIDE, header >> COUNT_BITS);
+            let (starts, rows): (Vec<u128>, &[U]) = if count == WIDE {
                 let count = block[1].low_bits();
                 let (starts, rows) = block[2..].split_at(count * units_per_key::<K, U>());
                 (starts.chunks(units_per_key::<K, U>()).map(whole_key).collect(), &rows[..=count])
@@ -201,11 +188,14 @@ fn plain<K: Key, U: Key>(block: &[U], header: usize, count: usize, key: K) -> (u
     let passed = usize::from(passed).min(COUNT_MAX);
     let row = block[(1 + count + passed) % BLOCK_UNITS].low_bits() as u32;
     // What the nearest keys of other ranges have in common with this one: as
-    // `largest_network`, in units. A side with no start in the cell has less.
-    let before = if passed > 0 { low ^ (block[passed] - U::ONE) } else { U::MAX };
-    let after = if passed < count { low ^ block[1 + passed] } else { U::MAX };
-    let common = K::BITS + before.min(after).leading_zeros() + 1;
-    let length = common.wrapping_sub(shift + U::BITS);
+    // `largest_network`, in units. A side with no start in the cell has less: all
+    // bits set. By arithmetic, since a branch would be guessed wrong half the time.
+    let none = |is_none: bool| u64::from(is_none).wrapping_neg();
+    let low = low.low_bits() as u64;
+    let before = low ^ (block[passed].low_bits() as u64).wrapping_sub(1) | none(passed == 0);
+    let after = low ^ block[1 + passed].low_bits() as u64 | none(passed == count);
+    let common = (before.min(after) | 1).leading_zeros();
+    let length = (K::BITS + common + 1).wrapping_sub(u64::BITS + shift);
     (row, if count == 0 { shift as u8 } else { length as u8 })
 }
 
@@ -219,15 +209,6 @@ fn wide<K: Key, U: Key>(block: &[U], key: K) -> (u32, u8) {
     let first = if passed > 0 { start(passed - 1) } else { K::default() };
     let next = (passed < count).then(|| start(passed));
     (rows[passed].low_bits() as u32, largest_network(key, first, next))
-}
-
-fn nested<U: Key>(block: &[U]) -> Slot {
-    let [shift, bits, high, low] = [1, 2, 3, 4].map(|at| block[at].low_bits());
-    Slot {
-        cuts: (high << HALF_BITS | low) as u32,
-        shift: shift as u16,
-        mask: ((1u32 << bits) - 1) as u16,
-    }
 }
 
 const fn units_per_key<K: Key, U: Key>() -> usize {
@@ -244,6 +225,7 @@ fn whole_key<U: Key>(units: &[U]) -> u128 {
 struct Builder<'a, K, U> {
     starts: &'a [K],
     rows: &'a [u32],
+    slots: Vec<Slot>,
     cuts: Vec<u32>,
     blocks: Vec<U>,
     /// The blocks of whole cells, by row and scope.
@@ -274,7 +256,7 @@ impl<K: Key, U: Key> Builder<'_, K, U> {
         Slot { cuts: cuts as u32, shift: shift as u16, mask }
     }
 
-    /// The block of a cell, and of all in it.
+    /// The cut that stands for a cell.
     fn cell(&mut self, first: u128, length: u32, members: Range<usize>) -> u32 {
         // A start at the first key is no change inside.
         let starts_here = self.starts[members.clone()].first().map(|start| start.widen());
@@ -290,11 +272,8 @@ impl<K: Key, U: Key> Builder<'_, K, U> {
             let free = K::BITS - length;
             let bits = cut_bits(inside.len(), free).max(1);
             let slot = self.slot(first, length, members, bits);
-            let at = self.begin(RARE | NEST << COUNT_BITS);
-            let (high, low) = (slot.cuts >> HALF_BITS, slot.cuts & ((1 << HALF_BITS) - 1));
-            let parts = [u32::from(slot.shift), bits, high, low];
-            self.blocks.extend(parts.map(|part| U::narrow(part.into())));
-            return at;
+            self.slots.push(slot);
+            return NEST + (self.slots.len() - 1) as u32;
         }
         let starts = &self.starts[inside.clone()];
         let shift = starts.iter().map(|start| start.trailing_zeros()).min().unwrap_or(0);
@@ -304,7 +283,7 @@ impl<K: Key, U: Key> Builder<'_, K, U> {
             self.blocks.extend(starts.iter().map(|&start| U::narrow((start >> shift).widen())));
             at
         } else {
-            let at = self.begin(RARE | WIDE << COUNT_BITS);
+            let at = self.begin(WIDE);
             self.blocks.push(U::narrow(inside.len() as u128));
             for start in starts {
                 let units = (0..units_per_key::<K, U>() as u32).rev();
