@@ -246,6 +246,7 @@ class Knot(Server):
 
     def configure(self):
         modules = ""
+        os.makedirs(self.path("db"), exist_ok=True)
         if self.decides:
             self.write("geo.conf", self.by_continent())
             self.write("weighted.conf", self.by_weight())
@@ -382,7 +383,7 @@ class PowerDns(Server):
 
     def configure(self):
         zone = self.world.zone_file(f"{self.name}/zone", self.decided if self.decides else None)
-        self.write("named.conf", f'zone "{ZONE}" {{ type primary; file "{zone}"; }};\n')
+        self.write("named.conf", f'zone "{ZONE}" {{ type master; file "{zone}"; }};\n')
         lua = ""
         if self.decides:
             self.write("geoip.yaml", "domains: []\n")

@@ -31,11 +31,18 @@ POLICIES = {
     "hash": "hash",
 }
 
+# Databases say when they were built; libmaxminddb refuses 0.
+BUILT_S = 1
+
 # Of each kind that is not the one with a million names.
 FEW = 1000
 FILES, NAMES_PER_FILE = 1000, 1000
 
 V4, V6, WEIGHT, CONTINENTS = range(4)
+
+# Networks of IPv6 that hide IPv4 clients: mapped, translated, NAT64, Teredo, 6to4.
+HIDING = [(int(ipaddress.IPv6Address(start)), length) for start, length in (
+    ("::ffff:0:0", 96), ("::ffff:0:0:0", 96), ("64:ff9b::", 96), ("2001::", 32), ("2002::", 16))]
 
 
 class World:
@@ -71,10 +78,7 @@ class World:
 
     def read_continents(self, lines):
         """Takes lines of FIRST LAST CONTINENT; writes what the loader checks by."""
-        self.ranges = []
-        for line in lines:
-            first, last, continent = line.split()
-            self.ranges.append((first, last, continent))
+        self.ranges = [line.split() for line in lines]
         site_of = {code: site for site, facts in SITES.items() for code in facts[CONTINENTS]}
         text = [f"default {SITES[FIRST][V4]}\n"]
         for first, last, continent in self.ranges:
@@ -83,31 +87,34 @@ class World:
         self.by_client = self.write("by-client.txt", text)
 
     def networks(self):
-        """(network, site), neighbours of one site as one."""
+        """(network, site), neighbours of one site as one; without those of IPv6 that stand
+        for IPv4 clients, which servers look up as such."""
         site_of = {code: site for site, facts in SITES.items() for code in facts[CONTINENTS]}
-        joined = []
+        for kind, bits in ((ipaddress.IPv4Address, 32), (ipaddress.IPv6Address, 128)):
+            for number, length, site in join(self.numbers(bits), site_of, bits):
+                if bits == 32 or not any(number >> (128 - at) == start >> (128 - at)
+                                         for start, at in HIDING if length >= at):
+                    yield f"{kind(number)}/{length}", site
+
+    def numbers(self, bits):
+        """The ranges of one family as (first, last, continent), addresses as numbers."""
+        kind = ipaddress.IPv4Address if bits == 32 else ipaddress.IPv6Address
         for first, last, continent in self.ranges:
-            first, last = ipaddress.ip_address(first), ipaddress.ip_address(last)
-            site = site_of[continent]
-            if joined and joined[-1][2] == site and joined[-1][1] + 1 == first:
-                joined[-1][1] = last
-            else:
-                joined.append([first, last, site])
-        for first, last, site in joined:
-            for network in ipaddress.summarize_address_range(first, last):
-                yield network, site
+            if (":" in first) == (bits == 128):
+                yield int(kind(first)), int(kind(last)), continent
 
     def database(self):
         """A MaxMind DB of the continents; made once."""
         path = self.path("continents.mmdb")
         if not os.path.exists(path):
-            address = ipaddress.ip_address
-            ranges = (
-                (address(first), address(last), {"continent": {"code": continent}})
-                for first, last, continent in self.ranges
+            itself = {code: code for facts in SITES.values() for code in facts[CONTINENTS]}
+            networks = (
+                (number, length + 128 - bits, {"continent": {"code": continent}})
+                for bits in (32, 128)
+                for number, length, continent in join(self.numbers(bits), itself, bits)
             )
             with open(path + ".new", "wb") as file:
-                file.write(mmdb.database(ranges, 0))
+                file.write(mmdb.database(networks, BUILT_S))
             os.rename(path + ".new", path)
         return path
 
@@ -130,3 +137,28 @@ class World:
                 yield f"{label} A {v4}\n"
 
         return self.write(name, lines())
+
+
+def join(ranges, value_of, bits):
+    """(first, prefix length, value) of the fewest networks of `ranges`, which are in order;
+    neighbours of one value are one range."""
+    open_range = None
+    for first, last, key in ranges:
+        value = value_of[key]
+        if open_range and open_range[2] == value and open_range[1] + 1 == first:
+            open_range[1] = last
+            continue
+        if open_range:
+            yield from networks_of(*open_range, bits)
+        open_range = [first, last, value]
+    if open_range:
+        yield from networks_of(*open_range, bits)
+
+
+def networks_of(first, last, value, bits):
+    while first <= last:
+        # As large as the first address allows, and the last.
+        free = (first & -first).bit_length() - 1 if first else bits
+        free = min(free, (last - first + 1).bit_length() - 1)
+        yield first, bits - free, value
+        first += 1 << free
