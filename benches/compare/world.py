@@ -4,6 +4,7 @@ Names are `KIND` and a number in one zone. Three sites; a client is sent by its
 continent, as the table built into Windrose has it.
 """
 
+import hashlib
 import ipaddress
 import os
 
@@ -39,10 +40,6 @@ FEW = 1000
 FILES, NAMES_PER_FILE = 1000, 1000
 
 V4, V6, WEIGHT, CONTINENTS = range(4)
-
-# Networks of IPv6 that hide IPv4 clients: mapped, translated, NAT64, Teredo, 6to4.
-HIDING = [(int(ipaddress.IPv6Address(start)), length) for start, length in (
-    ("::ffff:0:0", 96), ("::ffff:0:0:0", 96), ("64:ff9b::", 96), ("2001::", 32), ("2002::", 16))]
 
 
 class World:
@@ -86,16 +83,6 @@ class World:
                 text.append(f"{first} {last} {SITES[site_of[continent]][V4]}\n")
         self.by_client = self.write("by-client.txt", text)
 
-    def networks(self):
-        """(network, site), neighbours of one site as one; without those of IPv6 that stand
-        for IPv4 clients, which servers look up as such."""
-        site_of = {code: site for site, facts in SITES.items() for code in facts[CONTINENTS]}
-        for kind, bits in ((ipaddress.IPv4Address, 32), (ipaddress.IPv6Address, 128)):
-            for number, length, site in join(self.numbers(bits), site_of, bits):
-                if bits == 32 or not any(number >> (128 - at) == start >> (128 - at)
-                                         for start, at in HIDING if length >= at):
-                    yield f"{kind(number)}/{length}", site
-
     def numbers(self, bits):
         """The ranges of one family as (first, last, continent), addresses as numbers."""
         kind = ipaddress.IPv4Address if bits == 32 else ipaddress.IPv6Address
@@ -104,14 +91,14 @@ class World:
                 yield int(kind(first)), int(kind(last)), continent
 
     def database(self):
-        """A MaxMind DB of the continents; made once."""
-        path = self.path("continents.mmdb")
+        """A MaxMind DB of the continents; made once for all runs."""
+        facts = hashlib.sha256(repr(self.ranges).encode()).hexdigest()
+        path = os.path.normpath(self.path(f"../continents-{facts[:12]}.mmdb"))
         if not os.path.exists(path):
-            itself = {code: code for facts in SITES.values() for code in facts[CONTINENTS]}
             networks = (
                 (number, length + 128 - bits, {"continent": {"code": continent}})
                 for bits in (32, 128)
-                for number, length, continent in join(self.numbers(bits), itself, bits)
+                for number, length, continent in networks_of_all(self.numbers(bits), bits)
             )
             with open(path + ".new", "wb") as file:
                 file.write(mmdb.database(networks, BUILT_S))
@@ -139,20 +126,10 @@ class World:
         return self.write(name, lines())
 
 
-def join(ranges, value_of, bits):
-    """(first, prefix length, value) of the fewest networks of `ranges`, which are in order;
-    neighbours of one value are one range."""
-    open_range = None
-    for first, last, key in ranges:
-        value = value_of[key]
-        if open_range and open_range[2] == value and open_range[1] + 1 == first:
-            open_range[1] = last
-            continue
-        if open_range:
-            yield from networks_of(*open_range, bits)
-        open_range = [first, last, value]
-    if open_range:
-        yield from networks_of(*open_range, bits)
+def networks_of_all(ranges, bits):
+    """(first, prefix length, value) of the fewest networks of each range."""
+    for first, last, value in ranges:
+        yield from networks_of(first, last, value, bits)
 
 
 def networks_of(first, last, value, bits):
