@@ -168,8 +168,6 @@ class Gdnsd(Server):
         state = "DOWN" if self.world.all_down else "UP"
         addresses = [facts[family] for facts in SITES.values() for family in (V4, V6)]
         self.write("health", (f"{address} => {state}\n" for address in addresses))
-        self.write("nets", (f"{network} => {self.order(site)}\n"
-                            for network, site in self.world.networks()))
 
         def dcmap(family):
             return " ".join(f"{site} => {facts[family]}" for site, facts in SITES.items())
@@ -179,6 +177,8 @@ class Gdnsd(Server):
                             for site, facts in SITES.items())
 
         sites = ", ".join(SITES)
+        continents = " ".join(f"{code} => {self.order(site)}" for site, facts in SITES.items()
+                              for code in facts[CONTINENTS])
         self.write("config", f"""options => {{
   listen => {{ {self.address} => {{ udp_threads => 1, tcp_threads => 1 }} }}
   run_dir => {self.path("run")}
@@ -193,7 +193,9 @@ plugins => {{
   extfile => {{}}
   geoip => {{
     service_types => file
-    maps => {{ sites => {{ datacenters => [{sites}], nets => {self.path("nets")} }} }}
+    maps => {{ sites => {{
+      datacenters => [{sites}], geoip2_db => {self.world.database()}, map => {{ {continents} }}
+    }} }}
     resources => {{
       v4 => {{ map => sites, dcmap => {{ {dcmap(V4)} }} }}
       v6 => {{ map => sites, dcmap => {{ {dcmap(V6)} }} }}
@@ -246,6 +248,7 @@ class Knot(Server):
 
     def configure(self):
         modules = ""
+        os.makedirs(self.path("db"), exist_ok=True)
         if self.decides:
             self.write("geo.conf", self.by_continent())
             self.write("weighted.conf", self.by_weight())
@@ -382,7 +385,7 @@ class PowerDns(Server):
 
     def configure(self):
         zone = self.world.zone_file(f"{self.name}/zone", self.decided if self.decides else None)
-        self.write("named.conf", f'zone "{ZONE}" {{ type primary; file "{zone}"; }};\n')
+        self.write("named.conf", f'zone "{ZONE}" {{ type master; file "{zone}"; }};\n')
         lua = ""
         if self.decides:
             self.write("geoip.yaml", "domains: []\n")

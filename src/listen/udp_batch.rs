@@ -16,6 +16,9 @@
 // does and are only ever reached through their raw pointers.
 #![allow(unsafe_code)]
 
+mod slab;
+mod socket;
+
 use std::io;
 use std::mem::{MaybeUninit, offset_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -33,9 +36,6 @@ pub use socket::{
     allowed_processors, ignore_path_mtu, kernel_drops, pin_to, size_buffers, tell_destination,
     wait_readable,
 };
-
-mod slab;
-mod socket;
 
 /// The longest request taken, in bytes. Longer ones are dropped: we advertise
 /// 1,232, and half a message must not be mistaken for a whole one.
