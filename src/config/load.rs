@@ -1,14 +1,16 @@
 //! Reading files: the main one, those it includes, and their TOML.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use super::block::{Block, TextId};
 use super::keys::root;
 use super::model::Config;
-use super::raw::Raw;
+use super::raw::{Raw, WIPS_MAX};
 use super::reader::{Context, Table};
 use super::{Files, Loaded, duplicates, mistakes, names, resolve, sections, split, warnings};
 use crate::problem::{FileId, Problem, Problems, Sources, Spot};
@@ -40,10 +42,17 @@ impl Default for Limits {
     }
 }
 
-/// Loads a main file and all it includes.
-pub(super) fn load(main: &Path, files: &dyn Files, limits: Limits) -> Loaded {
+/// Loads a main file and all it includes. Included files that are as they were
+/// when `before` was loaded are not parsed again.
+pub(super) fn load(
+    main: &Path,
+    files: &dyn Files,
+    before: Option<&Config>,
+    limits: Limits,
+) -> Loaded {
     let mut loader = Loader {
         files,
+        known: before.map(|config| config.wips.blocks_by_text()).unwrap_or_default(),
         problems: Problems::default(),
         sources: Sources::default(),
         raw: Raw::default(),
@@ -51,6 +60,7 @@ pub(super) fn load(main: &Path, files: &dyn Files, limits: Limits) -> Loaded {
         patterns: Vec::new(),
         kept: 0,
         whole: true,
+        only_wips: false,
         limits,
     };
     loader.read_all(main);
@@ -68,6 +78,8 @@ pub(super) fn fetch_texts(sources: &mut Sources, problems: &Problems, files: &dy
 
 struct Loader<'f> {
     files: &'f dyn Files,
+    /// Blocks of the load before, by their texts.
+    known: HashMap<TextId, Arc<Block>>,
     problems: Problems,
     sources: Sources,
     raw: Raw,
@@ -79,6 +91,8 @@ struct Loader<'f> {
     /// False once a file could not be read or parsed: names it defines are
     /// then not known, and what refers to them is not judged.
     whole: bool,
+    /// Whether the file being read has had nothing but WIPs so far.
+    only_wips: bool,
     limits: Limits,
 }
 
@@ -120,7 +134,7 @@ impl Loader<'_> {
             self.whole = false;
             return Vec::new();
         };
-        let includes = self.read_tables(path, file, &text, included_at.is_none());
+        let includes = self.read_blocks(path, file, &text, included_at.is_none());
         if self.kept + text.len() <= TEXT_KEPT_MAX {
             self.kept += text.len();
             self.sources.set_text(file, Some(text));
@@ -184,6 +198,29 @@ impl Loader<'_> {
         }
     }
 
+    /// Reads a text, or takes the block that it gave before.
+    fn read_blocks(
+        &mut self,
+        path: &Path,
+        file: FileId,
+        text: &str,
+        main: bool,
+    ) -> Vec<(PathBuf, Spot)> {
+        let id = TextId::of(text.as_bytes());
+        let mut includes = Vec::new();
+        let block = self.known.get(&id).filter(|_| !main).cloned().unwrap_or_else(|| {
+            let problems = self.problems.count();
+            self.only_wips = !main;
+            includes = self.read_tables(path, file, text, main);
+            let whole = self.only_wips && self.problems.count() == problems;
+            Arc::new(self.raw.wips.reading.take(whole.then_some(id)))
+        });
+        if !self.raw.wips.push(file, block) {
+            self.problems.push(mistakes::too_many_wips(WIPS_MAX, file));
+        }
+        includes
+    }
+
     fn read_tables(
         &mut self,
         path: &Path,
@@ -216,6 +253,7 @@ impl Loader<'_> {
         main: bool,
     ) -> Vec<(PathBuf, Spot)> {
         let (table, errors) = DeTable::parse_recoverable(text);
+        self.only_wips &= table.get_ref().keys().all(|key| key.get_ref() == "wip");
         let mut cx = Context {
             files: self.files,
             problems: &mut self.problems,
@@ -234,12 +272,12 @@ impl Loader<'_> {
     fn finish(mut self) -> Loaded {
         let mut config = Config::default();
         let mut origins = super::Origins::default();
-        let settings = self.raw.wips.take_settings();
         if self.whole {
-            names::check(&self.raw, &mut self.problems);
+            let joined = std::mem::take(&mut self.raw.wips).join();
+            names::check(&self.raw, &joined.wips, &mut self.problems);
             let raw = std::mem::take(&mut self.raw);
             let used;
-            (config, origins, used) = resolve::resolve(raw, &settings, &mut self.problems);
+            (config, origins, used) = resolve::resolve(raw, joined, &mut self.problems);
             // Behind an error, "not used" and the like are mostly its echo.
             if !self.problems.has_errors() {
                 warnings::check(&config, &used, &origins, &mut self.problems);
@@ -379,8 +417,8 @@ mod tests {
         for text in [crate::config::default_file(), faulty] {
             let files = One(text);
             let path = Path::new("windrose.toml");
-            let whole = load(path, &files, Limits::default());
-            let cut = load(path, &files, Limits { whole_max: 0, run: 1 });
+            let whole = load(path, &files, None, Limits::default());
+            let cut = load(path, &files, None, Limits { whole_max: 0, run: 1 });
             assert_eq!(
                 whole.problems.render(&whole.sources, false),
                 cut.problems.render(&cut.sources, false)

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::keys::{Fallback, Form, Key, Kind, SECTIONS, Section, quoted_list};
 use super::reader::{At, Item, Table};
 use super::values::Bad;
-use crate::problem::{Problem, Problems, Spot};
+use crate::problem::{FileId, Problem, Problems, Spot};
 
 /// Least likeness (0 to 1, Jaro-Winkler) for "did you mean".
 const LIKENESS_MIN: f64 = 0.82;
@@ -28,6 +28,11 @@ pub(super) fn key_path(section: &Section, name: Option<&str>, key: &str) -> Stri
         (Form::Inline, None) => format!("`{key}`"),
         (_, None) => format!("`{}.{key}`", section.name),
     }
+}
+
+/// More WIPs than can be.
+pub(super) fn too_many_wips(max: usize, file: FileId) -> Problem {
+    Problem::error("too-many-wips", format!("there are more than {max} WIPs")).in_file(file)
 }
 
 /// A key its section does not have.

@@ -11,6 +11,7 @@
 //! disk: files come through [`Files`]. It must not know snapshots, probes or
 //! listeners.
 
+mod block;
 mod duplicates;
 mod keys;
 mod load;
@@ -82,5 +83,12 @@ impl Loaded {
 /// Relative paths are relative to the directory of the file they stand in, and
 /// `main`'s are so to the working directory of `files`.
 pub fn load(main: &Path, files: &dyn Files) -> Loaded {
-    load::load(main, files, load::Limits::default())
+    load_after(main, files, None)
+}
+
+/// The same after another load, whose config makes it cheaper: included files of
+/// WIPs alone whose text is as it was then are not parsed again. What comes of it
+/// is the same, problems and their places too.
+pub fn load_after(main: &Path, files: &dyn Files, before: Option<&Config>) -> Loaded {
+    load::load(main, files, before, load::Limits::default())
 }

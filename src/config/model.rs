@@ -15,7 +15,7 @@ use crate::geo::{Location, Serves};
 use crate::health::check::{ProbeKind, Require};
 use crate::steer::{Families, OnAllDown, Policy};
 
-pub use super::wips::Wips;
+pub use super::wips::{Matched, Run, Wips};
 
 /// Most members a pool may have: a set of members fits four machine words.
 pub const POOL_MEMBERS_MAX: usize = 256;

@@ -1,6 +1,6 @@
 //! Where the parts of a config stand, kept for problems found after the load.
 
-use super::model::{CheckId, DatacenterId, PoolId};
+use super::model::{CheckId, DatacenterId, PoolId, Wips};
 use crate::problem::{FileId, Spot};
 
 /// Places of the parts of a [`super::model::Config`], in the order of its lists.
@@ -12,8 +12,7 @@ pub struct Origins {
     pub(super) datacenters: Vec<Spot>,
     pub(super) health_checks: Vec<Spot>,
     pub(super) pools: Vec<Spot>,
-    pub(super) wips: Vec<Spot>,
-    pub(super) aliases: Vec<Spot>,
+    pub(super) wips: Wips,
 }
 
 impl Origins {
@@ -49,11 +48,11 @@ impl Origins {
 
     /// The name of WIP `index` in `[wip."…"]`.
     pub fn wip(&self, index: u32) -> Option<Spot> {
-        self.wips.get(index as usize).copied()
+        self.wips.spot(index)
     }
 
     /// The name of alias `index` (of `Wips::aliases`).
     pub fn alias(&self, index: usize) -> Option<Spot> {
-        self.aliases.get(index).copied()
+        self.wips.alias_spot(index)
     }
 }

@@ -4,12 +4,15 @@
 //! files ─► tables ─► Raw (this) ─► resolve ─► model::Config
 //! ```
 //!
-//! WIPs are rows: what a WIP says is interned, so that a million that say the
-//! same cost a name each. Equality ignores places; the first stands for all.
+//! WIPs come in blocks, one a file: what a WIP says is interned, so that a million
+//! that say the same cost a name each. Equality ignores places; the first stands
+//! for all.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
+use super::block::{Block, Reading};
 use super::model::{
     Admin, Geo, Health, HealthCheck, Log, Metrics, Server, SettingsId, Vip, Wips, Zone,
 };
@@ -116,6 +119,9 @@ impl Hash for ExactLocation {
     }
 }
 
+/// Most WIPs of all files.
+pub(super) const WIPS_MAX: usize = 16_000_000;
+
 //------------ WIPs -----------------------------------------------------------
 
 /// What a WIP or `[wip_defaults]` says, but its names.
@@ -134,30 +140,141 @@ pub(super) struct RawSettings {
     pub(super) families: Option<At<Families>>,
 }
 
-/// All WIPs. The settings ids in `rows` are those of `settings` here.
+/// The WIPs of all files, in the order they were read.
 #[derive(Debug, Default)]
 pub(super) struct RawWips {
-    pub(super) rows: Wips,
-    /// Where each name stands.
-    pub(super) spots: Vec<Spot>,
-    /// Where each alias stands.
-    pub(super) alias_spots: Vec<Spot>,
-    /// Those whose name begins with `*.`.
-    pub(super) wildcards: Vec<u32>,
-    settings: HashMap<RawSettings, SettingsId>,
+    /// The file that is being read.
+    pub(super) reading: Reading,
+    blocks: Vec<(FileId, Arc<Block>)>,
+    /// WIPs in `blocks`.
+    length: usize,
+}
+
+/// All WIPs as one list, and what they say.
+#[derive(Debug, Default)]
+pub(super) struct JoinedWips {
+    pub(super) wips: Wips,
+    /// Distinct settings, in the order of their first WIPs.
+    pub(super) settings: Vec<RawSettings>,
+    /// The first WIP of each: it stands for all.
+    pub(super) firsts: Vec<u32>,
 }
 
 impl RawWips {
-    /// The id of `settings`, new or known.
-    pub(super) fn intern(&mut self, settings: RawSettings) -> SettingsId {
-        let next = self.settings.len() as SettingsId;
-        *self.settings.entry(settings).or_insert(next)
+    /// How many were read, in the file that is being read too.
+    pub(super) fn len(&self) -> usize {
+        self.length + self.reading.len()
     }
 
-    /// All distinct settings, in the order of their ids.
-    pub(super) fn take_settings(&mut self) -> Vec<RawSettings> {
-        let mut list: Vec<_> = std::mem::take(&mut self.settings).into_iter().collect();
-        list.sort_unstable_by_key(|(_, id)| *id);
-        list.into_iter().map(|(settings, _)| settings).collect()
+    /// Adds the block of a file; false when that would be more than can be.
+    pub(super) fn push(&mut self, file: FileId, block: Arc<Block>) -> bool {
+        if self.length + block.len() > WIPS_MAX {
+            return false;
+        }
+        self.length += block.len();
+        self.blocks.push((file, block));
+        true
+    }
+
+    /// Makes one list of all.
+    pub(super) fn join(self) -> JoinedWips {
+        let mut joined = JoinedWips::default();
+        let mut ids: HashMap<&RawSettings, SettingsId> = HashMap::new();
+        for (file, block) in &self.blocks {
+            let start = joined.wips.len() as u32;
+            let settings = block.settings.iter().zip(&block.firsts).map(|(settings, first)| {
+                *ids.entry(settings).or_insert_with(|| {
+                    joined.settings.push(settings.in_file(*file));
+                    joined.firsts.push(start + first);
+                    (joined.settings.len() - 1) as SettingsId
+                })
+            });
+            let settings = settings.collect();
+            joined.wips.push(Arc::clone(block), *file, settings);
+        }
+        joined
     }
 }
+
+//------------ Places ---------------------------------------------------------
+
+/// What was read as part of one file and now is part of another with the same text.
+trait InFile {
+    fn move_to(&mut self, file: FileId);
+}
+
+impl RawSettings {
+    /// The same, standing in `file`.
+    fn in_file(&self, file: FileId) -> RawSettings {
+        let mut moved = self.clone();
+        moved.move_to(file);
+        moved
+    }
+}
+
+impl InFile for RawSettings {
+    fn move_to(&mut self, file: FileId) {
+        // Named one by one, so that a new key is not forgotten.
+        let RawSettings {
+            members,
+            pools,
+            policy,
+            health_checks,
+            require,
+            ttl_s,
+            ttl_min_s,
+            max_answers,
+            on_all_down,
+            ecs,
+            families,
+        } = self;
+        members.move_to(file);
+        pools.move_to(file);
+        policy.move_to(file);
+        health_checks.move_to(file);
+        require.move_to(file);
+        ttl_s.move_to(file);
+        ttl_min_s.move_to(file);
+        max_answers.move_to(file);
+        on_all_down.move_to(file);
+        ecs.move_to(file);
+        families.move_to(file);
+    }
+}
+
+impl InFile for RawMember {
+    fn move_to(&mut self, file: FileId) {
+        let RawMember { name: _, datacenter, vips, weight: _, location: _, serves, bias: _ } = self;
+        datacenter.move_to(file);
+        vips.move_to(file);
+        serves.move_to(file);
+    }
+}
+
+impl<T: InFile> InFile for At<T> {
+    fn move_to(&mut self, file: FileId) {
+        self.spot.file = file;
+        self.value.move_to(file);
+    }
+}
+
+impl<T: InFile> InFile for Option<T> {
+    fn move_to(&mut self, file: FileId) {
+        self.iter_mut().for_each(|inner| inner.move_to(file));
+    }
+}
+
+impl<T: InFile> InFile for Vec<T> {
+    fn move_to(&mut self, file: FileId) {
+        self.iter_mut().for_each(|inner| inner.move_to(file));
+    }
+}
+
+/// Values without places of their own.
+macro_rules! placeless {
+    ($($name:ty),+) => { $(impl InFile for $name {
+        fn move_to(&mut self, _: FileId) {}
+    })+ };
+}
+
+placeless!(String, Vip, Serves, Policy, Require, u32, u8, bool, OnAllDown, Families);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::model::{Config, DatacenterId, Member, Pool, PoolId, WipSettings};
+use super::model::{Config, DatacenterId, Member, Pool, PoolId, SettingsId, WipSettings};
 use super::origins::Origins;
 use crate::problem::{Problem, Problems, Spot};
 use crate::steer::{Families, Policy};
@@ -134,9 +134,10 @@ impl Warner<'_> {
                 (pool.name.as_deref().unwrap_or_default(), families(&all))
             })
             .collect();
-        let wip = (0..self.config.wips.len() as u32)
-            .take_while(|_| sets.len() > 1)
-            .find(|wip| self.config.wips.settings(*wip) as usize == id);
+        if sets.len() < 2 {
+            return;
+        }
+        let wip = self.config.wips.first_of(id as SettingsId);
         if let Some(spot) = wip.and_then(|wip| self.origins.wip(wip)) {
             self.differing("pools", &sets, spot);
         }

@@ -1,8 +1,9 @@
 //! What a load changes, in words, and whether it may do so by itself.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
-use crate::config::model::Config;
+use crate::config::model::{Config, Matched, Wips};
+use crate::dns::Name;
 
 /// An automatic reload may remove at most this share of the WIPs, in percent: a
 /// truncated file is often valid TOML.
@@ -24,15 +25,22 @@ const NAMES_SHOWN: usize = 5;
 
 impl Changes {
     pub(super) fn between(old: &Config, new: &Config) -> Changes {
-        let (old_names, new_names) = (names(old), names(new));
+        let matched = new.wips.matched(&old.wips);
+        let old_names = names(&old.wips, &matched.other_rest);
+        let new_names = names(&new.wips, &matched.rest);
+        let settings = settings_differ(old, new)
+            || same_names(&matched, &old_names, &new_names).any(|(old_wip, new_wip)| {
+                old.wips.settings(old_wip) != new.wips.settings(new_wip)
+                    || old.wips.check_host(old_wip) != new.wips.check_host(new_wip)
+            });
         Changes {
-            before: old_names.len(),
+            before: old.wips.len(),
             removed: missing(&old_names, &new_names),
             added: missing(&new_names, &old_names),
             datacenters: format!("{:?}", old.datacenters) != format!("{:?}", new.datacenters),
             zones: format!("{:?}", old.zones) != format!("{:?}", new.zones),
             health_checks: format!("{:?}", old.health_checks) != format!("{:?}", new.health_checks),
-            settings: settings_differ(old, new),
+            settings,
         }
     }
 
@@ -74,27 +82,41 @@ impl Changes {
     }
 }
 
+/// Whether what WIPs can say differs, or which names are aliases of which. Where
+/// it does not, indices of settings are the same in both.
 fn settings_differ(old: &Config, new: &Config) -> bool {
-    let wips = || 0..old.wips.len() as u32;
+    fn aliases(config: &Config) -> impl Iterator<Item = (&Name, &[u8])> {
+        config.wips.aliases().map(|(alias, wip)| (alias, config.wips.name(wip)))
+    }
     format!("{:?}", old.wip_settings) != format!("{:?}", new.wip_settings)
         || format!("{:?}", old.pools) != format!("{:?}", new.pools)
-        || old.wips.aliases.len() != new.wips.aliases.len()
-        || old.wips.len() == new.wips.len()
-            && (wips().any(|wip| old.wips.settings(wip) != new.wips.settings(wip))
-                || old.wips.aliases != new.wips.aliases
-                || old.wips.check_hosts != new.wips.check_hosts)
+        || !aliases(old).eq(aliases(new))
 }
 
-fn names(config: &Config) -> HashSet<&[u8]> {
-    (0..config.wips.len() as u32).map(|wip| config.wips.name(wip)).collect()
+/// WIPs by name.
+type Names<'c> = BTreeMap<&'c [u8], u32>;
+
+fn names<'c>(wips: &'c Wips, indices: &[u32]) -> Names<'c> {
+    indices.iter().map(|wip| (wips.name(*wip), *wip)).collect()
+}
+
+/// WIPs of one name that may say different things, as (old, new).
+fn same_names<'m>(
+    matched: &'m Matched,
+    old: &'m Names<'_>,
+    new: &'m Names<'_>,
+) -> impl Iterator<Item = (u32, u32)> + 'm {
+    let runs = matched.runs.iter().filter(|run| !run.identical);
+    let in_runs = runs.flat_map(|run| (0..run.length).map(|at| (run.other + at, run.start + at)));
+    let others = new.iter().filter_map(|(name, wip)| Some((*old.get(name)?, *wip)));
+    in_runs.chain(others)
 }
 
 /// Names of `from` that are not in `others`, in order.
-fn missing(from: &HashSet<&[u8]>, others: &HashSet<&[u8]>) -> Vec<String> {
-    let text = |wire: &&[u8]| {
-        crate::dns::Name::from_wire(wire).map_or_else(|_| "?".to_owned(), |n| n.to_string())
-    };
-    let mut names: Vec<String> = from.difference(others).map(text).collect();
+fn missing(from: &Names<'_>, others: &Names<'_>) -> Vec<String> {
+    let text = |wire: &[u8]| Name::from_wire(wire).map_or_else(|_| "?".into(), |n| n.to_string());
+    let missing = from.keys().filter(|name| !others.contains_key(*name));
+    let mut names: Vec<String> = missing.map(|name| text(name)).collect();
     names.sort();
     names
 }

@@ -44,6 +44,8 @@ pub struct Refused {
 pub struct Before {
     /// Serials of the last load.
     pub serials: Serials,
+    /// The config in force: what has not changed since need not be read again.
+    pub config: Option<Arc<Config>>,
     /// The geo table in force and the databases it came from: kept when they
     /// cannot be read again.
     pub geo: Option<Geo>,
@@ -58,7 +60,7 @@ pub fn load(path: &Path) -> Result<Candidate, Box<Refused>> {
 
 /// Loads after another load.
 pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>> {
-    let mut loaded = config::load(path, &Disk);
+    let mut loaded = config::load_after(path, &Disk, before.config.as_deref());
     let Some(config) = loaded.config.take() else { return Err(refuse(loaded)) };
     let config = Arc::new(config);
     let serials = match before.generation {

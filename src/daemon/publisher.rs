@@ -173,6 +173,7 @@ impl Publisher {
         let current = self.serving();
         let before = Before {
             serials: current.snapshot.serials.clone(),
+            config: Some(Arc::clone(&current.snapshot.config)),
             geo: Some(loading.geo.clone()),
             generation: current.snapshot.generation,
         };

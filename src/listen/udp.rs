@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-use super::udp_batch::{Batch, Wait};
-use super::{DropCounts, Drops, Responder};
+use super::udp_batch::Batch;
+use super::{DropCounts, Drops, Responder, Wait};
 
 /// Batches answered after the word to stop: what the kernel had queued by then, and
 /// not what a flood goes on to send.
@@ -20,7 +20,9 @@ const DRAIN_BATCHES_MAX: usize = 128;
 /// Pause after a receive call failed for a reason that may last.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
-/// What one thread works with.
+/// What one thread works with. The responder writes to itself with every query; spawned,
+/// it may live on the heap, where nothing else may share its lines.
+#[repr(align(128))]
 pub(super) struct Worker<R> {
     pub(super) socket: Arc<Socket>,
     pub(super) local: IpAddr,
@@ -73,7 +75,7 @@ impl<R: Responder> Worker<R> {
     fn serve(&mut self, batch: &mut Batch) {
         self.responder.begin_batch();
         let refused =
-            batch.answer_each(|request, meta, out| self.responder.respond(request, meta, out));
+            batch.answer_groups(|requests, replies| self.responder.respond_all(requests, replies));
         self.responder.end_batch();
         let sent = batch.send(self.socket.as_fd());
         let drops = DropCounts {
@@ -100,5 +102,25 @@ impl<R: Responder> Worker<R> {
                 std::thread::sleep(ERROR_PAUSE);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listen::Meta;
+
+    struct Silent;
+
+    impl Responder for Silent {
+        fn respond(&mut self, _: &[u8], _: &Meta, _: &mut [u8]) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn neighbours_share_no_cache_line() {
+        assert_eq!(align_of::<Worker<Silent>>(), 128);
+        assert_eq!(align_of::<Stop>(), 128);
     }
 }

@@ -253,6 +253,11 @@ impl Problems {
         self.warnings
     }
 
+    /// How many in all.
+    pub fn count(&self) -> usize {
+        self.errors + self.warnings
+    }
+
     /// True when the input must be refused.
     pub fn has_errors(&self) -> bool {
         self.errors > 0
@@ -260,7 +265,7 @@ impl Problems {
 
     /// True when nothing was found.
     pub fn is_empty(&self) -> bool {
-        self.errors + self.warnings == 0
+        self.count() == 0
     }
 
     /// Orders by file, then place, errors before warnings at the same place.

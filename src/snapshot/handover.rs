@@ -7,7 +7,8 @@
 
 use std::collections::HashMap;
 
-use super::{NONE, Serving, WipEntry};
+use super::{NONE, Serving, Snapshot, WipEntry};
+use crate::config::model::Matched;
 
 impl Serving {
     /// Goes on with the turns of `old`, worker by worker.
@@ -41,15 +42,28 @@ impl Serving {
         &'a self,
         old: &'a Serving,
         has: fn(&WipEntry) -> bool,
-    ) -> Vec<(&'a WipEntry, &'a WipEntry)> {
-        let named = |serving: &'a Serving| {
-            let wips = &serving.snapshot.config.wips;
-            let entries = serving.snapshot.wips.iter().enumerate();
-            entries
-                .filter(move |(_, entry)| has(entry))
-                .map(move |(wip, entry)| (wips.name(wip as u32), entry))
+    ) -> impl Iterator<Item = (&'a WipEntry, &'a WipEntry)> {
+        let (ours, theirs) = (&self.snapshot, &old.snapshot);
+        // Without any, a million names need not be looked at.
+        let any = ours.turn_count > 0 || ours.counter_count > 0;
+        let matched = match any {
+            true => ours.config.wips.matched(&theirs.config.wips),
+            false => Matched::default(),
         };
-        let theirs: HashMap<&[u8], &WipEntry> = named(old).collect();
-        named(self).filter_map(|(name, entry)| Some((entry, *theirs.get(name)?))).collect()
+        let entry = |snapshot: &'a Snapshot, wip: u32| &snapshot.wips[wip as usize];
+        let by_name: HashMap<&[u8], u32> =
+            matched.other_rest.iter().map(|wip| (theirs.config.wips.name(*wip), *wip)).collect();
+        let in_runs = matched
+            .runs
+            .into_iter()
+            .flat_map(|run| (0..run.length).map(move |at| (run.start + at, run.other + at)));
+        let others = matched
+            .rest
+            .into_iter()
+            .filter_map(move |wip| Some((wip, *by_name.get(ours.config.wips.name(wip))?)));
+        in_runs
+            .chain(others)
+            .map(move |(our, their)| (entry(ours, our), entry(theirs, their)))
+            .filter(move |(our, their)| has(our) && has(their))
     }
 }

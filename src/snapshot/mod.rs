@@ -176,14 +176,13 @@ pub fn compile(input: Input) -> Result<(Snapshot, Vec<CompileProblem>), Vec<Comp
     let mut wips = Vec::with_capacity(config.wips.len());
     let per_wip = config.metrics.per_wip.unwrap_or(config.wips.len() <= PER_WIP_DEFAULT_MAX);
     let (mut turn_count, mut counter_count) = (0, 0);
-    for index in 0..config.wips.len() as u32 {
-        let settings = config.wips.settings(index);
+    for (index, _, settings) in config.wips.iter() {
         let strategy = &steering.strategies[settings as usize];
         let turn = take(&mut turn_count, if strategy.takes_turns { 2 } else { 0 });
         let counters = if per_wip { 1 + strategy.members.len() } else { 0 };
         wips.push(WipEntry {
             strategy: settings,
-            verdicts: targets.verdicts_of(index),
+            verdicts: targets.verdicts_of(index, settings),
             turn,
             counter: take(&mut counter_count, counters),
         });

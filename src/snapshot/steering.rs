@@ -9,7 +9,9 @@ use ipnet::IpNet;
 use crate::config::model::{Config, Member, Pool, Vip, WipSettings};
 use crate::geo::{self, BaseTable, Map, Place, Serves};
 use crate::steer::order::{ClientPlace, Rank, Site, order};
-use crate::steer::strategy::{MemberEntry, PoolEntry, Record, Row, Strategy, VipEntry};
+use crate::steer::strategy::{
+    MemberEntry, PoolEntry, Record, Row, Strategy, VipEntry, one_vip_each, only_vip,
+};
 use crate::steer::{OnAllDown, Policy, hash};
 
 /// Strategies, one for each entry of the config's WIP settings.
@@ -43,6 +45,7 @@ fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Str
     let several_pools = pools.len() > 1;
     let turns = |policy| matches!(policy, Policy::RoundRobin | Policy::Weighted);
     let ties = clients.rows.iter().any(Row::has_ties);
+    let shows_all = clients.rows.iter().all(|row| row.sees_all(lists.vips.len()));
     Strategy {
         policy: settings.policy,
         takes_turns: policies().any(turns)
@@ -51,6 +54,7 @@ fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Str
         hashes: policies().any(|policy| policy == Policy::Hash)
             || several_pools && settings.policy == Policy::Hash,
         has_ties: ties,
+        shows_all,
         pools: lists.pools.into(),
         members: lists.members.into(),
         vips: lists.vips.into(),
@@ -94,6 +98,7 @@ impl Lists {
             self.has_several_vips |= v4 > 1 || member.vips.len() - v4 > 1;
             self.members.push(MemberEntry {
                 vips: first_vip..self.vips.len() as u16,
+                only_vip: only_vip(first_vip, &self.vips[usize::from(first_vip)..]),
                 weight: member.weight,
                 name_hash: hash::name_hash(&member.name),
             });
@@ -104,6 +109,7 @@ impl Lists {
             members: first_member..self.members.len() as u16,
             min_available: pool.min_available,
             weight,
+            one_vip_each: one_vip_each(&self.members[usize::from(first_member)..]),
             // No member has a name with a space: a pool and a member of one name
             // are hashed apart, or the pool's clients would all be that member's.
             name_hash: hash::name_hash(&format!("pool {}", pool.name.as_deref().unwrap_or(""))),

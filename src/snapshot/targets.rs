@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::problem::{CompileProblem, Subject};
-use crate::config::model::{CheckId, Config, Datacenter, DatacenterId, Member, WipSettings};
+use crate::config::model::{
+    CheckId, Config, Datacenter, DatacenterId, Member, SettingsId, WipSettings,
+};
 use crate::dns::name;
 use crate::health::check::ProbeKind;
 use crate::health::plan::{Identity, Plan, Target, TargetId, Thresholds, Verdict, VerdictId};
@@ -46,14 +48,14 @@ impl<'a> Targets<'a> {
     }
 
     /// Start of the WIP's list: one verdict for each VIP of its strategy.
-    pub(super) fn verdicts_of(&mut self, wip: u32) -> u32 {
-        let settings_id = self.config.wips.settings(wip) as usize;
+    pub(super) fn verdicts_of(&mut self, wip: u32, settings: SettingsId) -> u32 {
+        let settings_id = settings as usize;
         if let Some(start) = self.shared[settings_id] {
             return start;
         }
         let settings = &self.config.wip_settings[settings_id];
         let name = text(self.config.wips.name(wip));
-        let host = self.config.wips.check_hosts.get(&wip).map_or(name.as_str(), String::as_str);
+        let host = self.config.wips.check_host(wip).unwrap_or(name.as_str());
         let start = self.lists.len() as u32;
         for &pool in &settings.pools {
             for member in &self.config.pools[pool as usize].members {

@@ -46,11 +46,11 @@ pub(super) fn compile(
         apex(index as u32, zone, serial.number, &mut records, &mut problems);
         builder.add_zone(zone.origin.clone(), records);
     }
-    for wip in 0..config.wips.len() as u32 {
-        builder.add_wip(config.wips.name(wip), wip);
+    for (wip, name, _) in config.wips.iter() {
+        builder.add_wip(name, wip);
     }
-    for (alias, wip) in &config.wips.aliases {
-        builder.add_wip(alias.to_lowercase().wire(), *wip);
+    for (alias, wip) in config.wips.aliases() {
+        builder.add_wip(alias.wire(), wip);
     }
     for (site, datacenter) in config.datacenters.iter().enumerate() {
         if let Some(base) = &datacenter.wildcard {
@@ -85,11 +85,8 @@ fn zone_error(config: &Config, error: &ZoneError) -> CompileProblem {
         zone::Subject::Site(site) => Subject::Datacenter(site),
         zone::Subject::Everything => Subject::Config,
         zone::Subject::Wip(wip) => {
-            let alias = config
-                .wips
-                .aliases
-                .iter()
-                .position(|(alias, of)| *of == wip && *alias == error.name);
+            let alias =
+                config.wips.aliases().position(|(alias, of)| of == wip && *alias == error.name);
             alias.map_or(Subject::Wip(wip), |alias| Subject::Alias(alias as u32))
         }
     };
@@ -230,17 +227,16 @@ fn content_hash(config: &Config, settings: &[u64], zone: &Zone, records: &[Recor
     hash.update(&zone.negative_ttl_s.unwrap_or(u32::MAX).to_be_bytes());
     // A serial that is no longer fixed gives way to the time.
     hash.update(format!("{:?}", zone.serial).as_bytes());
-    for wip in 0..config.wips.len() as u32 {
-        let name = config.wips.name(wip);
+    for (_, name, wip_settings) in config.wips.iter() {
         if crate::dns::name::is_at_or_below(name, zone.origin.wire()) {
             hash.update(name);
-            hash.update(&settings[config.wips.settings(wip) as usize].to_be_bytes());
+            hash.update(&settings[wip_settings as usize].to_be_bytes());
         }
     }
-    for (alias, wip) in &config.wips.aliases {
+    for (alias, wip) in config.wips.aliases() {
         if alias.is_at_or_below(&zone.origin) {
             hash.update(alias.wire());
-            hash.update(&settings[config.wips.settings(*wip) as usize].to_be_bytes());
+            hash.update(&settings[config.wips.settings(wip) as usize].to_be_bytes());
         }
     }
     for datacenter in &config.datacenters {

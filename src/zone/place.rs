@@ -2,7 +2,7 @@
 //! name ever stands without the empty non-terminals above it (RFC 4592 2.2.2).
 
 use super::cover::Owners;
-use super::key::{Key, name_at, wildcard_hash};
+use super::key::{Key, hash_of, name_at};
 use super::node::{Detail, OwnedRrset, RrsetEntry, ZoneId};
 use super::rdata::rtype;
 use super::table::{Kind, NOT_OURS, Table};
@@ -147,9 +147,8 @@ impl Assembly {
 
     /// The slot of `*` under a canonical name.
     pub(super) fn wildcard_child(&self, parent: &[u8]) -> Option<usize> {
-        let hash = wildcard_hash(Key::new(parent)?.hash());
         let name = [b"\x01*", parent].concat();
-        self.table.find(hash, &name, &self.arena)
+        self.table.find(hash_of(&name), &name, &self.arena)
     }
 
     /// The detail of a slot, if it has one.

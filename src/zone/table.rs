@@ -138,6 +138,12 @@ impl Table {
         }
     }
 
+    /// Reads the slot that [`Table::find`] begins at.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64) -> u32 {
+        self.slots[self.home(hash)].tag
+    }
+
     /// The first slot whose tag is that of `hash`: nearly always the one that
     /// [`Table::find`] finds, but the name is not compared.
     #[inline]

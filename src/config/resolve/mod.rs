@@ -7,10 +7,10 @@ use std::collections::HashMap;
 
 use super::mistakes;
 use super::model::{
-    CheckId, Config, Datacenter, DatacenterId, HealthCheck, Pool, PoolId, WipSettings,
+    CheckId, Config, Datacenter, DatacenterId, HealthCheck, Pool, PoolId, WipSettings, Wips,
 };
 use super::origins::Origins;
-use super::raw::{Raw, RawDatacenter, RawMember, RawSettings};
+use super::raw::{JoinedWips, Raw, RawDatacenter, RawMember, RawSettings};
 use super::reader::At;
 use super::warnings::Used;
 use crate::geo::Serves;
@@ -21,7 +21,7 @@ use crate::steer::Policy;
 /// Resolves everything. The config is usable only if no problem is an error.
 pub(super) fn resolve(
     raw: Raw,
-    settings: &[RawSettings],
+    joined: JoinedWips,
     problems: &mut Problems,
 ) -> (Config, Origins, Used) {
     let mut resolver = Resolver {
@@ -52,21 +52,20 @@ pub(super) fn resolve(
         resolver.pool_spots.push(pool.spot);
     }
     resolver.check_defaults();
-    let wip_settings = resolver.all_settings(&raw, settings);
+    let wip_settings = resolver.all_settings(&joined);
     let Resolver { datacenters, pools, pool_spots, used, .. } = resolver;
-    let (config, origins) = finish(raw, datacenters, pools, pool_spots, wip_settings);
+    let (config, origins) = finish(raw, joined.wips, datacenters, pools, pool_spots, wip_settings);
     (config, origins, used)
 }
 
 fn finish(
     raw: Raw,
+    wips: Wips,
     datacenters: Vec<Datacenter>,
     pools: Vec<Pool>,
     pool_spots: Vec<Spot>,
     wip_settings: Vec<WipSettings>,
 ) -> (Config, Origins) {
-    let mut wips = raw.wips.rows;
-    wips.shrink();
     let origins = Origins {
         zones: raw.zones.iter().map(|zone| zone.spot).collect(),
         master_files: raw.zones.iter().map(|zone| zone.master_file).collect(),
@@ -74,8 +73,7 @@ fn finish(
         datacenters: raw.datacenters.iter().map(|site| site.spot).collect(),
         health_checks: raw.health_checks.iter().map(|check| check.spot).collect(),
         pools: pool_spots,
-        wips: raw.wips.spots,
-        aliases: raw.wips.alias_spots,
+        wips: wips.clone(),
     };
     let config = Config {
         server: raw.server,

@@ -2,8 +2,8 @@
 
 use super::{Resolver, needs_host};
 use crate::config::mistakes;
-use crate::config::model::{PoolId, WipSettings};
-use crate::config::raw::{Raw, RawSettings};
+use crate::config::model::{PoolId, WipSettings, Wips};
+use crate::config::raw::{JoinedWips, RawSettings};
 use crate::config::reader::At;
 use crate::problem::{Problem, Spot};
 use crate::steer::Policy;
@@ -32,20 +32,14 @@ impl Resolver<'_> {
     }
 
     /// Resolves every distinct settings; the first WIP that uses one stands for all.
-    pub(super) fn all_settings(&mut self, raw: &Raw, settings: &[RawSettings]) -> Vec<WipSettings> {
-        let mut first: Vec<Option<u32>> = vec![None; settings.len()];
-        for wip in 0..raw.wips.rows.len() as u32 {
-            first[raw.wips.rows.settings(wip) as usize].get_or_insert(wip);
-        }
-        let resolved: Vec<WipSettings> = settings
+    pub(super) fn all_settings(&mut self, joined: &JoinedWips) -> Vec<WipSettings> {
+        let resolved: Vec<WipSettings> = joined
+            .settings
             .iter()
-            .zip(&first)
-            .map(|(own, wip)| {
-                let spot = wip.and_then(|wip| raw.wips.spots.get(wip as usize).copied());
-                self.settings(own, spot)
-            })
+            .zip(&joined.firsts)
+            .map(|(own, first)| self.settings(own, joined.wips.spot(*first)))
             .collect();
-        self.wildcards_have_hosts(raw, &resolved);
+        self.wildcards_have_hosts(&joined.wips, &resolved);
         resolved
     }
 
@@ -139,21 +133,21 @@ impl Resolver<'_> {
         (ttl_s, ttl_min_s)
     }
 
-    fn wildcards_have_hosts(&mut self, raw: &Raw, settings: &[WipSettings]) {
-        for wip in &raw.wips.wildcards {
-            if raw.wips.rows.check_hosts.contains_key(wip) {
+    fn wildcards_have_hosts(&mut self, wips: &Wips, settings: &[WipSettings]) {
+        for wip in wips.wildcards() {
+            if wips.check_host(wip).is_some() {
                 continue;
             }
-            let checks = &settings[raw.wips.rows.settings(*wip) as usize].health_checks;
+            let checks = &settings[wips.settings(wip) as usize].health_checks;
             let check = checks
                 .iter()
                 .filter_map(|id| self.health_checks.get(*id as usize))
                 .find(|check| needs_host(check));
-            if let (Some(check), Some(spot)) = (check, raw.wips.spots.get(*wip as usize)) {
+            if let (Some(check), Some(spot)) = (check, wips.spot(wip)) {
                 let title = format!("a wildcard WIP has no host for its check \"{}\"", check.name);
                 self.problems.push(
                     Problem::error("check-needs-host", title)
-                        .at_with(*spot, "`*` cannot be asked for")
+                        .at_with(spot, "`*` cannot be asked for")
                         .help("add: check_host = \"www.example.com\""),
                 );
             }

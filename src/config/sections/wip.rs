@@ -4,14 +4,12 @@ use super::datacenter::{names, require};
 use super::members::{members, policy};
 use crate::config::keys::{on_all_down as o, wip as w};
 use crate::config::mistakes;
-use crate::config::raw::{Raw, RawSettings};
+use crate::config::raw::{Raw, RawSettings, WIPS_MAX};
 use crate::config::reader::{At, Context, Item, Table};
 use crate::config::values;
 use crate::problem::Problem;
 use crate::steer::{Families, OnAllDown};
 
-/// Most WIPs; their names fit an arena of 4 GiB.
-const WIPS_MAX: usize = 16_000_000;
 /// Most addresses of `on_all_down`.
 const ADDRESSES_MAX: usize = 32;
 
@@ -21,27 +19,20 @@ pub(super) fn wip(table: &Table<'_>, name: &str, raw: &mut Raw, cx: &mut Context
         Ok(name) => name,
         Err(bad) => return cx.problems.push(mistakes::bad_table_name(table, &bad)),
     };
-    let wips = &mut raw.wips;
-    if wips.rows.len() >= WIPS_MAX {
-        let title = format!("there are more than {WIPS_MAX} WIPs");
-        return cx.problems.push(Problem::error("too-many-wips", title).in_file(cx.file));
+    if raw.wips.len() >= WIPS_MAX {
+        return cx.problems.push(mistakes::too_many_wips(WIPS_MAX, cx.file));
     }
-    let settings = wips.intern(settings);
-    let index = wips.rows.push(name.wire(), settings);
-    wips.spots.push(table.spot);
-    if name.is_wildcard() {
-        wips.wildcards.push(index);
-    }
+    let wips = &mut raw.wips.reading;
+    let row = wips.push(&name, settings, table.spot);
     if let Some(item) = table.get(&w::ALIASES, cx) {
         for alias in item.list(cx, |item, cx| item.parse(cx, values::name)) {
-            wips.rows.aliases.push((alias.value.to_lowercase(), index));
-            wips.alias_spots.push(alias.spot);
+            wips.push_alias(&alias.value, row, alias.spot);
         }
     }
     if let Some(item) = table.get(&w::CHECK_HOST, cx)
         && let Some(host) = item.parse(cx, values::host)
     {
-        wips.rows.check_hosts.insert(index, host);
+        wips.set_check_host(row, host);
     }
 }
 
