@@ -16,24 +16,26 @@
 // does and are only ever reached through their raw pointers.
 #![allow(unsafe_code)]
 
+mod slab;
+mod socket;
+
 use std::io;
 use std::mem::{MaybeUninit, offset_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr::{null_mut, slice_from_raw_parts_mut};
+use std::ptr::null_mut;
 
 use libc::{c_int, c_uint, c_void, iovec, mmsghdr, sockaddr_in, sockaddr_in6};
 
 use super::{GROUP_MAX, Meta, Replies, Request, Transport};
 
 pub use super::request::{Refused, Sent, Wait};
+use slab::Slab;
 use socket::poll;
 pub use socket::{
     allowed_processors, ignore_path_mtu, kernel_drops, pin_to, size_buffers, tell_destination,
     wait_readable,
 };
-
-mod socket;
 
 /// The longest request taken, in bytes. Longer ones are dropped: we advertise
 /// 1,232, and half a message must not be mistaken for a whole one.
@@ -379,59 +381,6 @@ impl Batch {
         assert!(i < self.received);
         // SAFETY: the slot exists; every bit pattern is an IPv4 address.
         unsafe { (*self.names.at(i)).v4.sin_port = 0 };
-    }
-}
-
-// ---- Slab ----------------------------------------------------------------------------
-
-/// A boxed slice reached through its raw pointer alone, so that the kernel's view of
-/// it and ours are one.
-struct Slab<T> {
-    start: *mut T,
-    len: usize,
-}
-
-impl Slab<u8> {
-    /// Zeroes, from memory that is not there until it is used: most of the room for long
-    /// messages never is.
-    fn bytes(len: usize) -> Slab<u8> {
-        Slab::from_box(vec![0; len].into_boxed_slice())
-    }
-}
-
-impl<T> Slab<T> {
-    fn filled(len: usize, make: impl FnMut() -> T) -> Slab<T> {
-        Slab::from_box(std::iter::repeat_with(make).take(len).collect())
-    }
-
-    fn from_box(elements: Box<[T]>) -> Slab<T> {
-        let len = elements.len();
-        Slab { start: Box::into_raw(elements).cast(), len }
-    }
-
-    /// # Safety
-    /// `i` is below `len`.
-    unsafe fn at(&self, i: usize) -> *mut T {
-        debug_assert!(i < self.len);
-        // SAFETY: the caller's promise.
-        unsafe { self.start.add(i) }
-    }
-
-    /// # Safety
-    /// `from + len` is within the slab, and no other reference into that part lives
-    /// as long as this one.
-    #[allow(clippy::mut_from_ref)] // a part of memory that is ours but never borrowed
-    unsafe fn slice<'a>(&self, from: usize, len: usize) -> &'a mut [T] {
-        debug_assert!(from + len <= self.len);
-        // SAFETY: the caller's promise; all elements were initialised in the box.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
-    }
-}
-
-impl<T> Drop for Slab<T> {
-    fn drop(&mut self) {
-        // SAFETY: `start` and `len` are what `from_box` took out of a box.
-        drop(unsafe { Box::from_raw(slice_from_raw_parts_mut(self.start, self.len)) });
     }
 }
 
