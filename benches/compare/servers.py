@@ -4,8 +4,10 @@ Every one has one thread for queries, and keeps to the defaults that its makers 
 for what would make the work unequal: rate limits, and records that nobody asked for.
 """
 
+import json
 import os
 import shutil
+import socket
 import subprocess
 
 from world import FIRST, FILES, NAMES_PER_FILE, SITES, TTL_S, V4, V6, WEIGHT, CONTINENTS, ZONE
@@ -45,6 +47,10 @@ class Server:
         raise NotImplementedError
 
     def command(self):
+        raise NotImplementedError
+
+    def finds_all_down(self):
+        """Whether it has found all members down, as it says itself; only where `probes`."""
         raise NotImplementedError
 
     def version(self):
@@ -143,6 +149,21 @@ serves = [{serves}]
     def command(self):
         return [self.program, "serve", "--config", self.path("windrose.toml")]
 
+    def finds_all_down(self):
+        """By the Extended DNS Error of its answer."""
+        labels = f"geo0.{ZONE}".encode().split(b".")
+        name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+        opt = b"\0\0\x29\x04\xd0\0\0\0\0\0\0"
+        query = b"\0\1\0\0\0\1\0\0\0\0\0\1" + name + b"\0\1\0\1" + opt
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.connect(("127.0.0.1", self.port))
+            asking.settimeout(1)
+            asking.send(query)
+            try:
+                return b"all members down" in asking.recv(4096)
+            except OSError:
+                return False
+
     def version(self):
         return self.said("--version")
 
@@ -227,6 +248,16 @@ plugins => {{
 
     def command(self):
         return [find(self.program), "-c", self.folder, "start"]
+
+    def finds_all_down(self):
+        done = subprocess.run([find("gdnsdctl"), "-c", self.folder, "states"],
+                              capture_output=True, text=True)
+        try:
+            states = json.loads(done.stdout)
+        except ValueError:
+            return False
+        probed = [said["state"] for name, said in states.items() if name.endswith("/file")]
+        return bool(probed) and all(state.startswith("DOWN") for state in probed)
 
     def version(self):
         return self.said("version")
