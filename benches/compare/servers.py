@@ -28,6 +28,8 @@ class Server:
     subnets = True
     # Whether geo names are decided.
     decides = False
+    # Whether it decides them, but not a million of them.
+    only_few = False
     # Whether it probes, and so can find all members down.
     probes = False
 
@@ -270,6 +272,7 @@ class Knot(Server):
 
     name, program = "knot", "knotd"
     packages = ("knot", "knot-module-geoip")
+    only_few = True
 
     def __init__(self, world, port):
         super().__init__(world, port)
@@ -407,6 +410,7 @@ class PowerDns(Server):
 
     name, program = "powerdns", "pdns_server"
     packages = ("pdns-server", "pdns-backend-bind", "pdns-backend-geoip")
+    only_few = True
 
     def __init__(self, world, port):
         super().__init__(world, port)
