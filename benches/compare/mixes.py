@@ -30,6 +30,8 @@ class Mix:
         """Why a server is not asked; none: it is."""
         if server.name == "floor" or self.kind is None or self.kind in server.can:
             return None
+        if server.only_few and server.world.million and self.kind != "fixed":
+            return "not with a million names"
         return MEANS.get(self.kind, "not part of its config here")
 
     def arguments_for(self, server):
