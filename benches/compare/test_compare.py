@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import mixes
 import mmdb
+import peers
 import servers
 import world
 
@@ -37,9 +38,9 @@ def small(scale="1k", all_down=False):
     return made
 
 
-def peers(made):
+def all_servers(made):
     return [servers.Windrose(made, 1, "windrose"),
-            *(peer(made, 1) for peer in servers.PEERS.values())]
+            *(peer(made, 1) for peer in peers.PEERS.values())]
 
 
 def look_up(database, address):
@@ -120,13 +121,13 @@ class Networks(unittest.TestCase):
 class Configs(unittest.TestCase):
     def test_every_server_gets_a_config_at_every_scale(self):
         for made in (small(), small(all_down=True)):
-            for server in peers(made):
+            for server in all_servers(made):
                 server.configure()
                 self.assertTrue(os.listdir(server.folder), server.name)
 
     def test_the_same_names_are_everywhere(self):
         made = small()
-        for server in peers(made):
+        for server in all_servers(made):
             server.configure()
             text = ""
             for folder, _, names in os.walk(server.folder):
@@ -140,7 +141,7 @@ class Configs(unittest.TestCase):
 
     def test_health_is_down_when_all_are_to_be(self):
         for all_down, state in ((False, "UP"), (True, "DOWN")):
-            server = servers.Gdnsd(small(all_down=all_down), 1)
+            server = peers.Gdnsd(small(all_down=all_down), 1)
             server.configure()
             with open(server.path("health")) as file:
                 states = {line.split(" => ")[1].strip() for line in file}
@@ -152,7 +153,7 @@ class Mixes(unittest.TestCase):
         for scale in ("1k", "1m"):
             made = small(scale)
             for mix in mixes.all_mixes(made).values():
-                asked = [server for server in peers(made)
+                asked = [server for server in all_servers(made)
                          if mix.reason_against(server) is None]
                 self.assertTrue(asked, mix.name)
                 for server in asked:

@@ -13,6 +13,7 @@ mod check;
 mod loader;
 mod measure;
 mod queries;
+mod report;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
@@ -24,8 +25,9 @@ use windrose::listen::udp_batch::pin_to;
 
 use by_client::ByClient;
 use check::Rules;
-use loader::{Loader, Report};
+use loader::Loader;
 use queries::{EdnsShares, Expected, HEADER, Questions, Random, finish, type_code};
+use report::Report;
 
 /// Asks a DNS server over UDP as fast as it answers, and checks every answer.
 #[derive(Parser)]
