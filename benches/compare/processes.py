@@ -74,8 +74,8 @@ class Running:
             found |= more
 
     def cpu_so_far_s(self):
-        """Seconds on a processor since it began, with threads and children that have ended;
-        to a hundredth."""
+        """Seconds on a processor since it began, with threads and children that have ended:
+        these are found in hundredths, rounded down for each process."""
         ticks = 0
         for pid in self.family():
             try:
@@ -85,7 +85,7 @@ class Running:
                 continue
             # utime, stime, cutime, cstime
             ticks += sum(map(int, words[11:15]))
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return max(ticks / os.sysconf("SC_CLK_TCK"), self.cpu_s())
 
     def cpu_s(self):
         """Seconds on a processor of all threads that are alive, exactly."""
