@@ -79,10 +79,11 @@ impl<'q> Prepared<'q> {
     #[inline]
     fn touch_located(&self, serving: &Serving, worker: &WorkerState) -> u32 {
         let snapshot = &serving.snapshot;
-        let name = u32::from(snapshot.zones.touch_name(self.located));
+        let length = self.parsed.as_ref().map_or(0, |query| query.qname.len());
+        let zones = snapshot.zones.touch_located(self.located, length);
         let wip = snapshot.zones.likely_wip(self.located);
         let entry = wip.and_then(|wip| snapshot.wips.get(wip as usize));
-        entry.map_or(name, |entry| name ^ entry.strategy ^ worker.turn(entry.turn))
+        entry.map_or(zones, |entry| zones ^ entry.strategy ^ worker.turn(entry.turn))
     }
 
     /// Answers into `out`: see [`super::answer()`], which does the same.

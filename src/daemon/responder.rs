@@ -170,3 +170,6 @@ impl Timer {
         timed.then(Instant::now)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,7 @@ impl Record {
         let country = said.into_iter().flatten().find(|&code| is_country(code));
         let continent = [&self.continent, &self.continent_code]
             .into_iter()
-            .filter_map(|code| code.letters())
+            .filter_map(Code::letters)
             // Registries have networks of "EU", no country.
             .chain(said.into_iter().flatten().filter(|code| code == b"EU"))
             .find(|&code| is_continent(code));
