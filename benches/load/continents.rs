@@ -42,17 +42,17 @@ fn print(table: &BaseTable, first: IpAddr, out: &mut impl Write) -> io::Result<(
         match &mut range {
             Some(open) if open.continent == continent => open.last = last,
             _ => {
-                close(range.take(), out)?;
+                close(range.as_ref(), out)?;
                 range = Some(Range { first: address, last, continent });
             }
         }
     }
-    close(range, out)
+    close(range.as_ref(), out)
 }
 
-fn close(range: Option<Range>, out: &mut impl Write) -> io::Result<()> {
+fn close(range: Option<&Range>, out: &mut impl Write) -> io::Result<()> {
     let Some(Range { first, last, continent: Some([a, b]) }) = range else { return Ok(()) };
-    writeln!(out, "{first} {last} {}{}", char::from(a), char::from(b))
+    writeln!(out, "{first} {last} {}{}", char::from(*a), char::from(*b))
 }
 
 /// The address behind; none behind the family's highest.

@@ -25,7 +25,7 @@ use windrose::listen::udp_batch::pin_to;
 
 use by_client::ByClient;
 use check::Rules;
-use loader::Loader;
+use loader::{Loader, UnderWay};
 use queries::{EdnsShares, Expected, HEADER, Questions, Random, finish, type_code};
 use report::Report;
 
@@ -166,17 +166,13 @@ fn start(arguments: &Arguments) -> Result<bool, String> {
     if let Some(seconds) = arguments.wait {
         return wait(arguments.server, seconds, &mut questions, shares, random, &rules);
     }
-    let mut loader = Loader::new(
-        arguments.server,
-        arguments.sockets,
-        arguments.outstanding,
-        Duration::from_millis(arguments.timeout_ms),
-        questions,
-        shares,
-        random,
-        rules,
-    )
-    .map_err(|error| format!("{}: {error}", arguments.server))?;
+    let under_way = UnderWay {
+        sockets: arguments.sockets,
+        outstanding: arguments.outstanding,
+        timeout: Duration::from_millis(arguments.timeout_ms),
+    };
+    let mut loader = Loader::new(arguments.server, &under_way, questions, shares, random, rules)
+        .map_err(|error| format!("{}: {error}", arguments.server))?;
     let seconds = Duration::from_secs_f64(arguments.seconds);
     loader.run(Duration::from_secs_f64(arguments.warmup), arguments.rate, None)?;
     let report = loader.run(seconds, arguments.rate, arguments.server_pid)?;

@@ -53,6 +53,16 @@ struct Slot {
     question: usize,
 }
 
+/// How many queries are under way.
+pub(crate) struct UnderWay {
+    /// Source ports.
+    pub(crate) sockets: usize,
+    /// Queries without a reply, over all of them.
+    pub(crate) outstanding: usize,
+    /// When one is lost.
+    pub(crate) timeout: Duration,
+}
+
 impl Loader {
     /// Connects the sockets; `outstanding` is rounded up to a multiple of them.
     ///
@@ -60,14 +70,13 @@ impl Loader {
     /// When a socket cannot be had.
     pub(crate) fn new(
         server: SocketAddr,
-        sockets: usize,
-        outstanding: usize,
-        timeout: Duration,
+        under_way: &UnderWay,
         questions: Questions,
         shares: EdnsShares,
         random: Random,
         rules: Rules,
     ) -> io::Result<Loader> {
+        let &UnderWay { sockets, outstanding, timeout } = under_way;
         let sockets = sockets.max(1);
         // A slot needs some bits of the ID for its turn.
         let slots = outstanding.div_ceil(sockets).clamp(1, 4096);
