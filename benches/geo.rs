@@ -2,19 +2,23 @@
 //!
 //! Over the built-in table; and over databases where `GEO_BENCH_DATABASES` names
 //! some (paths with `:` between them), since city tables are not ours to ship.
-//! "batched" looks up independent addresses, as a worker does with a batch of
-//! queries; "chained" makes each address depend on the answer before, so that
-//! every wait for memory counts.
+//! "batched" looks up a batch in rounds (`locate`, `touch`, `finish`); "in a row"
+//! looks up independent addresses, which the processor overlaps as it can;
+//! "chained" makes each address depend on the answer before, so that every wait
+//! for memory counts. Memory and a thousand maps: `examples/geo_scale.rs`.
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use windrose::geo::{BaseTable, Map, Point, compile, distance_km};
 
 /// Addresses of one measurement: more than any cache remembers the way to.
 const ADDRESSES: usize = 1 << 16;
+
+/// Addresses looked up together.
+const BATCH: usize = 32;
 
 /// Sites on every continent, the first two on either side of the Atlantic.
 const SITES: [(f64, f64); 10] = [
@@ -79,12 +83,21 @@ fn lookups(criterion: &mut Criterion, name: &str, map: &Map) {
         .collect();
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(ADDRESSES as u64));
-    group.bench_function("IPv4 batched", |bencher| {
+    group.bench_function("IPv4 in a row", |bencher| {
         bencher.iter(|| v4.iter().map(|&address| sum(map.lookup_v4(address))).sum::<u64>());
     });
-    group.bench_function("IPv6 batched", |bencher| {
+    group.bench_function("IPv6 in a row", |bencher| {
         bencher.iter(|| v6.iter().map(|&address| sum(map.lookup_v6(address))).sum::<u64>());
     });
+    let families = [
+        ("IPv4 batched", v4.iter().map(|&address| address.into()).collect::<Vec<IpAddr>>()),
+        ("IPv6 batched", v6.iter().map(|&address| address.into()).collect()),
+    ];
+    for (name, addresses) in families {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| addresses.chunks(BATCH).map(|part| batch(map, part)).sum::<u64>());
+        });
+    }
     group.bench_function("IPv4 chained", |bencher| {
         bencher.iter_batched(
             || 0,
@@ -99,6 +112,17 @@ fn lookups(criterion: &mut Criterion, name: &str, map: &Map) {
         );
     });
     group.finish();
+}
+
+fn batch(map: &Map, addresses: &[IpAddr]) -> u64 {
+    let mut located = [None; BATCH];
+    for (located, &address) in located.iter_mut().zip(addresses) {
+        *located = Some(map.locate(address));
+    }
+    let located = || addresses.iter().zip(located.into_iter().flatten());
+    let touched = located().map(|(&address, at)| map.touch(address, at));
+    black_box(touched.fold(0, u8::wrapping_add));
+    located().map(|(&address, at)| sum(map.finish(address, at))).sum()
 }
 
 fn sum((row, scope): (u32, u8)) -> u64 {

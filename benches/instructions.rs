@@ -17,12 +17,13 @@ use std::os::fd::AsFd;
 use gungraun::Callgrind;
 use gungraun::prelude::*;
 use support::{Kind, PEER, World, query};
-use windrose::answer::{Outcome, Scratch, answer as answer_one};
-use windrose::dns::encode::{Opt, Section, Status, Writer};
+use windrose::answer::{Outcome, Prepared, Scratch, answer as answer_one, prepare_all};
+use windrose::dns::encode::{Opt, Status, Writer};
 use windrose::dns::query::Query;
 use windrose::dns::types::{Rcode, rtype};
 use windrose::geo::Map;
 use windrose::health::table::Table;
+use windrose::listen::GROUP_MAX;
 use windrose::listen::udp_batch::{Batch, Wait};
 use windrose::metrics::{Family, Registry, Transport, WorkerCounters};
 use windrose::snapshot::Serving;
@@ -182,7 +183,7 @@ fn replies(kind: Kind<'static>) -> &'static mut Replies {
         rtype::AAAA => IpAddr::V6(Ipv6Addr::LOCALHOST),
         _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
     };
-    let record = Record::new(address).with_ttl(30);
+    let record = Record::new(address);
     let replies = keep(Replies { queries: queries.collect(), record, out: vec![0; 4_096] });
     encode_all(replies);
     replies
@@ -202,7 +203,7 @@ fn encode_all(Replies { queries, record, out }: &mut Replies) -> usize {
         let opt = Opt { query: query.edns, scope: 24, ..Opt::default() };
         let mut writer = Writer::new(out, 1_232, query.header, query.question);
         writer.reserve(opt.length());
-        let full = writer.copy_record(Section::Answer, black_box(&*record).bytes()).is_err();
+        let full = black_box(&*record).put(&mut writer, 30).is_err();
         let status = Status { rcode: Rcode::NOERROR, authoritative: true, truncated: full };
         writer.finish(status, &opt)
     });
@@ -281,6 +282,7 @@ fn asked(case: Case) -> &'static mut Asked {
     asked
 }
 
+// In groups, as over UDP.
 #[library_benchmark(setup = asked)]
 #[bench::failover(Case::one("failover{}.gslb.example.com"))]
 #[bench::failover_ecs(Case::one("failover{}.gslb.example.com").ecs())]
@@ -310,13 +312,37 @@ fn asked(case: Case) -> &'static mut Asked {
 fn answer(asked: &'static mut Asked) -> usize {
     let Asked { serving, scratch, requests, out } = asked;
     let state = &serving.workers[0];
-    let replies = requests.iter().map(|request| {
-        match answer_one(serving, state, scratch, black_box(request), PEER, out) {
-            Outcome::Reply { length, .. } => length,
-            Outcome::Drop(_) => 0,
+    let mut length = 0;
+    for group in requests.chunks(GROUP_MAX) {
+        let mut prepared = [const { None::<Prepared<'_>> }; GROUP_MAX];
+        let messages = group.iter().map(|request| black_box(request.as_slice()));
+        prepare_all(serving, state, messages, &mut prepared);
+        for prepared in prepared.iter().flatten() {
+            length += length_of(prepared.answer(serving, state, scratch, PEER, out));
         }
+    }
+    length
+}
+
+// One by one, as over TCP.
+#[library_benchmark(setup = asked)]
+#[bench::failover(Case::one("failover{}.gslb.example.com"))]
+#[bench::geo_ecs(Case::one("geo{}.gslb.example.com").ecs())]
+#[bench::nxdomain(Case::none("absent{}.gslb.example.com", Rcode::NXDOMAIN))]
+fn answer_single(asked: &'static mut Asked) -> usize {
+    let Asked { serving, scratch, requests, out } = asked;
+    let state = &serving.workers[0];
+    let lengths = requests.iter().map(|request| {
+        length_of(answer_one(serving, state, scratch, black_box(request), PEER, out))
     });
-    replies.sum()
+    lengths.sum()
+}
+
+fn length_of(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Reply { length, .. } => length,
+        Outcome::Drop(_) => 0,
+    }
 }
 
 //------------ Around the answer ----------------------------------------------
@@ -385,11 +411,12 @@ fn echo(batch: &mut Batch, server: &UdpSocket) -> usize {
 
 /// The memory functions of the C library are chosen by the processor's features: without
 /// these, all machines choose the same ones.
-const SAME_ON_ALL_MACHINES: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX,\
-    -AVX_Fast_Unaligned_Load,-ERMS,-FSRM,-RTM";
+const SAME_ON_ALL_MACHINES: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX,\
+    -AVX_Fast_Unaligned_Load,-Fast_Unaligned_Copy,-ERMS,-FSRM,-RTM,-SSSE3,-SSE4_1,-SSE4_2,\
+    -BMI1,-BMI2,-LZCNT,-MOVBE";
 
 library_benchmark_group!(name = stages, benchmarks = [parse, lookup, geo_lookup, decide, encode]);
-library_benchmark_group!(name = whole, benchmarks = [answer]);
+library_benchmark_group!(name = whole, benchmarks = [answer, answer_single]);
 library_benchmark_group!(name = around, benchmarks = [count, batch]);
 
 main!(

@@ -4,8 +4,6 @@ Only what is needed here: records of 32 bits, an IPv6 tree with IPv4 in ::/96, a
 data made of maps and strings. The format: https://maxmind.github.io/MaxMind-DB/
 """
 
-import ipaddress
-
 MARKER = b"\xab\xcd\xefMaxMind.com"
 # Between the tree and the data.
 SEPARATOR = bytes(16)
@@ -14,18 +12,17 @@ STRING, MAP, ARRAY = 2, 7, 11
 UINT16, UINT32, UINT64 = 5, 6, 9
 
 
-def database(ranges, built_s):
-    """The bytes of a database: `ranges` are (first, last, value) with addresses of
-    `ipaddress` and values of maps and strings; `built_s` is when, in Unix time."""
+def database(networks, built_s):
+    """The bytes of a database: `networks` are (first address as a number, prefix length,
+    value) in IPv6, with values of maps and strings; `built_s` is when, in Unix time."""
     data, offsets = bytearray(), {}
     tree = Tree()
-    for first, last, value in ranges:
+    for first, length, value in networks:
         encoded = encode(value)
         if encoded not in offsets:
             offsets[encoded] = len(data)
             data += encoded
-        for network in ipaddress.summarize_address_range(first, last):
-            tree.insert(network, offsets[encoded])
+        tree.insert(first, length, offsets[encoded])
     return tree.bytes() + SEPARATOR + bytes(data) + MARKER + encode(metadata(tree, built_s))
 
 
@@ -56,10 +53,7 @@ class Tree:
     def __init__(self):
         self.left, self.right = [None], [None]
 
-    def insert(self, network, offset):
-        bits, length = int(network.network_address), network.prefixlen
-        if network.version == 4:
-            length += 96
+    def insert(self, bits, length, offset):
         node = 0
         for depth in range(length):
             side = self.right if bits >> (127 - depth) & 1 else self.left

@@ -4,6 +4,7 @@ Names are `KIND` and a number in one zone. Three sites; a client is sent by its
 continent, as the table built into Windrose has it.
 """
 
+import hashlib
 import ipaddress
 import os
 
@@ -30,6 +31,9 @@ POLICIES = {
     "weighted": "weighted",
     "hash": "hash",
 }
+
+# Databases say when they were built; libmaxminddb refuses 0.
+BUILT_S = 1
 
 # Of each kind that is not the one with a million names.
 FEW = 1000
@@ -71,10 +75,7 @@ class World:
 
     def read_continents(self, lines):
         """Takes lines of FIRST LAST CONTINENT; writes what the loader checks by."""
-        self.ranges = []
-        for line in lines:
-            first, last, continent = line.split()
-            self.ranges.append((first, last, continent))
+        self.ranges = [line.split() for line in lines]
         site_of = {code: site for site, facts in SITES.items() for code in facts[CONTINENTS]}
         text = [f"default {SITES[FIRST][V4]}\n"]
         for first, last, continent in self.ranges:
@@ -82,32 +83,25 @@ class World:
                 text.append(f"{first} {last} {SITES[site_of[continent]][V4]}\n")
         self.by_client = self.write("by-client.txt", text)
 
-    def networks(self):
-        """(network, site), neighbours of one site as one."""
-        site_of = {code: site for site, facts in SITES.items() for code in facts[CONTINENTS]}
-        joined = []
+    def numbers(self, bits):
+        """The ranges of one family as (first, last, continent), addresses as numbers."""
+        kind = ipaddress.IPv4Address if bits == 32 else ipaddress.IPv6Address
         for first, last, continent in self.ranges:
-            first, last = ipaddress.ip_address(first), ipaddress.ip_address(last)
-            site = site_of[continent]
-            if joined and joined[-1][2] == site and joined[-1][1] + 1 == first:
-                joined[-1][1] = last
-            else:
-                joined.append([first, last, site])
-        for first, last, site in joined:
-            for network in ipaddress.summarize_address_range(first, last):
-                yield network, site
+            if (":" in first) == (bits == 128):
+                yield int(kind(first)), int(kind(last)), continent
 
     def database(self):
-        """A MaxMind DB of the continents; made once."""
-        path = self.path("continents.mmdb")
+        """A MaxMind DB of the continents; made once for all runs."""
+        facts = hashlib.sha256(repr(self.ranges).encode()).hexdigest()
+        path = os.path.normpath(self.path(f"../continents-{facts[:12]}.mmdb"))
         if not os.path.exists(path):
-            address = ipaddress.ip_address
-            ranges = (
-                (address(first), address(last), {"continent": {"code": continent}})
-                for first, last, continent in self.ranges
+            networks = (
+                (number, length + 128 - bits, {"continent": {"code": continent}})
+                for bits in (32, 128)
+                for number, length, continent in networks_of_all(self.numbers(bits), bits)
             )
             with open(path + ".new", "wb") as file:
-                file.write(mmdb.database(ranges, 0))
+                file.write(mmdb.database(networks, BUILT_S))
             os.rename(path + ".new", path)
         return path
 
@@ -130,3 +124,18 @@ class World:
                 yield f"{label} A {v4}\n"
 
         return self.write(name, lines())
+
+
+def networks_of_all(ranges, bits):
+    """(first, prefix length, value) of the fewest networks of each range."""
+    for first, last, value in ranges:
+        yield from networks_of(first, last, value, bits)
+
+
+def networks_of(first, last, value, bits):
+    while first <= last:
+        # As large as the first address allows, and the last.
+        free = (first & -first).bit_length() - 1 if first else bits
+        free = min(free, (last - first + 1).bit_length() - 1)
+        yield first, bits - free, value
+        first += 1 << free

@@ -1,4 +1,4 @@
-//! Rows of `load --json`, as benches/load/run collects them, to a table of medians.
+//! Rows of `load --json`, as benches/compare/run collects them, to a table of medians.
 //!
 //! A ratio is taken within one round, to the floor of the same mix in that round; what is
 //! shown is the median of the ratios, not a ratio of medians.
@@ -48,7 +48,8 @@ fn table(rows: Vec<Value>) -> String {
     }
     let mut text = String::from(
         "| mix | server | × floor (lowest–highest) | ns per query | queries/s | p50 µs | p99 µs \
-         | p99.9 µs | peak MiB | not right | rounds |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+         | p99.9 µs | resident MiB | peak MiB | not right | rounds |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for group in order {
         let rounds = &groups[&group];
@@ -59,6 +60,9 @@ fn table(rows: Vec<Value>) -> String {
 }
 
 fn line((mix, server): &(String, String), rounds: &[Value], floor: &[Value]) -> String {
+    if let Some(reason) = rounds.first().and_then(|row| row["cannot"].as_str()) {
+        return format!("| {mix} | {server} | –: {reason} {}|\n", "| – ".repeat(9));
+    }
     let middle = |key: &str| median(rounds.iter().filter_map(|row| row[key].as_f64()).collect());
     let cost = |row: &Value| row["server_ns_per_query"].as_f64();
     let mut ratios: Vec<f64> = rounds
@@ -77,23 +81,31 @@ fn line((mix, server): &(String, String), rounds: &[Value], floor: &[Value]) -> 
         middle(key).map_or("–".to_owned(), |value| format!("{:.places$}", value / scale))
     };
     format!(
-        "| {mix} | {server} | {ratio} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        "| {mix} | {server} | {ratio} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
         shown("server_ns_per_query", 1.0, 0),
         shown("rate", 1.0, 0),
         shown("p50_us", 1.0, 0),
         shown("p99_us", 1.0, 0),
         shown("p999_us", 1.0, 0),
+        shown("server_pss_kib", 1024.0, 1),
         shown("server_peak_kib", 1024.0, 1),
-        rounds.iter().map(not_right).sum::<u64>(),
+        not_right(rounds),
         rounds.len()
     )
 }
 
-/// Replies that were wrong, and queries that got none.
-fn not_right(row: &Value) -> u64 {
-    let kinds = row["wrong"].as_object().into_iter().flatten();
-    let wrong: u64 = kinds.filter_map(|(_, count)| count.as_u64()).sum();
-    wrong + row["lost"].as_u64().unwrap_or(0)
+/// Replies that were wrong, by kind, and queries that got none, over all rounds.
+fn not_right(rounds: &[Value]) -> String {
+    let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in rounds {
+        for (kind, count) in row["wrong"].as_object().into_iter().flatten() {
+            *kinds.entry(kind).or_default() += count.as_u64().unwrap_or(0);
+        }
+        *kinds.entry("lost").or_default() += row["lost"].as_u64().unwrap_or(0);
+    }
+    let some = kinds.iter().filter(|&(_, &count)| count > 0);
+    let words: Vec<String> = some.map(|(kind, count)| format!("{count} {kind}")).collect();
+    if words.is_empty() { "0".to_owned() } else { words.join(", ") }
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -129,7 +141,19 @@ mod tests {
         ]);
         let other = text.lines().last().unwrap();
         assert!(other.starts_with("| a | other | 1.100 (1.050–1.200) | 210 | 1000 |"), "{other}");
-        assert!(other.ends_with("| 5 | 3 |"), "{other}");
+        assert!(other.ends_with("| 2 lost, 3 rcode | 3 |"), "{other}");
+    }
+
+    #[test]
+    fn who_cannot_has_a_dash_and_the_reason() {
+        let text = table(vec![
+            serde_json::json!({ "mix": "a", "server": "other", "cannot": "no weights" }),
+        ]);
+        let mut lines = text.lines();
+        let columns = lines.next().unwrap().matches('|').count();
+        let other = lines.nth(1).unwrap();
+        assert!(other.starts_with("| a | other | –: no weights | – |"), "{other}");
+        assert_eq!(other.matches('|').count(), columns);
     }
 
     #[test]

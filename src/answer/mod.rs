@@ -29,7 +29,7 @@ use crate::steer::choose::Room;
 use crate::zone::{Located, Lookup};
 
 pub use client::{Client, Source};
-pub use prepared::Prepared;
+pub use prepared::{Prepared, prepare_all};
 
 /// Largest reply over a stream (RFC 1035 4.2.2).
 const STREAM_SIZE_MAX: usize = 65_535;

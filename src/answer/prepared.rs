@@ -9,11 +9,42 @@
 //! at once. The steps up to the last change nothing, and skipping a touch changes
 //! nothing but the time. It must not know how many requests make a group.
 
+use std::hint::black_box;
+
 use super::{Context, Outcome, Peer, Scratch, error};
 use crate::dns::query::{Query, Unanswerable};
 use crate::metrics::DropReason;
 use crate::snapshot::{Serving, WorkerState};
 use crate::zone::{Located, hash_of};
+
+/// Takes all requests as far as their answers, to be made in their order. The
+/// [`Serving`] and the worker are those to be answered from.
+///
+/// A processor looks some hundred instructions ahead and no further, and only a load
+/// that it sees can overlap another one: so the loops that read memory are short, and
+/// nothing in them depends on what they read.
+pub fn prepare_all<'q>(
+    serving: &Serving,
+    worker: &WorkerState,
+    requests: impl Iterator<Item = &'q [u8]>,
+    prepared: &mut [Option<Prepared<'q>>],
+) {
+    let mut touched = 0;
+    for (prepared, request) in prepared.iter_mut().zip(requests) {
+        *prepared = Some(Prepared::read(request));
+    }
+    for prepared in prepared.iter().flatten() {
+        touched ^= prepared.touch(serving);
+    }
+    for prepared in prepared.iter_mut().flatten() {
+        prepared.locate(serving);
+    }
+    for prepared in prepared.iter().flatten() {
+        touched ^= prepared.touch_located(serving, worker);
+    }
+    // Used, so that the reading is not left out.
+    black_box(touched);
+}
 
 /// A request that was read, and where its name may be.
 #[derive(Clone, Copy, Debug)]
@@ -26,36 +57,36 @@ pub struct Prepared<'q> {
 impl<'q> Prepared<'q> {
     /// Parses a request and hashes its name.
     #[inline]
-    pub fn read(request: &'q [u8]) -> Prepared<'q> {
+    pub(super) fn read(request: &'q [u8]) -> Prepared<'q> {
         let parsed = Query::parse(request);
         let qname = parsed.as_ref().map_or(&[][..], |query| query.qname);
         Prepared { parsed, hash: hash_of(qname), located: Located::default() }
     }
 
-    /// Reads what [`Prepared::locate`] will; the value is to be used somehow, or the
-    /// compiler leaves the reading out.
+    /// Reads what [`Prepared::locate`] will.
     #[inline]
-    pub fn touch(&self, serving: &Serving) -> u32 {
+    fn touch(&self, serving: &Serving) -> u32 {
         serving.snapshot.zones.touch(self.hash)
     }
 
-    /// Finds where the name may be. The [`Serving`] is the one to be answered from.
+    /// Finds where the name may be.
     #[inline]
-    pub fn locate(&mut self, serving: &Serving) {
+    pub(super) fn locate(&mut self, serving: &Serving) {
         self.located = serving.snapshot.zones.locate(self.hash);
     }
 
-    /// Reads what [`Prepared::answer`] will; likewise.
+    /// Reads what [`Prepared::answer`] will.
     #[inline]
-    pub fn touch_located(&self, serving: &Serving, worker: &WorkerState) -> u32 {
+    fn touch_located(&self, serving: &Serving, worker: &WorkerState) -> u32 {
         let snapshot = &serving.snapshot;
-        let name = u32::from(snapshot.zones.touch_name(self.located));
+        let length = self.parsed.as_ref().map_or(0, |query| query.qname.len());
+        let zones = snapshot.zones.touch_located(self.located, length);
         let wip = snapshot.zones.likely_wip(self.located);
         let entry = wip.and_then(|wip| snapshot.wips.get(wip as usize));
-        entry.map_or(name, |entry| name ^ entry.strategy ^ worker.turn(entry.turn))
+        entry.map_or(zones, |entry| zones ^ entry.strategy ^ worker.turn(entry.turn))
     }
 
-    /// Answers into `out`: see [`super::answer()`].
+    /// Answers into `out`: see [`super::answer()`], which does the same.
     pub fn answer(
         &self,
         serving: &Serving,

@@ -67,6 +67,11 @@ impl Wips {
         self.length == 0
     }
 
+    /// Bytes of all names.
+    pub fn names_length(&self) -> usize {
+        self.parts.iter().map(|part| part.block.names().len()).sum()
+    }
+
     /// The canonical wire name of WIP `index`.
     pub fn name(&self, index: u32) -> &[u8] {
         let (part, row) = self.part(index);

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::disk::{Disk, FileState, state_of};
-use crate::config::Files;
+use super::disk::{DatabaseFile, FileState, state_of};
 use crate::geo::BaseTable;
+
+/// How often databases are read that change meanwhile.
+const READS_MAX: usize = 3;
 
 /// A table and the files it was built from, as they were then.
 #[derive(Clone, Debug)]
@@ -19,22 +21,34 @@ pub struct Geo {
 /// file has changed: a city database takes seconds. The error is one line for
 /// people.
 pub(crate) fn load(databases: &[PathBuf], before: Option<&Geo>) -> Result<Geo, String> {
+    let states = || databases.iter().map(|path| (path.clone(), state_of(path))).collect::<Vec<_>>();
     // Looked at before they are read: what changes meanwhile is read again next time.
-    let files: Vec<_> = databases.iter().map(|path| (path.clone(), state_of(path))).collect();
+    let mut files = states();
     if let Some(before) = before.filter(|before| before.files == files) {
         return Ok(before.clone());
     }
-    let table = if databases.is_empty() { BaseTable::embedded() } else { read(databases)? };
-    Ok(Geo { table: Arc::new(table), files })
+    if databases.is_empty() {
+        return Ok(Geo { table: Arc::new(BaseTable::embedded()), files });
+    }
+    for _ in 0..READS_MAX {
+        let table = read(databases);
+        // They are read piece by piece: pieces of two files make no table, and no
+        // complaint.
+        let now = states();
+        if now == files {
+            return Ok(Geo { table: Arc::new(table?), files });
+        }
+        files = now;
+    }
+    Err("the geo databases changed while they were read".to_owned())
 }
 
 fn read(databases: &[PathBuf]) -> Result<BaseTable, String> {
     let mut files = Vec::with_capacity(databases.len());
     for path in databases {
-        let bytes = Disk
-            .read(path)
+        let file = DatabaseFile::open(path)
             .map_err(|error| format!("cannot read the geo database {}: {error}", path.display()))?;
-        files.push((path.display().to_string(), bytes));
+        files.push((path.display().to_string(), file));
     }
     BaseTable::from_databases(&files).map_err(|error| error.to_string())
 }

@@ -11,7 +11,7 @@ use super::publisher::Publisher;
 use crate::answer::{self, Outcome, Peer, Prepared, Scratch};
 use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
 use crate::metrics::{self, DropReason, Family, Registry, WorkerCounters};
-use crate::snapshot::{Serving, WorkerState};
+use crate::snapshot::Serving;
 
 /// One response in so many is timed, in a group as its share of the whole: reading the
 /// clock is not free.
@@ -102,7 +102,8 @@ impl Responder for DnsResponder {
         // As above; whoever panicked is found below, where each is answered by itself.
         let answered = catch_unwind(AssertUnwindSafe(|| {
             let mut prepared = [const { None::<Prepared<'_>> }; GROUP_MAX];
-            prepare(serving, state, requests, &mut prepared);
+            let messages = requests.iter().map(|request| request.bytes);
+            answer::prepare_all(serving, state, messages, &mut prepared);
             for (request, prepared) in requests.iter().zip(prepared.iter().flatten()) {
                 let peer = peer_of(&request.meta);
                 replies.put(|out| {
@@ -124,32 +125,6 @@ impl Responder for DnsResponder {
     fn end_batch(&mut self) {
         self.guard = None;
     }
-}
-
-/// Reads all requests and what their answers need, so that the misses of the memory
-/// overlap.
-fn prepare<'q>(
-    serving: &Serving,
-    state: &WorkerState,
-    requests: &[Request<'q>],
-    prepared: &mut [Option<Prepared<'q>>; GROUP_MAX],
-) {
-    let mut touched = 0;
-    for (prepared, request) in prepared.iter_mut().zip(requests) {
-        *prepared = Some(Prepared::read(request.bytes));
-    }
-    // Short loops: a processor looks some hundred instructions ahead, no further.
-    for prepared in prepared.iter().flatten() {
-        touched ^= prepared.touch(serving);
-    }
-    for prepared in prepared.iter_mut().flatten() {
-        prepared.locate(serving);
-    }
-    for prepared in prepared.iter().flatten() {
-        touched ^= prepared.touch_located(serving, state);
-    }
-    // Used, so that the reading is not left out.
-    std::hint::black_box(touched);
 }
 
 #[inline]
@@ -195,3 +170,6 @@ impl Timer {
         timed.then(Instant::now)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -218,4 +218,19 @@ mod tests {
             assert_eq!(is_unroutable(address.parse().unwrap()), expected, "{address}");
         }
     }
+
+    #[test]
+    fn the_ends_of_every_block_are_in_it() {
+        let v4 = UNROUTABLE_V4.iter().flat_map(|block| {
+            let last = block.first as u32 | u32::MAX >> block.length;
+            [block.first as u32, last].map(|bits| (IpAddr::from(bits.to_be_bytes()), block.length))
+        });
+        let v6 = UNROUTABLE_V6.iter().flat_map(|block| {
+            let last = block.first | u128::MAX.checked_shr(block.length.into()).unwrap_or(0);
+            [block.first, last].map(|bits| (IpAddr::from(bits.to_be_bytes()), block.length))
+        });
+        for (address, length) in v4.chain(v6) {
+            assert_eq!(is_unroutable(address), Some(length), "{address}");
+        }
+    }
 }

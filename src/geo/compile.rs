@@ -11,13 +11,16 @@ use ipnet::IpNet;
 
 use super::base::BaseTable;
 use super::client::{Block, TUNNELS, UNROUTABLE_V4, UNROUTABLE_V6};
+use super::halves::{Halver, Halves};
+use super::key::Key;
 use super::map::{Map, Special};
-use super::ranges::{Key, Ranges};
-use super::steps::{Chain, Nested, Steps, combine, halve};
+use super::ranges::Ranges;
+use super::steps::{Chain, Nested, Steps, combine, for_each_pair};
 use super::{ClassId, Place};
 
-/// While compiling, values from here on are specials.
+/// While compiling, values from here on are specials, and from there on splits.
 const SPECIAL: u32 = 1 << 31;
+const SPLIT: u32 = SPECIAL | 1 << 30;
 /// A class that was not asked about yet.
 const UNASKED: u32 = u32::MAX;
 
@@ -27,7 +30,7 @@ const UNASKED: u32 = u32::MAX;
 /// is asked once for each pair of a class and an innermost network that occurs
 /// together: it gets the class's place and the indices of all networks around
 /// those clients, longest first, equal ones in the order given, and gives the
-/// row, below 2³¹.
+/// row, below 2³⁰.
 pub fn compile(
     base: &BaseTable,
     networks: &[IpNet],
@@ -45,19 +48,23 @@ pub fn compile(
         rows_end: 0,
         only_row: None,
     };
-    let v4 = compiler.family(base.v4().iter(), &v4, 0);
-    let v6 = compiler.family(base.v6().iter(), &v6, UNROUTABLE_V4.len());
+    let mut steps_v4 = Steps::empty();
+    compiler.family(base.v4().iter(), &v4, 0, &mut |start, value| steps_v4.push(start, value));
+    let mut halver = Halver::new(Halved { steps: Steps::empty(), inside: Vec::new() });
+    compiler.family(base.v6().iter(), &v6, UNROUTABLE_V4.len(), &mut |start, value| {
+        halver.push(start, value);
+    });
     let Compiler { list, rows_end, only_row, .. } = compiler;
     if let Some(OnlyRow::One(row)) = only_row {
         // Nothing depends on the client, hidden and unroutable ones included.
         return Map {
-            v4: Ranges::new(vec![0], vec![row]),
-            v6: Ranges::new(vec![0], vec![row]),
+            v4: Ranges::new(&[0], &[row]),
+            v6: Ranges::new(&[0], &[row]),
             specials: Box::default(),
             rows_end,
         };
     }
-    finish(v4, v6, list, rows_end)
+    finish(steps_v4, halver.finish().0, list, rows_end)
 }
 
 //------------ Family ---------------------------------------------------------
@@ -130,18 +137,20 @@ enum OnlyRow {
 }
 
 impl Compiler<'_> {
-    /// `first_block`: what distinguishes this family's blocks from another's.
+    /// Gives each step of one family. `first_block`: what distinguishes this
+    /// family's blocks from another's.
     fn family<K: Key>(
         &mut self,
         base: impl Iterator<Item = (K, ClassId)>,
         family: &Family<K>,
         first_block: usize,
-    ) -> Steps<K> {
+        step: &mut dyn FnMut(K, u32),
+    ) {
         self.inside.clear();
-        combine(base, family.overlay.iter(), |class, overlap| {
+        for_each_pair(base, family.overlay.iter(), |start, class, overlap| {
             let (network, block) = family.overlaps[overlap as usize];
             let row = self.row(class, network, &family.chains);
-            match family.blocks[block as usize] {
+            let value = match family.blocks[block as usize] {
                 Some(index) if index >= family.unroutable_count => {
                     self.special(first_block + index, row, Special::Tunnel(row))
                 }
@@ -149,8 +158,9 @@ impl Compiler<'_> {
                     self.special(first_block + index, row, Special::Ignored(row))
                 }
                 _ => row,
-            }
-        })
+            };
+            step(start, value);
+        });
     }
 
     fn row(&mut self, class: ClassId, network: u32, chains: &[Chain]) -> u32 {
@@ -161,8 +171,8 @@ impl Compiler<'_> {
         if known != UNASKED {
             return known;
         }
-        let row = (self.row_of)(self.base.place(class), &chains[network as usize]);
-        assert!(row < SPECIAL, "rows are below 2^31");
+        let row = (self.row_of)(&self.base.place(class), &chains[network as usize]);
+        assert!(row < SPLIT - SPECIAL, "rows are below 2^30");
         match network {
             0 => self.plain[class as usize] = row,
             _ => {
@@ -192,31 +202,42 @@ impl Compiler<'_> {
 
 //------------ Finishing ------------------------------------------------------
 
-/// Numbers the specials after the rows and makes the tables.
-fn finish(
-    mut v4: Steps<u32>,
-    mut v6: Steps<u128>,
-    mut specials: Vec<Special>,
-    rows_end: u32,
-) -> Map {
-    for value in v4.values_mut().iter_mut().chain(v6.values_mut()) {
-        if *value >= SPECIAL {
-            *value = *value - SPECIAL + rows_end;
-        }
+/// IPv6 by /64s, and what is inside of some.
+struct Halved {
+    steps: Steps<u64>,
+    inside: Vec<Steps<u64>>,
+}
+
+impl Halves for Halved {
+    fn step(&mut self, half: u64, value: u32) {
+        self.steps.push(half, value);
     }
-    let (v4_starts, v4_values) = v4.into_parts();
-    let v6 = halve(&v6, |inside| {
-        let (starts, rows) = inside.into_parts();
-        specials.push(Special::Split(Ranges::new(starts, rows)));
-        rows_end + (specials.len() - 1) as u32
-    });
-    let (v6_starts, v6_values) = v6.into_parts();
-    Map {
-        v4: Ranges::new(v4_starts, v4_values),
-        v6: Ranges::new(v6_starts, v6_values),
-        specials: specials.into_boxed_slice(),
-        rows_end,
+
+    fn split(&mut self, inside: Steps<u64>) -> u32 {
+        self.inside.push(inside);
+        SPLIT + (self.inside.len() - 1) as u32
     }
+}
+
+/// Numbers the specials after the rows, the splits after the other specials, and
+/// makes the tables.
+fn finish(v4: Steps<u32>, v6: Halved, mut specials: Vec<Special>, rows_end: u32) -> Map {
+    let splits_start = rows_end + specials.len() as u32;
+    let number = |value: u32| match value {
+        SPLIT.. => value - SPLIT + splits_start,
+        SPECIAL.. => value - SPECIAL + rows_end,
+        _ => value,
+    };
+    let v4 = ranges(v4, number);
+    specials.extend(v6.inside.into_iter().map(|inside| Special::Split(ranges(inside, number))));
+    let v6 = ranges(v6.steps, number);
+    Map { v4, v6, specials: specials.into_boxed_slice(), rows_end }
+}
+
+fn ranges<K: Key>(mut steps: Steps<K>, number: impl Fn(u32) -> u32) -> Ranges<K> {
+    steps.values_mut().iter_mut().for_each(|value| *value = number(*value));
+    let (starts, values) = steps.lists();
+    Ranges::new(starts, values)
 }
 
 #[cfg(test)]

@@ -15,11 +15,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Place;
 use super::base::BaseTable;
-use super::ranges::Key;
+use super::classes::Interner;
+use super::halves::StepsV6;
+use super::packed::Packed;
 use super::source::{Fields, Schema, SourceInfo};
-use super::steps::Steps;
+use super::{ClassId, Place};
 
 const TABLE: &[u8] = include_bytes!("../../data/geo/countries.bin");
 const MAGIC: &[u8; 8] = b"wrgeo\x01\r\n";
@@ -115,13 +116,23 @@ fn decode(bytes: &[u8]) -> Option<BaseTable> {
     let mut input = bytes.strip_prefix(MAGIC)?;
     let build_epoch_s = read_varint(&mut input)?;
     let count = usize::from(read_byte(&mut input)?);
-    let mut places = vec![Place::default()];
+    let mut interner = Interner::default();
+    let mut classes = vec![0];
     for _ in 0..count {
         let country = Some([read_byte(&mut input)?, read_byte(&mut input)?]);
-        places.push(Place { country, ..Place::default() });
+        classes.push(interner.class(&Place { country, ..Place::default() }));
     }
-    let v4: Steps<u32> = read_list(&mut input, count, |start| u32::try_from(start).ok())?;
-    let v6: Steps<u128> = read_list(&mut input, count, |start| Some(u128::from(start) << 64))?;
+    let mut v4 = Packed::empty();
+    read_list(&mut input, &classes, &mut |start, class| {
+        v4.push(u32::try_from(start).ok()?, class);
+        Some(())
+    })?;
+    let mut v6 = StepsV6::builder();
+    read_list(&mut input, &classes, &mut |start, class| {
+        v6.push(u128::from(start) << 64, class);
+        Some(())
+    })?;
+    let v6 = StepsV6::build(v6);
     let source = SourceInfo {
         name: "embedded".to_owned(),
         kind: "country".to_owned(),
@@ -130,19 +141,19 @@ fn decode(bytes: &[u8]) -> Option<BaseTable> {
         build_epoch_s,
         ranges_v4: v4.len(),
         ranges_v6: v6.len(),
-        classes: places.len(),
+        classes: classes.len(),
         attribution: ATTRIBUTION.to_owned(),
     };
-    input.is_empty().then(|| BaseTable::new(v4, v6, places, vec![source]))
+    input.is_empty().then(|| BaseTable::new(v4, v6, interner.into_classes(), vec![source]))
 }
 
-fn read_list<K: Key>(
+/// Gives each start and its class.
+fn read_list(
     input: &mut &[u8],
-    countries: usize,
-    key: impl Fn(u64) -> Option<K>,
-) -> Option<Steps<K>> {
+    classes: &[ClassId],
+    step: &mut dyn FnMut(u64, ClassId) -> Option<()>,
+) -> Option<()> {
     let count = read_varint(input)?;
-    let mut steps = Steps::empty();
     let (mut start, mut last, mut before_last) = (0u64, 0, 0);
     for at in 0..count {
         let control = read_byte(input)?;
@@ -157,13 +168,10 @@ fn read_list<K: Key>(
             }
             start = start.checked_add(delta)?;
         }
-        if usize::from(country) > countries {
-            return None;
-        }
-        steps.push(key(start)?, country.into());
+        step(start, *classes.get(usize::from(country))?)?;
         (before_last, last) = (last, country);
     }
-    (count > 0).then_some(steps)
+    (count > 0).then_some(())
 }
 
 fn read_byte(input: &mut &[u8]) -> Option<u8> {

@@ -13,7 +13,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::client;
-use super::ranges::Ranges;
+use super::ranges::{Block, Ranges};
 
 //------------ Map ------------------------------------------------------------
 
@@ -40,6 +40,10 @@ pub(super) enum Special {
     Split(Ranges<u64>),
 }
 
+/// Where a lookup goes on, in the map that gave it.
+#[derive(Clone, Copy, Debug)]
+pub struct Located(Block);
+
 /// Scope of an address that shares its row with nobody.
 const SCOPE_ONE_ADDRESS_V6: u8 = 128;
 
@@ -61,15 +65,44 @@ impl Map {
     /// As [`lookup`](Map::lookup), of IPv4.
     #[inline]
     pub fn lookup_v4(&self, address: Ipv4Addr) -> (u32, u8) {
-        let (value, scope) = self.v4.lookup(address.into());
-        if value < self.rows_end { (value, scope) } else { self.special(value, scope) }
+        self.resolved(self.v4.lookup(address.into()))
     }
 
     /// As [`lookup`](Map::lookup), of IPv6.
     #[inline]
     pub fn lookup_v6(&self, address: Ipv6Addr) -> (u32, u8) {
-        let (value, scope) = self.find_v6(address);
-        if value < self.rows_end { (value, scope) } else { self.special(value, scope) }
+        self.resolved(self.find_v6(address, self.v6.locate(upper_half(address))))
+    }
+
+    /// The first half of a lookup. For a batch of clients: `locate` each, `touch`
+    /// each, then [`finish`](Map::finish) each, and memory is waited for once in
+    /// each round, not once per client.
+    #[inline]
+    pub fn locate(&self, address: IpAddr) -> Located {
+        Located(match address {
+            IpAddr::V4(address) => self.v4.locate(address.into()),
+            IpAddr::V6(address) => self.v6.locate(upper_half(address)),
+        })
+    }
+
+    /// Reads where `finish` will. What it gives means nothing, but must be used,
+    /// or the compiler leaves the reading out.
+    #[inline]
+    #[must_use]
+    pub fn touch(&self, address: IpAddr, located: Located) -> u8 {
+        match address {
+            IpAddr::V4(_) => self.v4.touch(located.0),
+            IpAddr::V6(_) => self.v6.touch(located.0),
+        }
+    }
+
+    /// The second half of a lookup, of the same address in the same map.
+    #[inline]
+    pub fn finish(&self, address: IpAddr, located: Located) -> (u32, u8) {
+        self.resolved(match address {
+            IpAddr::V4(address) => self.v4.finish(located.0, address.into()),
+            IpAddr::V6(address) => self.find_v6(address, located.0),
+        })
     }
 
     /// Whether a client subnet option with this address is not to be used,
@@ -80,7 +113,7 @@ impl Map {
         client::is_unroutable(address)?;
         let (value, scope) = match address {
             IpAddr::V4(address) => self.v4.lookup(address.into()),
-            IpAddr::V6(address) => self.find_v6(address),
+            IpAddr::V6(address) => self.find_v6(address, self.v6.locate(upper_half(address))),
         };
         let special = self.specials.get(value.checked_sub(self.rows_end)? as usize);
         matches!(special, Some(Special::Ignored(_))).then_some(scope)
@@ -90,25 +123,27 @@ impl Map {
     /// are the unroutable ones outside the operator's networks, and those that
     /// hide IPv4 clients; where all clients have one row, nothing is.
     pub fn for_each_range(&self, visit: &mut dyn FnMut(IpAddr, IpAddr, u32)) {
-        for (first, last, value) in self.v4.iter().filter(|(.., value)| *value < self.rows_end) {
-            visit(Ipv4Addr::from(first).into(), Ipv4Addr::from(last).into(), value);
-        }
+        self.v4.for_each(&mut |first, last, value| {
+            if value < self.rows_end {
+                visit(Ipv4Addr::from(first).into(), Ipv4Addr::from(last).into(), value);
+            }
+        });
         let mut visit_v6 = |first: u128, last: u128, value| {
             if value < self.rows_end {
                 visit(Ipv6Addr::from(first).into(), Ipv6Addr::from(last).into(), value);
             }
         };
-        for (first, last, value) in self.v6.iter() {
+        self.v6.for_each(&mut |first, last, value| {
             let first = u128::from(first) << 64;
             let special = value.checked_sub(self.rows_end).map(|at| &self.specials[at as usize]);
             if let Some(Special::Split(inside)) = special {
-                for (low, high, value) in inside.iter() {
+                inside.for_each(&mut |low, high, value| {
                     visit_v6(first | u128::from(low), first | u128::from(high), value);
-                }
+                });
             } else {
                 visit_v6(first, u128::from(last) << 64 | u128::from(u64::MAX), value);
             }
-        }
+        });
     }
 
     /// Heap memory, in bytes.
@@ -130,16 +165,20 @@ impl Map {
 
     /// The value of an IPv6 address, splits resolved, and the scope.
     #[inline]
-    fn find_v6(&self, address: Ipv6Addr) -> (u32, u8) {
-        let bits = u128::from(address);
-        let (value, scope) = self.v6.lookup((bits >> 64) as u64);
+    fn find_v6(&self, address: Ipv6Addr, block: Block) -> (u32, u8) {
+        let (value, scope) = self.v6.finish(block, upper_half(address));
         if value >= self.rows_end
             && let Special::Split(inside) = &self.specials[(value - self.rows_end) as usize]
         {
-            let (value, scope) = inside.lookup(bits as u64);
+            let (value, scope) = inside.lookup(u128::from(address) as u64);
             return (value, 64 + scope);
         }
         (value, scope)
+    }
+
+    #[inline]
+    fn resolved(&self, (value, scope): (u32, u8)) -> (u32, u8) {
+        if value < self.rows_end { (value, scope) } else { self.special(value, scope) }
     }
 
     #[cold]
@@ -150,4 +189,9 @@ impl Map {
             Special::Split(_) => unreachable!("find_v6 resolves splits, which do not nest"),
         }
     }
+}
+
+#[inline(always)]
+fn upper_half(address: Ipv6Addr) -> u64 {
+    (u128::from(address) >> 64) as u64
 }

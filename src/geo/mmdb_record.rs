@@ -5,14 +5,10 @@
 //! is not understood is left out, never an error: one odd record must not cost
 //! the whole table.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
 use super::country::{is_continent, is_country};
+use super::mmdb_data::{Data, Fault, Value};
 use super::{Place, Point};
 
 /// Characters of an ISO 3166-2 code after the country: one to three.
@@ -21,48 +17,92 @@ const SUBDIVISION_LENGTH_MAX: usize = 3;
 //------------ Record ---------------------------------------------------------
 
 /// The fields looked for. Each is as good as absent when it is of another kind.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
-pub(super) struct Record<'a> {
+#[derive(Debug, Default)]
+pub(super) struct Record {
     // Nested, and flat with the same names.
-    #[serde(borrow)]
-    country: Lenient<Code<'a>>,
-    #[serde(borrow)]
-    registered_country: Lenient<Code<'a>>,
-    #[serde(borrow)]
-    continent: Lenient<Code<'a>>,
-    #[serde(borrow)]
-    subdivisions: Lenient<Code<'a>>,
-    location: Lenient<PointParts>,
-    autonomous_system_number: Lenient<Number>,
+    country: Code,
+    registered_country: Code,
+    continent: Code,
+    subdivisions: Code,
+    location: PointParts,
+    autonomous_system_number: Option<f64>,
     // Flat.
-    #[serde(borrow)]
-    country_code: Lenient<Code<'a>>,
-    #[serde(borrow)]
-    continent_code: Lenient<Code<'a>>,
-    #[serde(borrow)]
-    region_code: Lenient<Code<'a>>,
-    latitude: Lenient<Number>,
-    longitude: Lenient<Number>,
-    lat: Lenient<Number>,
-    lng: Lenient<Number>,
-    asn: Lenient<Number>,
+    country_code: Code,
+    continent_code: Code,
+    region_code: Code,
+    latitude: Option<f64>,
+    longitude: Option<f64>,
+    lat: Option<f64>,
+    lng: Option<f64>,
+    asn: Option<f64>,
 }
 
-impl Record<'_> {
+impl Record {
+    /// The record at an offset into the data.
+    pub(super) fn read(data: &mut Data<'_>, offset: u64) -> Result<Record, Fault> {
+        let mut record = Record::default();
+        let Value::Map(entries) = data.value(offset)? else {
+            return Err(Fault::damaged("a record in it has no fields"));
+        };
+        data.for_each_entry(entries, &mut |data, key, value| {
+            let codes = match key {
+                "country" => Some(&mut record.country),
+                "registered_country" => Some(&mut record.registered_country),
+                "continent" => Some(&mut record.continent),
+                "subdivisions" => Some(&mut record.subdivisions),
+                "country_code" => Some(&mut record.country_code),
+                "continent_code" => Some(&mut record.continent_code),
+                "region_code" => Some(&mut record.region_code),
+                _ => None,
+            };
+            if let Some(code) = codes {
+                *code = Code::read(data, value)?;
+                return Ok(());
+            }
+            let numbers = match key {
+                "autonomous_system_number" => &mut record.autonomous_system_number,
+                "latitude" => &mut record.latitude,
+                "longitude" => &mut record.longitude,
+                "lat" => &mut record.lat,
+                "lng" => &mut record.lng,
+                "asn" => &mut record.asn,
+                "location" => {
+                    record.location = PointParts::read(data, value)?;
+                    return Ok(());
+                }
+                _ => return Ok(()),
+            };
+            *numbers = number(data, value)?;
+            Ok(())
+        })?;
+        Ok(record)
+    }
+
+    /// The names of a record's fields, for those who wonder why it is not understood.
+    pub(super) fn field_names(data: &mut Data<'_>, offset: u64) -> Result<Vec<String>, Fault> {
+        let mut names = Vec::new();
+        if let Value::Map(entries) = data.value(offset)? {
+            data.for_each_entry(entries, &mut |_, key, _| {
+                names.push(key.to_owned());
+                Ok(())
+            })?;
+        }
+        names.sort();
+        Ok(names)
+    }
+
     /// Whether it is laid out as MaxMind's are.
     pub(super) fn is_nested(&self) -> bool {
-        self.country.0.nested || self.continent.0.nested || self.location.0.nested
+        self.country.nested || self.continent.nested || self.location.nested
     }
 
     /// What it says, without what would follow from the country.
     pub(super) fn place(&self) -> Place {
-        let said = [&self.country, &self.country_code, &self.registered_country]
-            .map(|code| code.0.letters());
+        let said = [&self.country, &self.country_code, &self.registered_country].map(Code::letters);
         let country = said.into_iter().flatten().find(|&code| is_country(code));
         let continent = [&self.continent, &self.continent_code]
             .into_iter()
-            .filter_map(|code| code.0.letters())
+            .filter_map(Code::letters)
             // Registries have networks of "EU", no country.
             .chain(said.into_iter().flatten().filter(|code| code == b"EU"))
             .find(|&code| is_continent(code));
@@ -78,7 +118,9 @@ impl Record<'_> {
 
     fn region(&self, country: [u8; 2]) -> Option<Arc<str>> {
         let country = str::from_utf8(&country).ok()?;
-        let code = [&self.subdivisions, &self.region_code].into_iter().find_map(|c| c.0.text)?;
+        let code = [&self.subdivisions, &self.region_code]
+            .into_iter()
+            .find_map(|code| code.text.as_deref())?;
         // Some give "US-CA", others "CA".
         let code = code.strip_prefix(country).and_then(|c| c.strip_prefix('-')).unwrap_or(code);
         let sound = (1..=SUBDIVISION_LENGTH_MAX).contains(&code.len())
@@ -87,15 +129,12 @@ impl Record<'_> {
     }
 
     fn point(&self) -> Option<Point> {
-        let flat = |latitude: &Lenient<Number>, longitude: &Lenient<Number>| {
-            Some((latitude.0.0?, longitude.0.0?))
-        };
-        let nested = &self.location.0;
+        let nested = &self.location;
         let (latitude, longitude) = nested
             .latitude
             .zip(nested.longitude)
-            .or_else(|| flat(&self.latitude, &self.longitude))
-            .or_else(|| flat(&self.lat, &self.lng))?;
+            .or_else(|| self.latitude.zip(self.longitude))
+            .or_else(|| self.lat.zip(self.lng))?;
         let sound = latitude.abs() <= 90.0
             && longitude.abs() <= 180.0
             // The sea off Africa stands for "unknown".
@@ -104,154 +143,52 @@ impl Record<'_> {
     }
 
     fn asn(&self) -> Option<u32> {
-        let number = self.autonomous_system_number.0.0.or(self.asn.0.0)?;
+        let number = self.autonomous_system_number.or(self.asn)?;
         let sound = (1.0..=f64::from(u32::MAX)).contains(&number) && number.fract() == 0.0;
         sound.then_some(number as u32)
     }
 }
 
-/// The names of a record's fields, for those who wonder why it is not understood.
-pub(super) struct FieldNames(pub(super) Vec<String>);
+//------------ Fields ---------------------------------------------------------
 
-impl<'de> Deserialize<'de> for FieldNames {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FieldNames, D::Error> {
-        let fields = BTreeMap::<String, IgnoredAny>::deserialize(deserializer)?;
-        Ok(FieldNames(fields.into_keys().collect()))
-    }
-}
-
-//------------ Lenient fields -------------------------------------------------
-
-/// A field that takes whatever comes.
+/// "DE", or `{ iso_code: "DE" }`, or `{ code: "EU" }`. Of a list, the first: the
+/// largest of a country's subdivisions.
 #[derive(Debug, Default)]
-struct Lenient<T>(T);
-
-/// What a lenient field makes of text, numbers and maps; by default, nothing.
-trait Field<'de>: Default {
-    fn text(&mut self, _text: &'de str) {}
-    fn number(&mut self, _number: f64) {}
-    fn entry<A: MapAccess<'de>>(&mut self, _key: &str, map: &mut A) -> Result<(), A::Error> {
-        map.next_value::<IgnoredAny>().map(drop)
-    }
-}
-
-impl<'de, T: Field<'de>> Deserialize<'de> for Lenient<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Lenient<T>, D::Error> {
-        deserializer.deserialize_any(LenientVisitor(PhantomData)).map(Lenient)
-    }
-}
-
-struct LenientVisitor<T>(PhantomData<T>);
-
-impl<T> LenientVisitor<T> {
-    fn from<'de>(fill: impl FnOnce(&mut T)) -> T
-    where
-        T: Field<'de>,
-    {
-        let mut field = T::default();
-        fill(&mut field);
-        field
-    }
-}
-
-impl<'de, T: Field<'de>> Visitor<'de> for LenientVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<T, E> {
-        Ok(Self::from(|field| field.text(text)))
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<T, E> {
-        Ok(Self::from(|field| field.number(number)))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<T, E> {
-        Ok(Self::from(|field| field.number(number as f64)))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<T, E> {
-        Ok(Self::from(|field| field.number(number as f64)))
-    }
-
-    fn visit_u128<E>(self, _: u128) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_bytes<E>(self, _: &[u8]) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-        let mut field = T::default();
-        while let Some(key) = map.next_key::<&str>()? {
-            field.entry(key, &mut map)?;
-        }
-        Ok(field)
-    }
-
-    /// Of a list, the first: the largest of a country's subdivisions.
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<T, A::Error> {
-        let first = list.next_element::<Lenient<T>>()?.unwrap_or_default();
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(first.0)
-    }
-}
-
-/// "DE", or `{ iso_code: "DE" }`, or `{ code: "EU" }`.
-#[derive(Debug, Default)]
-struct Code<'a> {
-    text: Option<&'a str>,
+struct Code {
+    text: Option<String>,
     nested: bool,
 }
 
-impl Code<'_> {
-    fn letters(&self) -> Option<[u8; 2]> {
-        let letters: [u8; 2] = self.text?.as_bytes().try_into().ok()?;
-        Some(letters.map(|letter| letter.to_ascii_uppercase()))
-    }
-}
-
-impl<'de: 'a, 'a> Field<'de> for Code<'a> {
-    fn text(&mut self, text: &'de str) {
-        self.text = Some(text);
-    }
-
-    fn entry<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        self.nested = true;
-        match key {
-            "iso_code" | "code" => self.text = map.next_value::<Lenient<Code<'_>>>()?.0.text,
-            _ => {
-                map.next_value::<IgnoredAny>()?;
-            }
+impl Code {
+    fn read(data: &mut Data<'_>, offset: u64) -> Result<Code, Fault> {
+        let mut value = data.value(offset)?;
+        if let Value::List(entries) = value {
+            let Some(first) = data.first_of(entries) else { return Ok(Code::default()) };
+            value = data.value(first)?;
         }
-        Ok(())
+        let mut code = Code::default();
+        match value {
+            Value::Text(text) => code.text = Some(text),
+            Value::Map(entries) => {
+                code.nested = true;
+                data.for_each_entry(entries, &mut |data, key, value| {
+                    if matches!(key, "iso_code" | "code") {
+                        code.text = match data.value(value)? {
+                            Value::Text(text) => Some(text),
+                            _ => None,
+                        };
+                    }
+                    Ok(())
+                })?;
+            }
+            _ => {}
+        }
+        Ok(code)
     }
-}
 
-/// 13335, "52.5" or "AS13335".
-#[derive(Debug, Default)]
-struct Number(Option<f64>);
-
-impl<'de> Field<'de> for Number {
-    fn text(&mut self, text: &'de str) {
-        let digits = text.strip_prefix("AS").unwrap_or(text);
-        self.0 = digits.parse().ok().filter(|number: &f64| number.is_finite());
-    }
-
-    fn number(&mut self, number: f64) {
-        self.0 = number.is_finite().then_some(number);
+    fn letters(&self) -> Option<[u8; 2]> {
+        let letters: [u8; 2] = self.text.as_ref()?.as_bytes().try_into().ok()?;
+        Some(letters.map(|letter| letter.to_ascii_uppercase()))
     }
 }
 
@@ -263,16 +200,30 @@ struct PointParts {
     nested: bool,
 }
 
-impl<'de> Field<'de> for PointParts {
-    fn entry<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        self.nested = true;
-        match key {
-            "latitude" => self.latitude = map.next_value::<Lenient<Number>>()?.0.0,
-            "longitude" => self.longitude = map.next_value::<Lenient<Number>>()?.0.0,
-            _ => {
-                map.next_value::<IgnoredAny>()?;
-            }
+impl PointParts {
+    fn read(data: &mut Data<'_>, offset: u64) -> Result<PointParts, Fault> {
+        let mut parts = PointParts::default();
+        if let Value::Map(entries) = data.value(offset)? {
+            parts.nested = true;
+            data.for_each_entry(entries, &mut |data, key, value| {
+                match key {
+                    "latitude" => parts.latitude = number(data, value)?,
+                    "longitude" => parts.longitude = number(data, value)?,
+                    _ => {}
+                }
+                Ok(())
+            })?;
         }
-        Ok(())
+        Ok(parts)
     }
+}
+
+/// 13335, "52.5" or "AS13335".
+fn number(data: &mut Data<'_>, offset: u64) -> Result<Option<f64>, Fault> {
+    let number = match data.value(offset)? {
+        Value::Number(number) => Some(number),
+        Value::Text(text) => text.strip_prefix("AS").unwrap_or(&text).parse().ok(),
+        _ => None,
+    };
+    Ok(number.filter(|number| number.is_finite()))
 }

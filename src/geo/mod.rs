@@ -10,16 +10,23 @@
 //! ```
 
 mod base;
+mod cells;
+mod classes;
 mod client;
 mod compile;
 mod country;
 mod database;
 mod embedded;
+mod halves;
+mod key;
 mod map;
+mod mmdb_data;
 mod mmdb_record;
 mod mmdb_tree;
 #[cfg(test)]
 mod mmdb_writer;
+mod packed;
+mod pages;
 mod place;
 mod ranges;
 mod source;
@@ -32,7 +39,8 @@ pub use compile::compile;
 pub use country::{continent_of, country_centroid, country_name, is_continent, is_country};
 pub use database::GeoError;
 pub use embedded::encode_countries;
-pub use map::Map;
+pub use map::{Located, Map};
+pub use pages::DatabaseBytes;
 pub use place::{ClassId, Location, Place, Point, Serves};
 pub use source::{Fields, Schema, SourceInfo};
 pub use sphere::{biased, distance_km};

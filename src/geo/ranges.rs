@@ -1,242 +1,128 @@
 //! A sorted list of ranges that covers a whole key space, made to be looked up fast.
 //!
 //! ```text
-//! key ─ top bits ─► slots ─ next bits ─► cuts ─► starts (a few, side by side) ─► rows
+//! key ─ top bits ─► slots ─ next bits ─► cuts ─► block: starts and rows, side by side
 //! ```
 //! Real tables are lumpy: of the IPv6 space, a few hundred /16s hold all there
-//! is. So each slot is cut as finely as it is full. There is no branch on what
-//! was read but for crowded cuts, so that a batch of lookups waits for memory
-//! all at once, not one after another.
+//! is. So each slot is cut as finely as it is full, and what is still too full is
+//! cut again. Slots and cuts are few enough for a cache; a lookup that is not
+//! remembered waits for memory once, for its block. There is no branch on what
+//! was read but for rare blocks, so that a batch of lookups waits all at once,
+//! not one after another.
+//!
+//! A cell (what one cut stands for) is a network. If anything changes inside it,
+//! what lies outside cannot make a scope longer, and its block says all; if not,
+//! the whole cell has one scope, and all such cells of one row and scope share a
+//! block.
 //!
 //! It must not know what keys or rows mean.
 
-use std::ops::{Add, BitXor, Shr, Sub};
-
-/// Widest first level: 65,536 slots.
-const TOP_BITS_MAX: u32 = 16;
-/// Widest second level of one slot.
-const CUT_BITS_MAX: u32 = 16;
-/// Starts compared at once; the list is padded by as many.
-const STRIDE: usize = 8;
-/// Starts per cut that the second level aims at, were they spread evenly.
-const CUT_STARTS: usize = 2;
-
-//------------ Key ------------------------------------------------------------
-
-/// An unsigned integer that addresses are made of.
-pub(super) trait Key:
-    Copy
-    + Ord
-    + Default
-    + Add<Output = Self>
-    + BitXor<Output = Self>
-    + Sub<Output = Self>
-    + Shr<u32, Output = Self>
-{
-    /// Width in bits.
-    const BITS: u32;
-    /// One.
-    const ONE: Self;
-    /// All bits set.
-    const MAX: Self;
-    /// Zero bits above the highest set one.
-    fn leading_zeros(self) -> u32;
-    /// The low bits, as an index.
-    fn low_bits(self) -> usize;
-    /// From an integer that fits.
-    fn narrow(wide: u128) -> Self;
-}
-
-macro_rules! key {
-    ($($integer:ty),*) => {$(
-        impl Key for $integer {
-            const BITS: u32 = <$integer>::BITS;
-            const ONE: $integer = 1;
-            const MAX: $integer = <$integer>::MAX;
-            #[inline(always)]
-            fn leading_zeros(self) -> u32 {
-                <$integer>::leading_zeros(self)
-            }
-            #[inline(always)]
-            fn low_bits(self) -> usize {
-                self as usize
-            }
-            #[inline(always)]
-            fn narrow(wide: u128) -> $integer {
-                wide as $integer
-            }
-        }
-    )*};
-}
-key!(u32, u64, u128);
-
-/// Length of the largest network that contains `key` and lies within the range
-/// from `first` to the key before `next` (`None`: to the end of the space).
-#[inline(always)]
-pub(super) fn largest_network<K: Key>(key: K, first: K, next: Option<K>) -> u8 {
-    // A network of length p around `key` leaves out another key exactly when p
-    // is longer than what they have in common.
-    let before =
-        if first == K::default() { 0 } else { (key ^ (first - K::ONE)).leading_zeros() + 1 };
-    let after = next.map_or(0, |next| (key ^ next).leading_zeros() + 1);
-    before.max(after) as u8
-}
+use super::cells::Cells;
+use super::key::Key;
 
 //------------ Ranges ---------------------------------------------------------
 
 /// Ranges over all of `K`, each with a row.
 #[derive(Clone, Debug)]
 pub(super) struct Ranges<K> {
-    /// First key of each range, ascending; the first is 0. Then the padding.
-    starts: Box<[K]>,
-    rows: Rows,
-    /// One per value of the top bits.
-    slots: Box<[Slot]>,
-    /// For each cut of each slot, the index of the range that holds its first key.
-    cuts: Box<[u32]>,
-    /// `K::BITS` less the bits of the first level.
-    top_shift: u32,
+    cells: Width<K>,
+    /// How many ranges.
+    len: usize,
 }
 
 /// As narrow as the rows allow: half the memory is half the cache misses.
 #[derive(Clone, Debug)]
-enum Rows {
-    Narrow(Box<[u16]>),
-    Wide(Box<[u32]>),
+enum Width<K> {
+    Narrow(Cells<K, u16>),
+    Wide(Cells<K, u32>),
 }
 
-/// How the keys of one slot are cut further.
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    /// Index of its first cut.
-    cuts: u32,
-    /// How far to shift a key right, so that its low bits are the cut's number.
-    shift: u16,
-    /// Those low bits.
-    mask: u16,
-}
+/// Where a key's block is: half of a lookup.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block(u32);
 
 impl<K: Key> Ranges<K> {
-    /// Takes starts in ascending order, the first 0, and as many rows.
-    pub(super) fn new(mut starts: Vec<K>, rows: Vec<u32>) -> Ranges<K> {
+    /// Takes starts in ascending order, the first 0, and as many rows, no two
+    /// neighbours equal.
+    pub(super) fn new(starts: &[K], rows: &[u32]) -> Ranges<K> {
         assert_eq!(starts.len(), rows.len());
         assert!(starts.first().is_some_and(|&first| first == K::default()));
         debug_assert!(starts.is_sorted_by(|a, b| a < b));
-        assert!(starts.len() < u32::MAX as usize / 2, "indices of ranges and cuts fit 32 bits");
-        let top_bits = (usize::BITS - starts.len().leading_zeros()).clamp(1, TOP_BITS_MAX);
-        let top_shift = K::BITS - top_bits;
-        let (slots, cuts) = index(&starts, top_bits);
-        starts.reserve_exact(STRIDE);
-        starts.extend([K::MAX; STRIDE]);
-        starts.shrink_to_fit();
-        Ranges { starts: starts.into_boxed_slice(), rows: Rows::new(rows), slots, cuts, top_shift }
+        debug_assert!(rows.is_sorted_by(|a, b| a != b));
+        let narrow = rows.iter().all(|&row| u16::try_from(row).is_ok());
+        let cells = if narrow {
+            Width::Narrow(Cells::new(starts, rows))
+        } else {
+            Width::Wide(Cells::new(starts, rows))
+        };
+        Ranges { cells, len: starts.len() }
     }
 
     /// The row of `key`, and the length of the largest network around it that
     /// lies within its range.
     #[inline]
     pub(super) fn lookup(&self, key: K) -> (u32, u8) {
-        let at = self.position(key);
-        let next = (at + 1 < self.len()).then(|| self.starts[at + 1]);
-        (self.rows.get(at), largest_network(key, self.starts[at], next))
+        self.finish(self.locate(key), key)
     }
 
-    /// All ranges: first key, last key, row.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (K, K, u32)> + '_ {
-        (0..self.len()).map(|at| {
-            let last = if at + 1 < self.len() { self.starts[at + 1] - K::ONE } else { K::MAX };
-            (self.starts[at], last, self.rows.get(at))
+    /// The first half of a lookup, from what most often is in a cache.
+    #[inline]
+    pub(super) fn locate(&self, key: K) -> Block {
+        Block(match &self.cells {
+            Width::Narrow(cells) => cells.locate(key),
+            Width::Wide(cells) => cells.locate(key),
         })
+    }
+
+    /// Reads from the block, so that it is on its way when `finish` needs it.
+    #[inline]
+    pub(super) fn touch(&self, block: Block) -> u8 {
+        match &self.cells {
+            Width::Narrow(cells) => cells.touch(block.0),
+            Width::Wide(cells) => cells.touch(block.0),
+        }
+    }
+
+    /// The second half of a lookup, of the same key.
+    #[inline]
+    pub(super) fn finish(&self, block: Block, key: K) -> (u32, u8) {
+        match &self.cells {
+            Width::Narrow(cells) => cells.finish(block.0, key),
+            Width::Wide(cells) => cells.finish(block.0, key),
+        }
+    }
+
+    /// Gives all ranges in order: first key, last key, row.
+    pub(super) fn for_each(&self, visit: &mut dyn FnMut(K, K, u32)) {
+        let mut open: Option<(K, u32)> = None;
+        let mut step = |start: K, row: u32| match open {
+            Some((_, known)) if known == row => {}
+            _ => {
+                if let Some((first, row)) = open.replace((start, row)) {
+                    visit(first, start - K::ONE, row);
+                }
+            }
+        };
+        match &self.cells {
+            Width::Narrow(cells) => cells.for_each(&mut step),
+            Width::Wide(cells) => cells.for_each(&mut step),
+        }
+        if let Some((first, row)) = open {
+            visit(first, K::MAX, row);
+        }
     }
 
     /// Heap memory, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of_val(&*self.starts)
-            + match &self.rows {
-                Rows::Narrow(rows) => size_of_val(&**rows),
-                Rows::Wide(rows) => size_of_val(&**rows),
-            }
-            + size_of_val(&*self.slots)
-            + size_of_val(&*self.cuts)
+        match &self.cells {
+            Width::Narrow(cells) => cells.memory_bytes(),
+            Width::Wide(cells) => cells.memory_bytes(),
+        }
     }
 
     /// How many ranges.
     pub(super) fn len(&self) -> usize {
-        self.starts.len() - STRIDE
-    }
-
-    /// Index of the range that holds `key`.
-    #[inline]
-    fn position(&self, key: K) -> usize {
-        let slot = self.slots[(key >> self.top_shift).low_bits()];
-        let cut = (key >> u32::from(slot.shift)).low_bits() & usize::from(slot.mask);
-        // The range that holds the cut's first key holds `key`, or one soon after.
-        let mut at = self.cuts[slot.cuts as usize + cut] as usize;
-        loop {
-            // Starts beyond the cut are above the key: no need to know its end.
-            let ahead = &self.starts[at + 1..][..STRIDE - 1];
-            let passed = ahead.iter().map(|&start| usize::from(start <= key)).sum::<usize>();
-            at += passed;
-            if passed < STRIDE - 1 {
-                // Padding passes for starts when the key is the very last.
-                return at.min(self.len() - 1);
-            }
-            if at + STRIDE > self.starts.len() {
-                return self.len() - 1;
-            }
-        }
-    }
-}
-
-/// Both levels over the starts.
-fn index<K: Key>(starts: &[K], top_bits: u32) -> (Box<[Slot]>, Box<[u32]>) {
-    let top_shift = K::BITS - top_bits;
-    let mut slots = Vec::with_capacity(1 << top_bits);
-    let mut cuts = Vec::new();
-    // The first start at or after the slot.
-    let mut first = 0;
-    for top in 0..1usize << top_bits {
-        let in_slot = |start: &K| (*start >> top_shift).low_bits() == top;
-        let count = starts[first..].iter().take_while(|start| in_slot(start)).count();
-        let bits = (count / CUT_STARTS).max(1).ilog2().min(CUT_BITS_MAX).min(top_shift);
-        let shift = top_shift - bits;
-        let mask = (1usize << bits) - 1;
-        slots.push(Slot { cuts: cuts.len() as u32, shift: shift as u16, mask: mask as u16 });
-        let mut at = first;
-        let end = first + count;
-        for cut in 0..=mask {
-            // To the first start beyond the cut's first key; the range before it
-            // holds that key.
-            while at < end && starts[at] <= cut_start(top, cut, top_shift, shift) {
-                at += 1;
-            }
-            cuts.push(at.max(1) as u32 - 1);
-        }
-        first = end;
-    }
-    (slots.into_boxed_slice(), cuts.into_boxed_slice())
-}
-
-/// The first key of a cut.
-fn cut_start<K: Key>(top: usize, cut: usize, top_shift: u32, shift: u32) -> K {
-    K::narrow((top as u128) << top_shift | (cut as u128) << shift)
-}
-
-impl Rows {
-    fn new(rows: Vec<u32>) -> Rows {
-        if rows.iter().all(|&row| u16::try_from(row).is_ok()) {
-            Rows::Narrow(rows.iter().map(|&row| row as u16).collect())
-        } else {
-            Rows::Wide(rows.into_boxed_slice())
-        }
-    }
-
-    #[inline(always)]
-    fn get(&self, at: usize) -> u32 {
-        match self {
-            Rows::Narrow(rows) => u32::from(rows[at]),
-            Rows::Wide(rows) => rows[at],
-        }
+        self.len
     }
 }
 
@@ -245,46 +131,82 @@ mod tests {
     use proptest::collection::btree_map;
     use proptest::prelude::*;
 
+    use super::super::key::largest_network;
     use super::*;
 
-    fn naive<K: Key>(starts: &[K], rows: &[u32], key: K) -> u32 {
-        rows[starts.iter().rposition(|&start| start <= key).unwrap()]
+    fn naive<K: Key>(starts: &[K], rows: &[u32], key: K) -> (u32, u8) {
+        let at = starts.iter().rposition(|&start| start <= key).unwrap();
+        (rows[at], largest_network(key, starts[at], starts.get(at + 1).copied()))
+    }
+
+    /// Against the plainest search, at every edge and at `keys`; and what
+    /// `for_each` gives is what went in.
+    fn check<K: Key>(table: &[(K, u32)], keys: &[K]) -> Result<(), TestCaseError> {
+        let mut merged: Vec<(K, u32)> = table.to_vec();
+        merged.dedup_by_key(|(_, row)| *row);
+        let (starts, rows): (Vec<K>, Vec<u32>) = merged.iter().copied().unzip();
+        let ranges = Ranges::new(&starts, &rows);
+        let before = |&start: &K| if start == K::default() { K::MAX } else { start - K::ONE };
+        let edges = starts.iter().flat_map(|start| [*start, before(start)]);
+        for key in keys.iter().copied().chain(edges) {
+            prop_assert_eq!(ranges.lookup(key), naive(&starts, &rows, key), "{:?}", key);
+        }
+        let mut given = Vec::new();
+        ranges.for_each(&mut |first, last, row| given.push((first, last, row)));
+        let last = |at: usize| starts.get(at + 1).map_or(K::MAX, |&next| next - K::ONE);
+        let expected: Vec<_> =
+            (0..starts.len()).map(|at| (starts[at], last(at), rows[at])).collect();
+        prop_assert_eq!(given, expected);
+        prop_assert_eq!(ranges.len(), starts.len());
+        Ok(())
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
         #[test]
-        fn both_levels_find_what_a_plain_search_finds(
-            spread in btree_map(any::<u64>(), 0u32..70_000, 0..200),
-            lump in btree_map(any::<u16>(), 0u32..70_000, 0..600),
-            base in any::<u64>(),
+        fn lookups_find_what_a_plain_search_finds(
+            spread in btree_map(any::<u64>(), 0u32..4, 0..200),
+            lumps in prop::collection::vec(
+                (any::<u64>(), 0u32..48, btree_map(any::<u16>(), 0u32..4, 0..600)),
+                0..4,
+            ),
+            wide in prop::option::of(any::<u32>()),
             keys in prop::collection::vec(any::<u64>(), 100),
         ) {
-            let base = base & !0xffff;
             let mut table = spread;
-            table.insert(0, 7);
-            table.extend(lump.into_iter().map(|(low, row)| (base | u64::from(low), row)));
-            let starts: Vec<u64> = table.keys().copied().collect();
-            let rows: Vec<u32> = table.values().copied().collect();
-            let ranges = Ranges::new(starts.clone(), rows.clone());
-            let near = keys.iter().map(|key| base | (key & 0xffff));
-            let edges = starts.iter().flat_map(|&start| [start, start.wrapping_sub(1)]);
-            for key in keys.iter().copied().chain(near).chain(edges) {
-                prop_assert_eq!(ranges.lookup(key).0, naive(&starts, &rows, key));
+            let mut near = keys.clone();
+            table.insert(0, 3);
+            for (base, shift, lump) in lumps {
+                let base = base & !(0xffff << shift);
+                near.extend(keys.iter().map(|key| base | (key & 0xffff) << shift));
+                table.extend(lump.into_iter().map(|(low, row)| (base | u64::from(low) << shift, row)));
             }
+            // A row that takes more than 16 bits.
+            table.values_mut().last().into_iter().zip(wide).for_each(|(row, wide)| *row = wide);
+            let table: Vec<(u64, u32)> = table.into_iter().collect();
+            check(&table, &near)?;
+            let mut halved: Vec<(u32, u32)> =
+                table.iter().map(|&(start, row)| ((start >> 32) as u32, row)).collect();
+            halved.dedup_by_key(|(start, _)| *start);
+            let keys: Vec<u32> = near.iter().map(|key| (key >> 32) as u32).collect();
+            check(&halved, &keys)?;
         }
     }
 
     #[test]
-    fn the_largest_network_ends_at_its_range() {
-        for (key, first, next, length) in [
-            (0x0a00_0001u32, 0, None, 0),
-            (0x0a00_0001, 0x0a00_0000, Some(0x0b00_0000), 8),
-            (0x0a00_0001, 0x0a00_0000, None, 7),
-            (0x0a00_0001, 0x0a00_0001, None, 32),
-            (0x0a00_0000, 0, Some(0x0a00_0001), 32),
-            (0xffff_ffff, 0x8000_0000, None, 1),
-        ] {
-            assert_eq!(largest_network(key, first, next), length, "{key:x} {first:x} {next:?}");
+    fn one_range_is_everywhere() {
+        let ranges = Ranges::new(&[0u64], &[70_000]);
+        for key in [0, 1, u64::MAX] {
+            assert_eq!(ranges.lookup(key), (70_000, 0));
         }
+    }
+
+    #[test]
+    fn every_key_can_be_a_range() {
+        let table: Vec<(u64, u32)> =
+            (0..5_000).map(|low| (low, low as u32 % 7)).chain([(u64::MAX, 9)]).collect();
+        let keys: Vec<u64> = (0..6_000).chain([u64::MAX - 1, u64::MAX, 1 << 63]).collect();
+        check(&table, &keys).unwrap();
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::Deref;
 
-use super::ranges::Key;
+use super::key::Key;
 
 //------------ Steps ----------------------------------------------------------
 
@@ -43,11 +43,6 @@ impl<K: Key> Steps<K> {
         self.starts.len()
     }
 
-    /// Whether one value holds everywhere.
-    pub(super) fn is_constant(&self) -> bool {
-        self.starts.len() == 1
-    }
-
     /// The value at `key`, where it starts, and where the next one does.
     pub(super) fn at(&self, key: K) -> (u32, K, Option<K>) {
         // The first start is 0.
@@ -65,15 +60,9 @@ impl<K: Key> Steps<K> {
         &mut self.values
     }
 
-    /// Its two lists.
-    pub(super) fn into_parts(self) -> (Vec<K>, Vec<u32>) {
-        (self.starts, self.values)
-    }
-
-    /// Frees what growing left over.
-    pub(super) fn shrink(&mut self) {
-        self.starts.shrink_to_fit();
-        self.values.shrink_to_fit();
+    /// All starts, and for each a value.
+    pub(super) fn lists(&self) -> (&[K], &[u32]) {
+        (&self.starts, &self.values)
     }
 
     /// Heap memory, in bytes.
@@ -90,15 +79,25 @@ pub(super) fn combine<K: Key>(
     mut combine: impl FnMut(u32, u32) -> u32,
 ) -> Steps<K> {
     let mut result = Steps::empty();
+    for_each_pair(a, b, |start, a, b| result.push(start, combine(a, b)));
+    result
+}
+
+/// Walks two functions at once: gives every place where either changes, and both
+/// values there.
+pub(super) fn for_each_pair<K: Key>(
+    a: impl Iterator<Item = (K, u32)>,
+    b: impl Iterator<Item = (K, u32)>,
+    mut visit: impl FnMut(K, u32, u32),
+) {
     let mut left = a.peekable();
     let mut right = b.peekable();
     let (mut value_a, mut value_b) = (0, 0);
     while let Some(start) = earlier(&mut left, &mut right) {
         take_at(&mut left, start, &mut value_a);
         take_at(&mut right, start, &mut value_b);
-        result.push(start, combine(value_a, value_b));
+        visit(start, value_a, value_b);
     }
-    result
 }
 
 fn earlier<K: Key>(
@@ -120,102 +119,6 @@ fn take_at<K: Key>(
     if let Some((_, next)) = steps.next_if(|&(at, _)| at == start) {
         *value = next;
     }
-}
-
-//------------ StepsV6 --------------------------------------------------------
-
-/// While halved, values from here on stand for a /64 with steps inside it.
-const SPLIT: u32 = 1 << 31;
-
-/// Steps over IPv6, kept in half the memory: few tables change inside a /64, and
-/// those in few places.
-#[derive(Clone, Debug)]
-pub(super) struct StepsV6 {
-    /// By the first 64 bits: values, or from [`SPLIT`] on indices into `inside`.
-    halves: Steps<u64>,
-    /// By the last 64 bits.
-    inside: Vec<Steps<u64>>,
-    /// How many steps, those inside included.
-    len: usize,
-}
-
-impl StepsV6 {
-    /// How many steps.
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// As [`Steps::at`], but that ranges begin and end with a /64 that has steps
-    /// inside it: no network reaches over one.
-    pub(super) fn at(&self, key: u128) -> (u32, u128, Option<u128>) {
-        let high = |half: u64| u128::from(half) << 64;
-        let (value, start, next) = self.halves.at((key >> 64) as u64);
-        if value < SPLIT {
-            return (value, high(start), next.map(high));
-        }
-        let (value, low, low_next) = self.inside[(value - SPLIT) as usize].at(key as u64);
-        let next = low_next.map(|low| high(start) | u128::from(low)).or(next.map(high));
-        (value, high(start) | u128::from(low), next)
-    }
-
-    /// All (start, value), ascending; a value may be given again where nothing
-    /// changes.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u128, u32)> + '_ {
-        self.halves.iter().flat_map(|(start, value)| {
-            let inside = value.checked_sub(SPLIT).map(|at| &self.inside[at as usize]);
-            let plain = inside.is_none().then_some((0, value));
-            let steps = plain.into_iter().chain(inside.into_iter().flat_map(Steps::iter));
-            steps.map(move |(low, value)| (u128::from(start) << 64 | u128::from(low), value))
-        })
-    }
-
-    /// Heap memory, in bytes.
-    pub(super) fn memory_bytes(&self) -> usize {
-        let inside = self.inside.iter().map(Steps::memory_bytes).sum::<usize>();
-        self.halves.memory_bytes() + inside + self.inside.capacity() * size_of::<Steps<u64>>()
-    }
-}
-
-impl From<Steps<u128>> for StepsV6 {
-    fn from(steps: Steps<u128>) -> StepsV6 {
-        let mut inside = Vec::new();
-        let mut halves = halve(&steps, |steps| {
-            inside.push(steps);
-            SPLIT + (inside.len() - 1) as u32
-        });
-        halves.shrink();
-        StepsV6 { halves, inside, len: steps.len() }
-    }
-}
-
-/// Halves the keys. Where something changes inside a /64, `split` takes its steps
-/// and gives the value that stands for them, distinct from all others.
-pub(super) fn halve(steps: &Steps<u128>, mut split: impl FnMut(Steps<u64>) -> u32) -> Steps<u64> {
-    let mut halves = Steps::empty();
-    let mut steps = steps.iter().peekable();
-    let mut value = 0;
-    while let Some(&(start, _)) = steps.peek() {
-        let half = (start >> 64) as u64;
-        let mut inside = Steps::empty();
-        if start as u64 != 0 {
-            inside.push(0, value);
-        }
-        while let Some((start, next)) = steps.next_if(|&(next, _)| (next >> 64) as u64 == half) {
-            inside.push(start as u64, next);
-            value = next;
-        }
-        if inside.is_constant() {
-            halves.push(half, value);
-            continue;
-        }
-        halves.push(half, split(inside));
-        // What holds at its end holds on, unless the next /64 has a step.
-        let next = steps.peek().map(|&(start, _)| (start >> 64) as u64);
-        if let Some(after) = half.checked_add(1).filter(|&after| next != Some(after)) {
-            halves.push(after, value);
-        }
-    }
-    halves
 }
 
 //------------ Nested ---------------------------------------------------------
@@ -299,7 +202,6 @@ pub(super) fn last_bits(bits: u32, length: u8) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ranges::largest_network;
     use super::*;
 
     fn steps(nested: &Nested<u32>) -> Vec<(u32, Vec<usize>)> {
@@ -353,26 +255,5 @@ mod tests {
         assert_eq!(all, [(0, 10), (10, 25), (15, 26), (20, 16)]);
         let low: Vec<_> = combine(a.iter(), b.iter(), |a, _| a).iter().collect();
         assert_eq!(low, [(0, 1), (10, 2), (20, 1)]);
-    }
-
-    #[test]
-    fn halving_ipv6_keeps_every_step() {
-        for inside in [0u128, 1] {
-            let mut steps = Steps::constant(0u32);
-            steps.push(0x2a00u128 << 112, 1);
-            steps.push((0x2a00u128 << 112) + (1 << 64) + inside, 2);
-            let all: Vec<_> = steps.iter().collect();
-            let halved = StepsV6::from(steps.clone());
-            assert_eq!(halved.inside.len() as u128, inside);
-            assert_eq!(halved.len(), 3);
-            let again = combine(halved.iter(), Steps::constant(0).iter(), |value, _| value);
-            assert_eq!(again.iter().collect::<Vec<_>>(), all);
-            for (start, _) in all {
-                for key in [start, start + 1, start + (1 << 64), start.saturating_sub(1)] {
-                    let network = |(value, first, next)| (value, largest_network(key, first, next));
-                    assert_eq!(network(halved.at(key)), network(steps.at(key)), "{key:x}");
-                }
-            }
-        }
     }
 }

@@ -7,8 +7,8 @@ use super::Meta;
 use super::udp_batch::Batch;
 
 /// Most requests that are offered to a responder at once: so many misses of the
-/// memory are waited for together, and so much is kept of each in the first-level
-/// cache (docs/decisions/0013-groups-of-requests.md).
+/// memory are waited for together, and what is kept of each fits the first-level
+/// cache (docs/decisions/0014-size-of-a-group.md).
 pub const GROUP_MAX: usize = 16;
 
 /// One request of a group.

@@ -20,7 +20,9 @@ const DRAIN_BATCHES_MAX: usize = 128;
 /// Pause after a receive call failed for a reason that may last.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
-/// What one thread works with.
+/// What one thread works with. The responder writes to itself with every query; spawned,
+/// it may live on the heap, where nothing else may share its lines.
+#[repr(align(128))]
 pub(super) struct Worker<R> {
     pub(super) socket: Arc<Socket>,
     pub(super) local: IpAddr,
@@ -100,5 +102,25 @@ impl<R: Responder> Worker<R> {
                 std::thread::sleep(ERROR_PAUSE);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listen::Meta;
+
+    struct Silent;
+
+    impl Responder for Silent {
+        fn respond(&mut self, _: &[u8], _: &Meta, _: &mut [u8]) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn neighbours_share_no_cache_line() {
+        assert_eq!(align_of::<Worker<Silent>>(), 128);
+        assert_eq!(align_of::<Stop>(), 128);
     }
 }

@@ -1,5 +1,5 @@
-//! Datagrams by the batch: `recvmmsg`, `sendmmsg`, and the socket options that
-//! the safe crates lack. The project's only `unsafe` is here.
+//! Datagrams by the batch: `recvmmsg`, `sendmmsg`. The project's only `unsafe` is here
+//! and in [`socket`].
 //!
 //! A [`Batch`] owns every buffer the kernel reads or writes, allocated once. Each
 //! request has a slot; replies are packed one after another, so that a batch of
@@ -16,17 +16,26 @@
 // does and are only ever reached through their raw pointers.
 #![allow(unsafe_code)]
 
+mod slab;
+mod socket;
+
 use std::io;
 use std::mem::{MaybeUninit, offset_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr::{null_mut, slice_from_raw_parts_mut};
+use std::ptr::null_mut;
 
 use libc::{c_int, c_uint, c_void, iovec, mmsghdr, sockaddr_in, sockaddr_in6};
 
 use super::{GROUP_MAX, Meta, Replies, Request, Transport};
 
 pub use super::request::{Refused, Sent, Wait};
+use slab::Slab;
+use socket::poll;
+pub use socket::{
+    allowed_processors, ignore_path_mtu, kernel_drops, pin_to, size_buffers, tell_destination,
+    wait_readable,
+};
 
 /// The longest request taken, in bytes. Longer ones are dropped: we advertise
 /// 1,232, and half a message must not be mistaken for a whole one.
@@ -375,59 +384,6 @@ impl Batch {
     }
 }
 
-// ---- Slab ----------------------------------------------------------------------------
-
-/// A boxed slice reached through its raw pointer alone, so that the kernel's view of
-/// it and ours are one.
-struct Slab<T> {
-    start: *mut T,
-    len: usize,
-}
-
-impl Slab<u8> {
-    /// Zeroes, from memory that is not there until it is used: most of the room for long
-    /// messages never is.
-    fn bytes(len: usize) -> Slab<u8> {
-        Slab::from_box(vec![0; len].into_boxed_slice())
-    }
-}
-
-impl<T> Slab<T> {
-    fn filled(len: usize, make: impl FnMut() -> T) -> Slab<T> {
-        Slab::from_box(std::iter::repeat_with(make).take(len).collect())
-    }
-
-    fn from_box(elements: Box<[T]>) -> Slab<T> {
-        let len = elements.len();
-        Slab { start: Box::into_raw(elements).cast(), len }
-    }
-
-    /// # Safety
-    /// `i` is below `len`.
-    unsafe fn at(&self, i: usize) -> *mut T {
-        debug_assert!(i < self.len);
-        // SAFETY: the caller's promise.
-        unsafe { self.start.add(i) }
-    }
-
-    /// # Safety
-    /// `from + len` is within the slab, and no other reference into that part lives
-    /// as long as this one.
-    #[allow(clippy::mut_from_ref)] // a part of memory that is ours but never borrowed
-    unsafe fn slice<'a>(&self, from: usize, len: usize) -> &'a mut [T] {
-        debug_assert!(from + len <= self.len);
-        // SAFETY: the caller's promise; all elements were initialised in the box.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
-    }
-}
-
-impl<T> Drop for Slab<T> {
-    fn drop(&mut self) {
-        // SAFETY: `start` and `len` are what `from_box` took out of a box.
-        drop(unsafe { Box::from_raw(slice_from_raw_parts_mut(self.start, self.len)) });
-    }
-}
-
 // ---- Name ----------------------------------------------------------------------------
 
 /// A socket address as the kernel writes it; both begin with the family.
@@ -526,139 +482,6 @@ fn empty_iovec() -> iovec {
 fn empty_header() -> mmsghdr {
     // SAFETY: null pointers and zero lengths: a valid message of nothing.
     unsafe { zeroed() }
-}
-
-// ---- Socket options and threads --------------------------------------------------------
-
-/// Has the kernel tell each request's destination: needed on wildcard sockets, so
-/// that the answer leaves from the address asked.
-///
-/// # Errors
-/// As `setsockopt(2)`.
-pub fn tell_destination(socket: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
-    if v6 {
-        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
-    } else {
-        set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
-    }
-}
-
-/// Makes forged "fragmentation needed" messages powerless: path MTUs learned that way
-/// are not used, and no datagram carries DF (RFC 9715 section 3.1).
-///
-/// # Errors
-/// As `setsockopt(2)`.
-pub fn ignore_path_mtu(socket: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
-    if v6 {
-        let omit = libc::IPV6_PMTUDISC_OMIT;
-        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, omit)
-    } else {
-        let omit = libc::IP_PMTUDISC_OMIT;
-        set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, omit)
-    }
-}
-
-/// Asks for receive and send buffers of `bytes`, beyond the system's limit where
-/// privilege allows, else up to it.
-pub fn size_buffers(socket: BorrowedFd<'_>, bytes: usize) {
-    let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
-    for (force, plain) in
-        [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)]
-    {
-        if set_option(socket, libc::SOL_SOCKET, force, bytes).is_err() {
-            // Best effort: without it the socket has the system's default size.
-            let _ = set_option(socket, libc::SOL_SOCKET, plain, bytes);
-        }
-    }
-}
-
-/// Datagrams the kernel threw away since the socket was made, for want of room in its
-/// receive queue or for a bad checksum; none: not told. Wraps at 2^32.
-pub fn kernel_drops(socket: BorrowedFd<'_>) -> Option<u32> {
-    let mut info = [0u32; MEMINFO_WORDS];
-    let mut length = size_of_val(&info) as libc::socklen_t;
-    // SAFETY: a pointer to that many bytes, and a pointer to their number.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_MEMINFO,
-            info.as_mut_ptr().cast(),
-            &raw mut length,
-        )
-    };
-    let told = result == 0 && length as usize == size_of_val(&info);
-    told.then(|| info[MEMINFO_WORDS - 1])
-}
-
-/// Words of `SO_MEMINFO` up to the drops (linux/sock_diag.h: `SK_MEMINFO_DROPS` is 8).
-const MEMINFO_WORDS: usize = 9;
-
-fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
-    // SAFETY: a pointer to one c_int, and its size.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            (&raw const value).cast(),
-            size_of::<c_int>() as libc::socklen_t,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Waits up to `timeout_ms` until one of the sockets can be read; false: none.
-///
-/// # Errors
-/// As `poll(2)`.
-pub fn wait_readable(sockets: &[BorrowedFd<'_>], timeout_ms: c_int) -> io::Result<bool> {
-    poll(sockets, libc::POLLIN, timeout_ms)
-}
-
-fn poll(sockets: &[BorrowedFd<'_>], events: i16, timeout_ms: c_int) -> io::Result<bool> {
-    let mut polled: Vec<libc::pollfd> = sockets
-        .iter()
-        .map(|socket| libc::pollfd { fd: socket.as_raw_fd(), events, revents: 0 })
-        .collect();
-    // SAFETY: a pointer to that many pollfds.
-    let ready = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as _, timeout_ms) };
-    if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready > 0) }
-}
-
-/// The processors this thread may run on, in ascending order.
-///
-/// # Errors
-/// As `sched_getaffinity(2)`.
-pub fn allowed_processors() -> io::Result<Vec<usize>> {
-    // SAFETY: all zeroes is the empty set.
-    let mut set: libc::cpu_set_t = unsafe { zeroed() };
-    // SAFETY: a pointer to one set, and its size; 0 is this thread.
-    let result = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let all = 0..libc::CPU_SETSIZE as usize;
-    // SAFETY: every index is below CPU_SETSIZE.
-    Ok(all.filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect())
-}
-
-/// Keeps this thread on one processor.
-///
-/// # Errors
-/// As `sched_setaffinity(2)`; `InvalidInput` for a processor no set can name.
-pub fn pin_to(processor: usize) -> io::Result<()> {
-    if processor >= libc::CPU_SETSIZE as usize {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    // SAFETY: all zeroes is the empty set; the index was checked; a pointer to one
-    // set, and its size.
-    let result = unsafe {
-        let mut set: libc::cpu_set_t = zeroed();
-        libc::CPU_SET(processor, &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

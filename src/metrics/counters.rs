@@ -380,6 +380,12 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_share_no_cache_line() {
+        assert_eq!(align_of::<Cells>(), 128);
+        assert_eq!(size_of::<Cells>() % 128, 0);
+    }
+
+    #[test]
     fn any_response_code_has_a_slot() {
         let registry = Registry::new();
         let worker = registry.worker();

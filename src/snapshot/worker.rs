@@ -1,6 +1,7 @@
 //! What a worker counts: turns of round-robin and weighted WIPs, answers per
 //! member. One writer each, read by scrapes: plain loads and stores, no locked
-//! instruction on the query path.
+//! instruction on the query path, and no cache line shared with another worker,
+//! however few there are to count (decisions/0010).
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -9,8 +10,38 @@ use super::{NONE, Serving, Snapshot, WipEntry};
 /// State of one worker under one snapshot.
 #[derive(Debug, Default)]
 pub struct WorkerState {
-    turns: Box<[AtomicU32]>,
-    counters: Box<[AtomicU64]>,
+    turns: Lines<AtomicU32, 32>,
+    counters: Lines<AtomicU64, 16>,
+}
+
+/// Counters on cache lines of their own, in pairs of lines as some processors fetch
+/// them. A plain slice of a few would share its lines with whatever else the
+/// allocator puts there: the counters of the next worker, most likely.
+#[derive(Debug)]
+struct Lines<T, const IN_ONE: usize>(Box<[Line<T, IN_ONE>]>);
+
+#[derive(Debug)]
+#[repr(align(128))]
+struct Line<T, const IN_ONE: usize>([T; IN_ONE]);
+
+impl<T, const IN_ONE: usize> Lines<T, IN_ONE> {
+    /// Room for `count` counters.
+    fn new(count: usize, make: impl Fn() -> T) -> Lines<T, IN_ONE> {
+        let line = || Line(std::array::from_fn(|_| make()));
+        Lines(std::iter::repeat_with(line).take(count.div_ceil(IN_ONE)).collect())
+    }
+
+    #[inline]
+    fn get(&self, slot: u32) -> Option<&T> {
+        let slot = slot as usize;
+        self.0.get(slot / IN_ONE).map(|line| &line.0[slot % IN_ONE])
+    }
+}
+
+impl<T, const IN_ONE: usize> Default for Lines<T, IN_ONE> {
+    fn default() -> Lines<T, IN_ONE> {
+        Lines(Box::default())
+    }
 }
 
 impl WorkerState {
@@ -19,8 +50,8 @@ impl WorkerState {
     pub(super) fn new(snapshot: &Snapshot, index: usize) -> WorkerState {
         let first = (index as u32).wrapping_mul(0x9e37_79b9) >> 8;
         WorkerState {
-            turns: (0..snapshot.turn_count).map(|_| AtomicU32::new(first)).collect(),
-            counters: (0..snapshot.counter_count).map(|_| AtomicU64::new(0)).collect(),
+            turns: Lines::new(snapshot.turn_count, || AtomicU32::new(first)),
+            counters: Lines::new(snapshot.counter_count, || AtomicU64::new(0)),
         }
     }
 
@@ -35,11 +66,11 @@ impl WorkerState {
     /// The turn counter at `slot`.
     #[inline]
     pub fn turn(&self, slot: u32) -> u32 {
-        self.turns.get(slot as usize).map_or(0, |turn| turn.load(Ordering::Relaxed))
+        self.turns.get(slot).map_or(0, |turn| turn.load(Ordering::Relaxed))
     }
 
     pub(super) fn set_turn(&self, slot: u32, value: u32) {
-        if let Some(turn) = self.turns.get(slot as usize) {
+        if let Some(turn) = self.turns.get(slot) {
             turn.store(value, Ordering::Relaxed);
         }
     }
@@ -47,7 +78,7 @@ impl WorkerState {
     /// Adds to the counter at `slot`.
     #[inline]
     pub fn add(&self, slot: u32, amount: u64) {
-        if let Some(counter) = self.counters.get(slot as usize) {
+        if let Some(counter) = self.counters.get(slot) {
             // One writer: no read-modify-write is needed.
             counter.store(counter.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
         }
@@ -55,7 +86,7 @@ impl WorkerState {
 
     /// The counter at `slot`.
     pub fn count(&self, slot: u32) -> u64 {
-        self.counters.get(slot as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
+        self.counters.get(slot).map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 }
 
@@ -119,5 +150,56 @@ impl Snapshot {
         // Writing to a string cannot fail.
         let _ = crate::dns::name::write_presentation(self.config.wips.name(wip), &mut text);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// More than one worker's, and so few that an allocator would pack them.
+    #[test]
+    fn no_line_holds_counters_of_two_workers() {
+        let workers: Vec<WorkerState> = (0..16)
+            .map(|_| WorkerState {
+                turns: Lines::new(2, || AtomicU32::new(0)),
+                counters: Lines::new(4, || AtomicU64::new(0)),
+            })
+            .collect();
+        let mut owners = HashMap::new();
+        for (worker, state) in workers.iter().enumerate() {
+            let turns =
+                (0..2).filter_map(|slot| state.turns.get(slot)).map(|turn| turn.as_ptr() as usize);
+            let counts = (0..4)
+                .filter_map(|slot| state.counters.get(slot))
+                .map(|count| count.as_ptr() as usize);
+            let addresses: Vec<usize> = turns.chain(counts).collect();
+            assert_eq!(addresses.len(), 6);
+            for address in addresses {
+                let owner = *owners.entry(address / 128).or_insert(worker);
+                assert_eq!(owner, worker, "a line of 128 bytes of two workers");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_holds_nothing_but_counters() {
+        assert_eq!(size_of::<Line<AtomicU32, 32>>(), 128);
+        assert_eq!(size_of::<Line<AtomicU64, 16>>(), 128);
+    }
+
+    #[test]
+    fn each_slot_has_a_counter_of_its_own() {
+        let lines = Lines::<AtomicU64, 16>::new(33, || AtomicU64::new(0));
+        for slot in 0..33 {
+            lines.get(slot).unwrap().store(u64::from(slot) + 1, Ordering::Relaxed);
+        }
+        for slot in 0..33 {
+            assert_eq!(lines.get(slot).unwrap().load(Ordering::Relaxed), u64::from(slot) + 1);
+        }
+        assert!(lines.get(48).is_none());
+        assert!(Lines::<AtomicU64, 16>::default().get(0).is_none());
     }
 }

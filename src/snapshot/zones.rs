@@ -46,6 +46,7 @@ pub(super) fn compile(
         apex(index as u32, zone, serial.number, &mut records, &mut problems);
         builder.add_zone(zone.origin.clone(), records);
     }
+    builder.reserve(config.wips.len(), config.wips.names_length());
     for (wip, name, _) in config.wips.iter() {
         builder.add_wip(name, wip);
     }

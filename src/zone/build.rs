@@ -14,6 +14,10 @@ use super::{Record, Subject, ZoneError, ZoneFault, Zones, check, cover};
 use crate::dns::encode::ReadySoa;
 use crate::dns::{Name, name};
 
+/// WIPs whose places in the table are fetched together: a million names in turn
+/// wait for memory a million times.
+const WIPS_AT_ONCE: usize = 32;
+
 //------------ Builder --------------------------------------------------------
 
 /// Collects what [`Zones`] are made of.
@@ -32,6 +36,12 @@ impl Builder {
     /// Nothing yet.
     pub fn new() -> Builder {
         Builder::default()
+    }
+
+    /// Makes room for the names of `wips` WIPs, `bytes` long in all.
+    pub fn reserve(&mut self, wips: usize, bytes: usize) {
+        self.wips.reserve_exact(wips);
+        self.arena.reserve_exact(bytes);
     }
 
     /// Adds a zone with all its records: SOA and NS too.
@@ -82,8 +92,11 @@ impl Builder {
             place_site(&mut assembly, at, site);
         }
         cover::note_owners(&mut assembly);
-        for (at, wip) in std::mem::take(&mut self.wips) {
-            place_wip(&mut assembly, at, wip);
+        for batch in std::mem::take(&mut self.wips).chunks(WIPS_AT_ONCE) {
+            assembly.fetch(batch.iter().map(|(at, _)| *at));
+            for &(at, wip) in batch {
+                place_wip(&mut assembly, at, wip);
+            }
         }
         for &(at, site) in &self.sites {
             place_star(&mut assembly, at, site);

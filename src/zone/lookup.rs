@@ -59,12 +59,20 @@ impl Zones {
         Located { slot: self.table.find_tag(hash) }
     }
 
-    /// Reads the first byte of what was located, so that it is near when
-    /// [`Zones::finish`] needs it; likewise to be used.
+    /// Reads the name that was located, `length` bytes long, and the first record there,
+    /// so that they are near when [`Zones::finish`] and the answer need them; likewise
+    /// to be used.
     #[inline]
-    pub fn touch_name(&self, located: Located) -> u8 {
-        let name = located.slot.map_or(0, |index| self.table.slot(index).name);
-        self.arena.get(name as usize).copied().unwrap_or(0)
+    pub fn touch_located(&self, located: Located, length: usize) -> u32 {
+        let Some(index) = located.slot else { return 0 };
+        let slot = self.table.slot(index);
+        let byte = |at: usize| u32::from(self.arena.get(at).copied().unwrap_or(0));
+        // It may begin on one line and end on the next.
+        let name = byte(slot.name as usize) ^ byte(slot.name as usize + length.saturating_sub(1));
+        let Some(id) = detail_id(slot) else { return name };
+        let first = self.details[id as usize].rrsets_start;
+        let data = self.rrsets.get(first as usize).map_or(0, |rrset| rrset.start);
+        name ^ u32::from(self.rdata.get(data as usize).copied().unwrap_or(0))
     }
 
     /// The WIP that [`Zones::finish`] will find, where nothing but it stands there and

@@ -68,6 +68,17 @@ impl Assembly {
         }
     }
 
+    /// Reads the places in the table of names in the arena, so that they are near
+    /// when the names are put there.
+    pub(super) fn fetch(&self, names: impl Iterator<Item = u32>) {
+        let near = names.filter_map(|at| {
+            let key = Key::new(name_at(&self.arena[at as usize..]))?;
+            Some(self.table.is_vacant_at(key.hash()))
+        });
+        // Counted, or the compiler leaves the reading out.
+        std::hint::black_box(near.filter(|vacant| *vacant).count());
+    }
+
     /// The slot of a name; it and its ancestors come to be if they are not
     /// there. `at`: where the name stands in the arena already. `zone`: the
     /// zone it must be in; in another it is left alone.

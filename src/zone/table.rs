@@ -15,6 +15,7 @@ pub(super) const ZONES_MAX: usize = NOT_OURS as usize;
 /// Of 16 slots, at most this many are used: longer runs cost more than memory.
 const LOAD_SIXTEENTHS_MAX: usize = 11;
 const SLOTS_MIN: usize = 16;
+const SLOTS_A_LINE: usize = 64 / size_of::<Slot>();
 
 //------------ Kind -----------------------------------------------------------
 
@@ -138,10 +139,18 @@ impl Table {
         }
     }
 
-    /// Reads the slot that [`Table::find`] begins at.
+    /// Reads the slot that [`Table::find`] begins at, and the line where it goes on:
+    /// a name that is not there is looked for over some six slots, four to a line.
     #[inline]
     pub(super) fn touch(&self, hash: u64) -> u32 {
-        self.slots[self.home(hash)].tag
+        let home = self.home(hash);
+        let further = self.slots.get(home + SLOTS_A_LINE - 1).map_or(0, |slot| slot.tag);
+        self.slots[home].tag ^ further
+    }
+
+    /// Whether nothing stands where `hash` would like to.
+    pub(super) fn is_vacant_at(&self, hash: u64) -> bool {
+        self.slots[self.home(hash)].kind() == Kind::Vacant
     }
 
     /// The first slot whose tag is that of `hash`: nearly always the one that

@@ -61,7 +61,7 @@ pub(super) fn explain(
         strategy,
         settings: &snapshot.config.wip_settings[settings_id as usize],
         question,
-        place: ClientPlace { place: snapshot.base.place(class), networks: &networks },
+        place: ClientPlace { place: &snapshot.base.place(class), networks: &networks },
     };
     let pools = view.pools(&decision, room);
     Some(WipExplanation {
