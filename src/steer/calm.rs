@@ -76,7 +76,8 @@ fn among_all(
                 return nearest(question, pool);
             }
             let order = question.ordered_members(pool).get(..tied)?;
-            by_hash(question, members, order.iter().map(|&at| usize::from(at - pool.members.start)))
+            let slots = order.iter().map(|&at| usize::from(at - pool.members.start));
+            by_hash(question, members, &slots)
         }
         Policy::RoundRobin => Some((question.turn % members.len() as u32) as usize),
         Policy::Weighted if pool.weight > 0 => {
@@ -84,7 +85,7 @@ fn among_all(
             Some(weighted_among(question.turn, MEMBER_STEPS[0], u64::from(pool.weight), weights))
         }
         Policy::Weighted => None,
-        Policy::Hash => by_hash(question, members, 0..members.len()),
+        Policy::Hash => by_hash(question, members, &(0..members.len())),
     }
 }
 
@@ -94,7 +95,7 @@ fn among_all(
 fn by_hash(
     question: &Question<'_>,
     members: &[MemberEntry],
-    slots: impl Iterator<Item = usize> + Clone,
+    slots: &(impl Iterator<Item = usize> + Clone),
 ) -> Option<usize> {
     let weight = members.get(slots.clone().next()?)?.weight;
     if !slots.clone().all(|slot| members[slot].weight == weight) {

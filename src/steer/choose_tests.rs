@@ -630,8 +630,11 @@ proptest! {
     }
 }
 
+/// Policy, minimum, and of each member its weight and which VIPs it has.
+type AnyPool = (Policy, u16, Vec<(u32, usize)>);
+
 /// Pools of members that have a VIP of one family or both, or two of one.
-fn any_pools() -> impl proptest::strategy::Strategy<Value = Vec<(Policy, u16, Vec<(u32, usize)>)>> {
+fn any_pools() -> impl proptest::strategy::Strategy<Value = Vec<AnyPool>> {
     let weight = prop_oneof![Just(100u32), Just(100), 0..4u32];
     let vips = prop_oneof![Just(0usize), Just(0), Just(0), 1..4usize];
     let members = prop::collection::vec((weight, vips), 1..5);
