@@ -51,7 +51,7 @@ const BANNED_BELOW_IO: [(&str, &str); 12] = [
 const LINES_MAX: usize = 400;
 /// Files that are longer, with a ceiling each that may only sink.
 const LONGER: [(&str, usize); 2] = [
-    ("listen/udp_batch.rs", 646), // the one unsafe file: gathered on purpose
+    ("listen/udp_batch.rs", 540), // the one unsafe file: gathered on purpose
     ("steer/choose.rs", 450),     // one decision, read from top to bottom
 ];
 

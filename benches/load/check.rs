@@ -1,9 +1,10 @@
 //! Whether a reply is right: the question asked, the response code and records that were
-//! expected, and the client subnet echoed (RFC 7871 section 7.2.1).
+//! expected, and the client subnet echoed (RFC 7871 section 7.2.1) with a true scope.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::queries::{Edns, Expected, HEADER, OPTION_ECS, TYPE_A, TYPE_AAAA, TYPE_OPT};
+use crate::by_client::ByClient;
+use crate::queries::{Expected, HEADER, OPTION_ECS, TYPE_A, TYPE_AAAA, TYPE_OPT};
 
 /// What is wrong with a reply.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,21 +19,29 @@ pub(crate) enum Wrong {
     Answers,
     /// OPT or the client subnet missing or different.
     Edns,
+    /// A scope that covers clients whose right answer is another.
+    Scope,
 }
 
 /// How many kinds of wrong there are.
-pub(crate) const WRONG_KINDS: usize = 5;
+pub(crate) const WRONG_KINDS: usize = 6;
 
 /// What replies are held against, besides the question's own expectation.
 pub(crate) struct Rules {
     /// Addresses an answer may hold; none: any.
     pub(crate) addresses: Vec<IpAddr>,
+    /// The right addresses where they depend on the client.
+    pub(crate) by_client: Option<ByClient>,
+    /// The server knows nothing of client subnets: it may leave them out, and gives an
+    /// answer for none in particular.
+    pub(crate) no_subnets: bool,
     /// Replies come from the floor, which looks at nothing: only the echo of the question,
     /// NOERROR and OPT are held against it.
     pub(crate) floor: bool,
-    /// What was asked with.
-    pub(crate) edns: Edns,
 }
+
+/// Whom a query without a client subnet is from, on loopback.
+const LOCAL: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// The response code of a reply, and what is wrong with it. `query` is what was sent,
 /// with a question of `question` bytes.
@@ -52,51 +61,54 @@ pub(crate) fn check(
     if header[4..6] != [0, 1] || reply.get(asked.clone()) != query.get(asked) {
         return (rcode, Err(Wrong::Question));
     }
-    let expected = if rules.floor { Expected { rcode: 0, answers: 0 } } else { expected };
+    let floor = Expected { rcode: 0, answers: 0, by_client: false };
+    let expected = if rules.floor { floor } else { expected };
     if rcode != expected.rcode {
         return (rcode, Err(Wrong::Rcode));
     }
-    let kind = u16::from_be_bytes([query[HEADER + question - 4], query[HEADER + question - 3]]);
-    let ecs = query.get(HEADER + question + 11 + 4..);
-    (rcode, records(reply, HEADER + question, kind, expected.answers, rules, ecs))
+    (rcode, records(reply, query, HEADER + question, expected, rules))
 }
 
-/// Walks the records behind the question.
+/// Walks the records behind the question, which ends at `end`.
 fn records(
     reply: &[u8],
-    mut at: usize,
-    kind: u16,
-    answers_min: u16,
+    query: &[u8],
+    end: usize,
+    expected: Expected,
     rules: &Rules,
-    ecs: Option<&[u8]>,
 ) -> Result<(), Wrong> {
+    let kind = u16::from_be_bytes([query[end - 4], query[end - 3]]);
+    let opt_sent = query.len() > end;
+    let subnet = Subnet::sent(query, end);
+    let client = subnet.as_ref().map_or(LOCAL, |subnet| subnet.client);
+    let by_client = rules.by_client.as_ref().filter(|_| expected.by_client);
+    let right = by_client.map(|table| table.find(client));
+
     let count = |at: usize| usize::from(u16::from_be_bytes([reply[at], reply[at + 1]]));
     let answers = count(6);
     let mut matching = 0;
-    let mut edns_right = rules.edns == Edns::None;
+    let mut opt_right = !opt_sent;
+    let mut at = end;
     for number in 0..answers + count(8) + count(10) {
         let record = Record::read(reply, &mut at).ok_or(Wrong::Malformed)?;
         if number < answers && record.kind == kind {
             matching += 1;
-            if !address_allowed(&record, &rules.addresses) {
+            let only = right.map(|(address, ..)| address).filter(|_| kind == TYPE_A);
+            if !address_allowed(&record, &rules.addresses, only) {
                 return Err(Wrong::Answers);
             }
         }
         if record.kind == TYPE_OPT {
-            edns_right = match rules.edns {
-                Edns::None => false,
-                Edns::Plain => true,
-                Edns::Ecs => rules.floor || ecs.is_some_and(|sent| echoes(record.data, sent)),
-            };
+            opt_right = opt_sent && subnet_right(record.data, subnet.as_ref(), right, rules)?;
         }
     }
     if at != reply.len() {
         return Err(Wrong::Malformed);
     }
-    if matching < answers_min {
+    if matching < usize::from(expected.answers) {
         return Err(Wrong::Answers);
     }
-    if edns_right { Ok(()) } else { Err(Wrong::Edns) }
+    if opt_right { Ok(()) } else { Err(Wrong::Edns) }
 }
 
 struct Record<'a> {
@@ -129,37 +141,77 @@ impl<'a> Record<'a> {
     }
 }
 
-fn address_allowed(record: &Record<'_>, allowed: &[IpAddr]) -> bool {
+/// Whether an address is `only`, or without that one of those `allowed`.
+fn address_allowed(record: &Record<'_>, allowed: &[IpAddr], only: Option<Ipv4Addr>) -> bool {
     let address = match record.kind {
         TYPE_A => <[u8; 4]>::try_from(record.data).ok().map(IpAddr::from),
         TYPE_AAAA => <[u8; 16]>::try_from(record.data).ok().map(IpAddr::from),
         _ => return true,
     };
-    address.is_some_and(|address| allowed.is_empty() || allowed.contains(&address))
+    address.is_some_and(|address| match only {
+        Some(only) => address == only,
+        None => allowed.is_empty() || allowed.contains(&address),
+    })
 }
 
-/// Whether among the options is the subnet sent, with any scope. `sent` is the option's
-/// data: family, source length, scope, address.
-fn echoes(mut options: &[u8], sent: &[u8]) -> bool {
+/// The client subnet of a query.
+struct Subnet<'a> {
+    client: Ipv4Addr,
+    /// The option's data: family, source length, scope, address.
+    data: &'a [u8],
+}
+
+impl<'a> Subnet<'a> {
+    /// Of a query made here, whose question ends at `end`: OPT, and one option in it.
+    fn sent(query: &'a [u8], end: usize) -> Option<Subnet<'a>> {
+        let data = query.get(end + 11 + 4..).filter(|data| !data.is_empty())?;
+        let &[a, b, c] = data.get(4..7)?.first_chunk::<3>()?;
+        Some(Subnet { client: Ipv4Addr::new(a, b, c, 0), data })
+    }
+}
+
+/// Whether among the options is the subnet sent, with a scope within which all clients
+/// have the answer that is `right`; any scope where that is not known.
+fn subnet_right(
+    options: &[u8],
+    sent: Option<&Subnet<'_>>,
+    right: Option<(Ipv4Addr, u32, u32)>,
+    rules: &Rules,
+) -> Result<bool, Wrong> {
+    let Some(sent) = sent.filter(|_| !rules.floor) else { return Ok(true) };
+    let Some(scope) = echoed(options, sent.data) else { return Ok(rules.no_subnets) };
+    if let Some((_, first, last)) = right {
+        let mask = u32::MAX.checked_shl(32 - u32::from(scope.min(32))).unwrap_or(0);
+        let from = u32::from(sent.client) & mask;
+        if from < first || from | !mask > last {
+            return Err(Wrong::Scope);
+        }
+    }
+    Ok(true)
+}
+
+/// The scope of the subnet `sent` among the options.
+fn echoed(mut options: &[u8], sent: &[u8]) -> Option<u8> {
     while let Some((head, rest)) = options.split_first_chunk::<4>() {
         let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
-        let Some(data) = rest.get(..length) else { return false };
+        let data = rest.get(..length)?;
         if u16::from_be_bytes([head[0], head[1]]) == OPTION_ECS {
-            return data.len() == sent.len() && data[..3] == sent[..3] && data[4..] == sent[4..];
+            let same = data.len() == sent.len() && data[..3] == sent[..3] && data[4..] == sent[4..];
+            return same.then(|| data[3]);
         }
         options = &rest[length..];
     }
-    false
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queries::{Random, finish};
+    use crate::queries::{Edns, Random, finish};
 
     const QUESTION: &[u8] = b"\x01w\x07example\0\0\x01\0\x01";
     const RECORD: &[u8] = &[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4, 192, 0, 2, 1];
-    const ONE: Expected = Expected { rcode: 0, answers: 1 };
+    const ONE: Expected = Expected { rcode: 0, answers: 1, by_client: false };
 
     fn query(edns: Edns) -> Vec<u8> {
         let mut out = [0; 512];
@@ -177,9 +229,9 @@ mod tests {
         reply
     }
 
-    fn verdict(reply: &[u8], query: &[u8], edns: Edns, expected: Expected) -> Result<(), Wrong> {
+    fn verdict(reply: &[u8], query: &[u8], expected: Expected) -> Result<(), Wrong> {
         let addresses = vec!["192.0.2.1".parse().unwrap()];
-        let rules = Rules { addresses, floor: false, edns };
+        let rules = Rules { addresses, by_client: None, no_subnets: false, floor: false };
         check(reply, query, QUESTION.len(), expected, &rules).1
     }
 
@@ -187,7 +239,7 @@ mod tests {
     fn a_right_reply_is_right() {
         for edns in [Edns::None, Edns::Plain, Edns::Ecs] {
             let query = query(edns);
-            assert_eq!(verdict(&reply(&query), &query, edns, ONE), Ok(()), "{edns:?}");
+            assert_eq!(verdict(&reply(&query), &query, ONE), Ok(()), "{edns:?}");
         }
     }
 
@@ -209,10 +261,10 @@ mod tests {
         for (what, at, value, wrong) in cases {
             let mut reply = reply(&plain);
             reply[at] = value;
-            assert_eq!(verdict(&reply, &plain, Edns::None, ONE), Err(wrong), "{what}");
+            assert_eq!(verdict(&reply, &plain, ONE), Err(wrong), "{what}");
         }
-        let two = Expected { rcode: 0, answers: 2 };
-        assert_eq!(verdict(&reply(&plain), &plain, Edns::None, two), Err(Wrong::Answers));
+        let two = Expected { answers: 2, ..ONE };
+        assert_eq!(verdict(&reply(&plain), &plain, two), Err(Wrong::Answers));
     }
 
     #[test]
@@ -220,7 +272,7 @@ mod tests {
         let query = query(Edns::Ecs);
         let reply = reply(&query);
         for length in 0..reply.len() {
-            assert!(verdict(&reply[..length], &query, Edns::Ecs, ONE).is_err(), "{length}");
+            assert!(verdict(&reply[..length], &query, ONE).is_err(), "{length}");
         }
     }
 
@@ -230,16 +282,59 @@ mod tests {
         let mut bare = reply(&ecs);
         bare.truncate(HEADER + QUESTION.len() + RECORD.len());
         bare[11] = 0;
-        assert_eq!(verdict(&bare, &ecs, Edns::Ecs, ONE), Err(Wrong::Edns));
-        assert_eq!(verdict(&bare, &plain, Edns::Plain, ONE), Err(Wrong::Edns));
-        assert_eq!(verdict(&reply(&plain), &none, Edns::None, ONE), Err(Wrong::Edns));
+        assert_eq!(verdict(&bare, &ecs, ONE), Err(Wrong::Edns));
+        assert_eq!(verdict(&bare, &plain, ONE), Err(Wrong::Edns));
+        assert_eq!(verdict(&reply(&plain), &none, ONE), Err(Wrong::Edns));
         let mut other = reply(&ecs);
         *other.last_mut().unwrap() ^= 1;
-        assert_eq!(verdict(&other, &ecs, Edns::Ecs, ONE), Err(Wrong::Edns));
+        assert_eq!(verdict(&other, &ecs, ONE), Err(Wrong::Edns));
         // The scope is the server's to choose.
         let mut scope = reply(&ecs);
         let at = scope.len() - 4;
         scope[at] = 19;
-        assert_eq!(verdict(&scope, &ecs, Edns::Ecs, ONE), Ok(()));
+        assert_eq!(verdict(&scope, &ecs, ONE), Ok(()));
+    }
+
+    #[test]
+    fn an_address_by_client_is_the_only_right_one() {
+        let query = query(Edns::Ecs);
+        let reply = reply(&query);
+        let client = &query[query.len() - 3..];
+        let sent = Ipv4Addr::new(client[0], client[1], client[2], 0);
+        let verdict = |scope: u8, text: &str, no_subnets: bool| {
+            let by_client = Some(ByClient::parse(text).unwrap());
+            let rules = Rules { addresses: vec![], by_client, no_subnets, floor: false };
+            let mut reply = reply.clone();
+            let at = reply.len() - 4;
+            reply[at] = scope;
+            let expected = Expected { by_client: true, ..ONE };
+            check(&reply, &query, QUESTION.len(), expected, &rules).1
+        };
+        let last = Ipv4Addr::from(u32::from(sent) + 255);
+        let text = format!("default 192.0.2.2\n{sent} {last} 192.0.2.1");
+        assert_eq!(verdict(24, &text, false), Ok(()));
+        assert_eq!(verdict(32, &text, false), Ok(()));
+        assert_eq!(verdict(23, &text, false), Err(Wrong::Scope));
+        assert_eq!(verdict(0, &text, false), Err(Wrong::Scope));
+        assert_eq!(verdict(0, "default 192.0.2.1", false), Ok(()));
+        assert_eq!(verdict(0, "default 192.0.2.2", false), Err(Wrong::Answers));
+    }
+
+    #[test]
+    fn a_server_without_subnets_may_leave_them_out_but_not_opt() {
+        let query = query(Edns::Ecs);
+        let mut reply = reply(&query);
+        let opt = HEADER + QUESTION.len() + RECORD.len();
+        reply.truncate(opt + 11);
+        reply[opt + 10] = 0;
+        let verdict = |reply: &[u8], no_subnets| {
+            let rules = Rules { addresses: vec![], by_client: None, no_subnets, floor: false };
+            check(reply, &query, QUESTION.len(), ONE, &rules).1
+        };
+        assert_eq!(verdict(&reply, true), Ok(()));
+        assert_eq!(verdict(&reply, false), Err(Wrong::Edns));
+        reply.truncate(opt);
+        reply[11] = 0;
+        assert_eq!(verdict(&reply, true), Err(Wrong::Edns));
     }
 }

@@ -7,6 +7,8 @@
 //! docs/BENCHMARKING.md says how to use it and what it does not show.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a command-line tool
 
+mod account;
+mod by_client;
 mod check;
 mod loader;
 mod measure;
@@ -20,9 +22,10 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use windrose::listen::udp_batch::pin_to;
 
+use by_client::ByClient;
 use check::Rules;
 use loader::{Loader, Report};
-use queries::{Edns, Expected, HEADER, Questions, Random, finish, type_code};
+use queries::{EdnsShares, Expected, HEADER, Questions, Random, finish, type_code};
 
 /// Asks a DNS server over UDP as fast as it answers, and checks every answer.
 #[derive(Parser)]
@@ -31,7 +34,7 @@ struct Arguments {
     /// The server.
     #[arg(long)]
     server: SocketAddr,
-    /// File of questions: lines of NAME [TYPE [RCODE [ANSWERS]]].
+    /// File of questions: lines of NAME [TYPE [RCODE [ANSWERS [client|any]]]].
     #[arg(long, conflicts_with = "pattern", required_unless_present = "pattern")]
     names: Option<PathBuf>,
     /// Name with {} for a number or {random} for random letters.
@@ -56,6 +59,16 @@ struct Arguments {
     /// An address that answers may hold; repeat it. None: any.
     #[arg(long)]
     expect_address: Vec<IpAddr>,
+    /// File of lines FIRST LAST ADDRESS, clients in order, and `default ADDRESS`: the only
+    /// right A record for each client.
+    #[arg(long)]
+    by_client: Option<PathBuf>,
+    /// Its addresses do not hold where a line of --names does not say `client`.
+    #[arg(long, requires = "by_client")]
+    by_client_where_told: bool,
+    /// The server knows no client subnets: it may leave them out.
+    #[arg(long)]
+    no_subnets: bool,
     /// Names in turn, not at random.
     #[arg(long)]
     in_order: bool,
@@ -65,6 +78,12 @@ struct Arguments {
     /// Send the subnet of a random client with each query, and expect it echoed.
     #[arg(long)]
     ecs: bool,
+    /// Share of the queries with OPT, of 1; --edns is 1.
+    #[arg(long, conflicts_with_all = ["edns", "ecs"], value_parser = parse_share)]
+    edns_share: Option<usize>,
+    /// Share of the queries with a subnet, of 1; --ecs is 1.
+    #[arg(long, conflicts_with = "ecs", value_parser = parse_share)]
+    ecs_share: Option<usize>,
     /// Queries without a reply at any time, over all sockets.
     #[arg(long, default_value_t = 256)]
     outstanding: usize,
@@ -107,6 +126,12 @@ fn parse_type(word: &str) -> Result<u16, String> {
     type_code(word).ok_or_else(|| "neither A, AAAA nor a number".to_owned())
 }
 
+/// Parts of a thousand.
+fn parse_share(word: &str) -> Result<usize, String> {
+    let share = word.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.map(|share: f64| (share * 1000.0).round() as usize).ok_or("not 0 to 1".to_owned())
+}
+
 fn parse_label(word: &str) -> Result<(String, String), String> {
     let (key, text) = word.split_once('=').ok_or_else(|| "not KEY=TEXT".to_owned())?;
     Ok((key.to_owned(), text.to_owned()))
@@ -133,16 +158,11 @@ fn start(arguments: &Arguments) -> Result<bool, String> {
     if arguments.in_order {
         questions.in_order();
     }
-    let edns = match (arguments.ecs, arguments.edns) {
-        (true, _) => Edns::Ecs,
-        (_, true) => Edns::Plain,
-        _ => Edns::None,
-    };
-    let addresses = arguments.expect_address.clone();
-    let rules = Rules { addresses, edns, floor: arguments.floor };
+    let shares = shares(arguments);
+    let rules = rules(arguments)?;
     let random = Random::new(arguments.seed);
     if let Some(seconds) = arguments.wait {
-        return wait(arguments.server, seconds, &mut questions, random, &rules);
+        return wait(arguments.server, seconds, &mut questions, shares, random, &rules);
     }
     let mut loader = Loader::new(
         arguments.server,
@@ -150,6 +170,7 @@ fn start(arguments: &Arguments) -> Result<bool, String> {
         arguments.outstanding,
         Duration::from_millis(arguments.timeout_ms),
         questions,
+        shares,
         random,
         rules,
     )
@@ -169,8 +190,33 @@ fn all_right(report: &Report) -> bool {
     report.replies > 0 && report.lost == 0 && report.wrong.iter().all(|&count| count == 0)
 }
 
+fn shares(arguments: &Arguments) -> EdnsShares {
+    let all = |flag: bool| if flag { 1000 } else { 0 };
+    let subnet = arguments.ecs_share.unwrap_or(all(arguments.ecs));
+    let opt = arguments.edns_share.unwrap_or(all(arguments.edns));
+    EdnsShares { opt: opt.max(subnet), subnet }
+}
+
+fn rules(arguments: &Arguments) -> Result<Rules, String> {
+    let by_client = arguments.by_client.as_ref().map(|path| {
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        let table = text.and_then(|text| ByClient::parse(&text));
+        table.map_err(|problem| format!("{}: {problem}", path.display()))
+    });
+    Ok(Rules {
+        addresses: arguments.expect_address.clone(),
+        by_client: by_client.transpose()?,
+        no_subnets: arguments.no_subnets,
+        floor: arguments.floor,
+    })
+}
+
 fn questions(arguments: &Arguments) -> Result<Questions, String> {
-    let expected = Expected { rcode: arguments.expect_rcode, answers: arguments.expect_answers };
+    let expected = Expected {
+        rcode: arguments.expect_rcode,
+        answers: arguments.expect_answers,
+        by_client: arguments.by_client.is_some() && !arguments.by_client_where_told,
+    };
     let default = (arguments.kind, expected);
     if let Some(path) = &arguments.names {
         let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
@@ -187,6 +233,7 @@ fn wait(
     server: SocketAddr,
     seconds: f64,
     questions: &mut Questions,
+    shares: EdnsShares,
     mut random: Random,
     rules: &Rules,
 ) -> Result<bool, String> {
@@ -202,7 +249,8 @@ fn wait(
         let number = questions.pick(&mut random);
         let mut query = [0; 512];
         let question = questions.write(number, &mut random, &mut query[HEADER..]);
-        let length = finish(random.next() as u16, question, rules.edns, &mut random, &mut query);
+        let (id, edns) = (random.next() as u16, shares.pick(&mut random));
+        let length = finish(id, question, edns, &mut random, &mut query);
         let mut reply = [0; 4096];
         // Refused while nobody listens: then as if nothing came.
         let _ = socket.send(&query[..length]);

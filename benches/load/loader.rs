@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use windrose::listen::udp_batch::{Batch, Wait, wait_readable};
 
+use crate::account::{Account, Memory};
 use crate::check::{Rules, WRONG_KINDS, check};
-use crate::measure::{Histogram, processor_ns, resident_kib};
-use crate::queries::{HEADER, Questions, Random, finish};
+use crate::measure::Histogram;
+use crate::queries::{EdnsShares, HEADER, Questions, Random, finish};
 
 /// Datagrams per system call.
 const BATCH: usize = 64;
@@ -27,6 +28,7 @@ pub(crate) struct Loader {
     send: Batch,
     receive: Batch,
     questions: Questions,
+    shares: EdnsShares,
     random: Random,
     rules: Rules,
     timeout: Duration,
@@ -68,7 +70,7 @@ pub(crate) struct Report {
     pub(crate) wrong: [u64; WRONG_KINDS],
     pub(crate) latency: Histogram,
     pub(crate) server_ns: Option<u64>,
-    pub(crate) server_kib: Option<(u64, u64)>,
+    pub(crate) server_memory: Option<Memory>,
     pub(crate) loader_ns: u64,
 }
 
@@ -83,6 +85,7 @@ impl Loader {
         outstanding: usize,
         timeout: Duration,
         questions: Questions,
+        shares: EdnsShares,
         random: Random,
         rules: Rules,
     ) -> io::Result<Loader> {
@@ -95,6 +98,7 @@ impl Loader {
             send: Batch::new(server.ip(), BATCH),
             receive: Batch::new(server.ip(), BATCH),
             questions,
+            shares,
             random,
             rules,
             timeout,
@@ -113,13 +117,12 @@ impl Loader {
         rate: Option<f64>,
         process: Option<u32>,
     ) -> Result<Report, String> {
-        let account = |process: Option<u32>| {
-            let ns = process.map(processor_ns).transpose();
-            ns.map_err(|error| format!("processor time of {process:?}: {error}"))
+        let account = |process: u32| {
+            Account::of(process).map_err(|error| format!("processor time of {process}: {error}"))
         };
         let own = std::process::id();
         let mut report = Report::new(self.server, self.questions.len());
-        let (before, own_before) = (account(process)?, account(Some(own))?);
+        let (before, own_before) = (process.map(account).transpose()?, account(own)?);
         let begun = Instant::now();
         let pace = rate.map(|rate| Pace { begun, rate });
         let mut next_sweep = begun + self.timeout;
@@ -135,17 +138,17 @@ impl Loader {
             }
         }
         report.seconds = begun.elapsed().as_secs_f64();
-        let (after, own_after) = (account(process)?, account(Some(own))?);
-        report.server_ns = before.zip(after).map(|(before, after)| after - before);
-        report.loader_ns = own_before.zip(own_after).map_or(0, |(before, after)| after - before);
-        report.server_kib = process.and_then(resident_kib);
+        let (after, own_after) = (process.map(account).transpose()?, account(own)?);
+        report.server_ns = before.zip(after.as_ref()).map(|(before, after)| after.since(&before));
+        report.loader_ns = own_after.since(&own_before);
+        report.server_memory = after.map(|account| account.memory());
         self.drain(&mut report);
         Ok(report)
     }
 
     /// Fills every free slot, or as many as are due.
     fn ask(&mut self, report: &mut Report, pace: Option<&Pace>) {
-        let Loader { lanes, send, questions, random, rules, .. } = self;
+        let Loader { lanes, send, questions, shares, random, .. } = self;
         for lane in lanes {
             let now = Instant::now();
             while let Some(&slot) = lane.free.last() {
@@ -154,7 +157,7 @@ impl Loader {
                     None => now,
                 };
                 let filled = due <= now
-                    && send.push(|out| lane.fill(slot, due, questions, random, rules, out));
+                    && send.push(|out| lane.fill(slot, due, questions, *shares, random, out));
                 if !filled {
                     break;
                 }
@@ -260,8 +263,8 @@ impl Lane {
         index: u16,
         due: Instant,
         questions: &mut Questions,
+        shares: EdnsShares,
         random: &mut Random,
-        rules: &Rules,
         out: &mut [u8],
     ) -> usize {
         let slot = &mut self.slots[usize::from(index)];
@@ -270,7 +273,7 @@ impl Lane {
         slot.number = questions.pick(random);
         slot.question = questions.write(slot.number, random, &mut slot.query[HEADER..]);
         let id = index | slot.turn.wrapping_shl(self.slot_bits);
-        slot.length = finish(id, slot.question, rules.edns, random, &mut slot.query);
+        slot.length = finish(id, slot.question, shares.pick(random), random, &mut slot.query);
         out[..slot.length].copy_from_slice(&slot.query[..slot.length]);
         slot.length
     }
@@ -324,7 +327,7 @@ impl Report {
             wrong: [0; WRONG_KINDS],
             latency: Histogram::new(),
             server_ns: None,
-            server_kib: None,
+            server_memory: None,
             loader_ns: 0,
         }
     }
@@ -343,7 +346,7 @@ impl Report {
             .filter(|&code| self.rcodes[code] > 0)
             .map(|code| (code.to_string(), self.rcodes[code].into()))
             .collect();
-        let [malformed, question, rcode, answers, edns] = self.wrong;
+        let [malformed, question, rcode, answers, edns, scope] = self.wrong;
         let mut row = serde_json::json!({
             "address": self.server.to_string(),
             "names": self.names,
@@ -356,7 +359,7 @@ impl Report {
             "rcodes": rcodes,
             "wrong": {
                 "malformed": malformed, "question": question, "rcode": rcode,
-                "answers": answers, "edns": edns,
+                "answers": answers, "edns": edns, "scope": scope,
             },
             "rate": self.rate(),
             "p50_us": self.latency.quantile(0.5) as f64 / 1e3,
@@ -364,8 +367,10 @@ impl Report {
             "p999_us": self.latency.quantile(0.999) as f64 / 1e3,
             "max_us": self.latency.max() as f64 / 1e3,
             "server_ns_per_query": self.server_ns.map(|ns| self.ns_per_query(ns)),
-            "server_rss_kib": self.server_kib.map(|(now, _)| now),
-            "server_peak_kib": self.server_kib.map(|(_, peak)| peak),
+            "server_processes": self.server_memory.as_ref().map(|memory| memory.processes),
+            "server_pss_kib": self.server_memory.as_ref().map(|memory| memory.shared_out_kib),
+            "server_rss_kib": self.server_memory.as_ref().map(|memory| memory.resident_kib),
+            "server_peak_kib": self.server_memory.as_ref().map(|memory| memory.peak_kib),
             "loader_ns_per_query": self.ns_per_query(self.loader_ns),
         });
         for (key, text) in labels {
@@ -401,15 +406,20 @@ impl Report {
         for (code, &count) in self.rcodes.iter().enumerate().filter(|&(_, &count)| count > 0) {
             let _ = writeln!(text, "rcode {code}: {count}");
         }
-        let kinds = ["malformed", "question", "rcode", "answers", "edns"];
+        let kinds = ["malformed", "question", "rcode", "answers", "edns", "scope"];
         for (kind, &count) in kinds.iter().zip(&self.wrong).filter(|&(_, &count)| count > 0) {
             let _ = writeln!(text, "WRONG {kind}: {count}");
         }
         if let Some(ns) = self.server_ns {
             let _ = writeln!(text, "server: {:.0} ns per query", self.ns_per_query(ns));
         }
-        if let Some((now, peak)) = self.server_kib {
-            let _ = writeln!(text, "server: {now} KiB resident, {peak} KiB at its peak");
+        if let Some(memory) = &self.server_memory {
+            let Memory { processes, resident_kib, peak_kib, .. } = memory;
+            let _ = writeln!(
+                text,
+                "server: {processes} processes, {resident_kib} KiB resident, {peak_kib} KiB at \
+                 their peaks"
+            );
         }
         let _ = writeln!(text, "loader: {:.0} ns per query", self.ns_per_query(self.loader_ns));
         text

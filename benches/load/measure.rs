@@ -1,7 +1,4 @@
-//! What is measured: latencies by the bucket, and processor time by the scheduler's own
-//! accounting.
-
-use std::{fs, io};
+//! Latencies, by the bucket.
 
 /// Buckets per power of two: each is at most 1/32 wide, so a percentile is off by 3 % at
 /// most.
@@ -67,32 +64,6 @@ fn upper_end(bucket: usize) -> u64 {
     first + ((1u64 << shift) - 1)
 }
 
-/// Nanoseconds on a processor of all threads of a process that are alive, as the
-/// scheduler counts them.
-///
-/// # Errors
-/// When there is no such process, or the kernel keeps no such accounts.
-pub(crate) fn processor_ns(process: u32) -> io::Result<u64> {
-    let mut sum = 0;
-    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        // A thread may end meanwhile.
-        let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-        let first = text.split_whitespace().next().and_then(|word| word.parse::<u64>().ok());
-        sum += first.ok_or(io::ErrorKind::InvalidData)?;
-    }
-    Ok(sum)
-}
-
-/// Resident memory of a process now and at its peak, in KiB.
-pub(crate) fn resident_kib(process: u32) -> Option<(u64, u64)> {
-    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let field = |name: &str| -> Option<u64> {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_whitespace().next()?.parse().ok()
-    };
-    Some((field("VmRSS:")?, field("VmHWM:")?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,19 +94,5 @@ mod tests {
             assert!((exact..=exact + exact / 32).contains(&found), "{share}: {found}");
         }
         assert_eq!(histogram.max(), 1000);
-    }
-
-    #[test]
-    fn a_process_that_works_is_charged_for_it() {
-        let before = processor_ns(std::process::id()).unwrap();
-        let begun = std::time::Instant::now();
-        let mut sum = 0u64;
-        while begun.elapsed().as_millis() < 50 {
-            sum = std::hint::black_box(sum.wrapping_add(1));
-        }
-        assert!(processor_ns(std::process::id()).unwrap() > before);
-        assert!(processor_ns(u32::MAX).is_err());
-        let (now, peak) = resident_kib(std::process::id()).unwrap();
-        assert!(0 < now && now <= peak);
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Expected {
     pub(crate) rcode: u8,
     /// The fewest records of the type asked.
     pub(crate) answers: u16,
+    /// Whether the address depends on the client.
+    pub(crate) by_client: bool,
 }
 
 /// All questions of a run.
@@ -37,10 +39,14 @@ pub(crate) struct Questions {
     wire: Vec<u8>,
     /// Where each begins, and where the last ends.
     starts: Vec<u32>,
-    expected: Vec<Expected>,
-    /// Where in the one question there is, random letters go.
-    random_at: Option<usize>,
+    asked: Vec<Asked>,
     in_order: Option<usize>,
+}
+
+struct Asked {
+    expected: Expected,
+    /// Where in the question random letters go.
+    random_at: Option<u8>,
 }
 
 /// A line that cannot be asked.
@@ -57,8 +63,9 @@ impl fmt::Display for BadQuestion {
 }
 
 impl Questions {
-    /// From lines of `NAME [TYPE [RCODE [ANSWERS]]]`; `default` fills in what a line
-    /// leaves out. A line given twice is asked twice as often.
+    /// From lines of `NAME [TYPE [RCODE [ANSWERS [client|any]]]]`; `default` fills in what a
+    /// line leaves out. A line given twice is asked twice as often. `{random}` in a name is
+    /// replaced by other letters in every query.
     ///
     /// # Errors
     /// The first line that is no question, or that there is none.
@@ -78,6 +85,12 @@ impl Questions {
             if let Some(word) = words.next() {
                 expected.answers = word.parse().map_err(|_| bad("answers is no number"))?;
             }
+            expected.by_client = match words.next() {
+                None => expected.by_client,
+                Some("client") => true,
+                Some("any") => false,
+                Some(_) => return Err(bad("neither client nor any")),
+            };
             questions.push(name, kind, expected).map_err(bad)?;
         }
         questions.checked()
@@ -95,18 +108,10 @@ impl Questions {
     ) -> Result<Questions, BadQuestion> {
         let bad = |problem| BadQuestion { line: 0, problem };
         let mut questions = Questions::empty();
-        if pattern.contains("{random}") {
-            let letters = "x".repeat(RANDOM_LETTERS);
-            let name = pattern.replacen("{random}", &letters, 1);
+        let count = if pattern.contains("{random}") { 1 } else { count };
+        for number in 0..count {
+            let name = pattern.replacen("{}", &number.to_string(), 1);
             questions.push(&name, kind, expected).map_err(bad)?;
-            let found =
-                questions.wire.windows(RANDOM_LETTERS).position(|part| part == letters.as_bytes());
-            questions.random_at = found;
-        } else {
-            for number in 0..count {
-                let name = pattern.replacen("{}", &number.to_string(), 1);
-                questions.push(&name, kind, expected).map_err(bad)?;
-            }
         }
         questions.checked()
     }
@@ -118,7 +123,7 @@ impl Questions {
 
     /// The next question's number.
     pub(crate) fn pick(&mut self, random: &mut Random) -> usize {
-        let count = self.expected.len();
+        let count = self.asked.len();
         match &mut self.in_order {
             Some(next) => {
                 let number = *next;
@@ -133,7 +138,7 @@ impl Questions {
     pub(crate) fn write(&self, number: usize, random: &mut Random, out: &mut [u8]) -> usize {
         let question = &self.wire[self.starts[number] as usize..self.starts[number + 1] as usize];
         out[..question.len()].copy_from_slice(question);
-        if let Some(at) = self.random_at {
+        if let Some(at) = self.asked[number].random_at.map(usize::from) {
             let mut bits = random.next();
             for letter in &mut out[at..at + RANDOM_LETTERS] {
                 *letter = b'a' + (bits % 26) as u8;
@@ -145,32 +150,28 @@ impl Questions {
 
     /// What the answer to question `number` must be.
     pub(crate) fn expected(&self, number: usize) -> Expected {
-        self.expected[number]
+        self.asked[number].expected
     }
 
     /// How many questions there are.
     pub(crate) fn len(&self) -> usize {
-        self.expected.len()
+        self.asked.len()
     }
 
     fn empty() -> Questions {
-        Questions {
-            wire: Vec::new(),
-            starts: vec![0],
-            expected: Vec::new(),
-            random_at: None,
-            in_order: None,
-        }
+        Questions { wire: Vec::new(), starts: vec![0], asked: Vec::new(), in_order: None }
     }
 
     fn checked(self) -> Result<Questions, BadQuestion> {
         let none = BadQuestion { line: 0, problem: "there is no question" };
-        if self.expected.is_empty() { Err(none) } else { Ok(self) }
+        if self.asked.is_empty() { Err(none) } else { Ok(self) }
     }
 
     fn push(&mut self, name: &str, kind: u16, expected: Expected) -> Result<(), &'static str> {
         let start = self.wire.len();
-        for label in name.trim_end_matches('.').split('.').filter(|label| !label.is_empty()) {
+        let letters = "x".repeat(RANDOM_LETTERS);
+        let lettered = name.replacen("{random}", &letters, 1);
+        for label in lettered.trim_end_matches('.').split('.').filter(|label| !label.is_empty()) {
             let length = u8::try_from(label.len()).ok().filter(|&length| length < 64);
             self.wire.push(length.ok_or("label longer than 63")?);
             self.wire.extend_from_slice(label.as_bytes());
@@ -182,7 +183,13 @@ impl Questions {
         self.wire.extend_from_slice(&kind.to_be_bytes());
         self.wire.extend_from_slice(&1u16.to_be_bytes());
         self.starts.push(u32::try_from(self.wire.len()).map_err(|_| "more than 4 GiB")?);
-        self.expected.push(expected);
+        let mut parts = self.wire[start..].windows(RANDOM_LETTERS);
+        let random_at = if lettered == name {
+            None
+        } else {
+            parts.position(|part| part == letters.as_bytes()).map(|at| at as u8)
+        };
+        self.asked.push(Asked { expected, random_at });
         Ok(())
     }
 }
@@ -205,6 +212,29 @@ pub(crate) enum Edns {
     Plain,
     /// The same with the subnet of a random client, a /24.
     Ecs,
+}
+
+/// How often queries carry what, in parts of a thousand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EdnsShares {
+    /// OPT, with a subnet or without.
+    pub(crate) opt: usize,
+    /// OPT with a subnet.
+    pub(crate) subnet: usize,
+}
+
+impl EdnsShares {
+    /// For the next query.
+    pub(crate) fn pick(self, random: &mut Random) -> Edns {
+        let drawn = random.below(1000);
+        if drawn < self.subnet {
+            Edns::Ecs
+        } else if drawn < self.opt {
+            Edns::Plain
+        } else {
+            Edns::None
+        }
+    }
 }
 
 /// Writes the query `id` around the question of `length` bytes that is in `out` behind
@@ -271,7 +301,7 @@ impl Random {
 mod tests {
     use super::*;
 
-    const DEFAULT: (u16, Expected) = (TYPE_A, Expected { rcode: 0, answers: 1 });
+    const DEFAULT: (u16, Expected) = (TYPE_A, Expected { rcode: 0, answers: 1, by_client: false });
 
     fn written(questions: &Questions, number: usize, random: &mut Random) -> Vec<u8> {
         let mut out = [0; 300];
@@ -281,7 +311,7 @@ mod tests {
 
     #[test]
     fn lines_say_what_is_asked_and_expected() {
-        let text = "# comment\n\nw.example\nx.example. AAAA 3 0\n. 2 0 13\n";
+        let text = "# comment\n\nw.example\nx.example. AAAA 3 0\n. 2 0 13 client\n";
         let questions = Questions::parse(text, DEFAULT).unwrap();
         let random = &mut Random::new(1);
         assert_eq!(questions.len(), 3);
@@ -289,15 +319,18 @@ mod tests {
         assert_eq!(written(&questions, 1, random), b"\x01x\x07example\0\0\x1c\0\x01");
         assert_eq!(written(&questions, 2, random), b"\0\0\x02\0\x01");
         assert_eq!(questions.expected(0), DEFAULT.1);
-        assert_eq!(questions.expected(1), Expected { rcode: 3, answers: 0 });
-        assert_eq!(questions.expected(2).answers, 13);
+        let none = Expected { rcode: 3, answers: 0, by_client: false };
+        assert_eq!(questions.expected(1), none);
+        assert_eq!(questions.expected(2), Expected { rcode: 0, answers: 13, by_client: true });
     }
 
     #[test]
     fn what_cannot_be_asked_is_told_with_its_line() {
         let long = "x".repeat(64);
         let longer = ["abcdefghi"; 26].join(".");
-        for (text, line) in [("", 0), ("a\nb FOO", 2), ("a A x", 1), (&long, 1), (&longer, 1)] {
+        for (text, line) in
+            [("", 0), ("a\nb FOO", 2), ("a A x", 1), ("a A 0 1 some", 1), (&long, 1), (&longer, 1)]
+        {
             assert_eq!(Questions::parse(text, DEFAULT).err().map(|bad| bad.line), Some(line));
         }
     }
@@ -316,6 +349,27 @@ mod tests {
             (0..1000).map(|_| written(&lettered, 0, random)).collect();
         assert_eq!(names.len(), 1000);
         assert!(names.iter().all(|name| name[1..13].iter().all(u8::is_ascii_lowercase)));
+        let mixed = Questions::parse("xxxxxxxxxxxx.example\na-{random}.example", DEFAULT).unwrap();
+        assert_eq!(&written(&mixed, 0, random)[1..13], b"xxxxxxxxxxxx");
+        let (one, other) = (written(&mixed, 1, random), written(&mixed, 1, random));
+        assert_eq!((&one[..3], &one[15..]), (&other[..3], &other[15..]));
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn shares_are_those_told() {
+        let random = &mut Random::new(5);
+        let shares = EdnsShares { opt: 500, subnet: 100 };
+        let count = |kind, picked: &[Edns]| picked.iter().filter(|&&other| other == kind).count();
+        let picked: Vec<Edns> = (0..10_000).map(|_| shares.pick(random)).collect();
+        assert!((850..1150).contains(&count(Edns::Ecs, &picked)));
+        assert!((3800..4200).contains(&count(Edns::Plain, &picked)));
+        for (opt, subnet, kind) in
+            [(0, 0, Edns::None), (1000, 0, Edns::Plain), (1000, 1000, Edns::Ecs)]
+        {
+            let shares = EdnsShares { opt, subnet };
+            assert!((0..10_000).all(|_| shares.pick(random) == kind));
+        }
     }
 
     #[test]

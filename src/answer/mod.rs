@@ -13,6 +13,7 @@
 mod chaos;
 mod client;
 pub mod explain;
+mod prepared;
 mod resolve;
 mod wip;
 
@@ -20,14 +21,15 @@ use std::net::IpAddr;
 
 use crate::dns::edns::{Edns, UDP_SIZE_MIN};
 use crate::dns::encode::{Opt, Status, Writer};
-use crate::dns::query::{Header, Query, Unanswerable};
+use crate::dns::query::{Header, Query};
 use crate::dns::types::{Rcode, class, rtype};
 use crate::metrics::{DropReason, Transport};
 use crate::snapshot::{Serving, WorkerState};
 use crate::steer::choose::Room;
-use crate::zone::Lookup;
+use crate::zone::{Located, Lookup};
 
 pub use client::{Client, Source};
+pub use prepared::{Prepared, prepare_all};
 
 /// Largest reply over a stream (RFC 1035 4.2.2).
 const STREAM_SIZE_MAX: usize = 65_535;
@@ -74,17 +76,9 @@ pub fn answer(
     peer: Peer,
     out: &mut [u8],
 ) -> Outcome {
-    match Query::parse(request) {
-        Ok(query) => {
-            let context = Context { serving, worker, peer, query: &query };
-            context.respond(scratch, out)
-        }
-        Err(Unanswerable::Short) => Outcome::Drop(DropReason::Short),
-        Err(Unanswerable::Response) => Outcome::Drop(DropReason::Response),
-        Err(Unanswerable::Error { header, rcode, question, edns }) => {
-            error(serving, header, rcode, question, edns, out)
-        }
-    }
+    let mut prepared = Prepared::read(request);
+    prepared.locate(serving);
+    prepared.answer(serving, worker, scratch, peer, out)
 }
 
 /// A reply that is an rcode alone.
@@ -118,14 +112,14 @@ struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    fn respond(&self, scratch: &mut Scratch, out: &mut [u8]) -> Outcome {
+    fn respond(&self, located: Located, scratch: &mut Scratch, out: &mut [u8]) -> Outcome {
         if self.query.qclass != class::IN {
             return chaos::respond(self, out);
         }
         if let Some(rcode) = refusal_of_type(self.query.qtype) {
             return self.rcode(rcode, out);
         }
-        match self.serving.snapshot.zones.lookup(self.query.qname, self.query.qtype) {
+        match self.serving.snapshot.zones.finish(self.query.qname, located, self.query.qtype) {
             Lookup::NotOurs => self.rcode(Rcode::REFUSED, out),
             Lookup::Found { zone, outcome } => match outcome {
                 crate::zone::Outcome::Wip { wip, node } => {

@@ -58,6 +58,10 @@ pub(super) fn respond(
 /// (RFC 2308 5).
 pub(super) fn put_soa(writer: &mut Writer<'_>, zone: &Zone, ttl_max_s: u32) -> Result<(), Full> {
     let ttl_s = zone.negative_ttl_s().min(ttl_max_s);
+    // Without a record yet the zone is the question's own, at or above its name.
+    if let Some(soa) = zone.ready_soa().filter(|_| writer.is_empty()) {
+        return writer.put_soa(soa, ttl_s);
+    }
     writer.put_rrset(
         Section::Authority,
         zone.origin().wire(),
@@ -96,19 +100,26 @@ impl<'a> Walk<'_, 'a, '_> {
         outcome: Outcome<'a>,
         scratch: &mut Scratch,
     ) -> Result<(), Full> {
-        let Scratch { room, names: Names([current, made]) } = scratch;
-        let length = self.context.query.qname.len();
-        current[..length].copy_from_slice(self.context.query.qname);
-        let mut length = length;
-        let (mut zone, mut outcome) = (zone, outcome);
+        let Scratch { room, names } = scratch;
+        let qname = self.context.query.qname;
+        match self.step(zone, outcome, 0, qname, &mut names.0[1], room)? {
+            Next::End => Ok(()),
+            next => self.follow(next, names, room),
+        }
+    }
+
+    /// Goes on from the query's own name.
+    #[inline(never)]
+    fn follow<'z>(&mut self, next: Next<'z>, names: &mut Names, room: &mut Room) -> Result<(), Full>
+    where
+        'a: 'z,
+    {
+        let Names([current, made]) = names;
         let mut seen = [0u64; CHAIN_MAX];
-        for hop in 0..CHAIN_MAX {
-            let qname = &current[..length];
-            let next = self.step(zone, outcome, hop, qname, made, room)?;
-            if !matches!(next, Next::End) {
-                seen[hop] = hash_of(qname).unwrap_or(0);
-            }
-            length = match next {
+        seen[0] = hash_of(self.context.query.qname);
+        let mut next: Next<'z> = next;
+        for hop in 1..=CHAIN_MAX {
+            let length = match next {
                 Next::End => return Ok(()),
                 Next::Name(target) => {
                     current[..target.len()].copy_from_slice(target);
@@ -120,13 +131,17 @@ impl<'a> Walk<'_, 'a, '_> {
                 }
             };
             let target = &current[..length];
-            let again = hash_of(target).is_none_or(|hash| seen[..=hop].contains(&hash));
-            if again {
-                return Ok(()); // a loop: what stands so far is the answer
+            let hash = hash_of(target);
+            if hop == CHAIN_MAX || seen[..hop].contains(&hash) {
+                return Ok(()); // too long, or a loop: what stands so far is the answer
             }
-            match self.context.serving.snapshot.zones.lookup(target, self.context.query.qtype) {
+            seen[hop] = hash;
+            let zones = &self.context.serving.snapshot.zones;
+            match zones.lookup(target, self.context.query.qtype) {
                 Lookup::NotOurs => return Ok(()),
-                Lookup::Found { zone: found, outcome: next } => (zone, outcome) = (found, next),
+                Lookup::Found { zone, outcome } => {
+                    next = self.step(zone, outcome, hop, target, made, room)?;
+                }
             }
         }
         Ok(())

@@ -102,17 +102,13 @@ pub(super) fn respond(
     match decision.outcome {
         Outcome::Members => {
             for chosen in scratch.room.chosen() {
-                let record = strategy.vips[usize::from(chosen.vip)].record;
-                let written =
-                    writer.copy_record(Section::Answer, record.with_ttl(decision.ttl_s).bytes());
-                status.truncated |= written.is_err();
+                let record = &strategy.vips[usize::from(chosen.vip)].record;
+                status.truncated |= record.put(&mut writer, decision.ttl_s).is_err();
             }
         }
         Outcome::Addresses => {
             for record in strategy.fallback.iter().filter(|record| record.rtype() == qtype) {
-                let written =
-                    writer.copy_record(Section::Answer, record.with_ttl(decision.ttl_s).bytes());
-                status.truncated |= written.is_err();
+                status.truncated |= record.put(&mut writer, decision.ttl_s).is_err();
             }
         }
         Outcome::NoData => {}

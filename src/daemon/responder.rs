@@ -8,12 +8,13 @@ use std::time::Instant;
 use arc_swap::{ArcSwap, Guard};
 
 use super::publisher::Publisher;
-use crate::answer::{self, Outcome, Peer, Scratch};
-use crate::listen::{Meta, Responder, ResponderFactory, Transport};
+use crate::answer::{self, Outcome, Peer, Prepared, Scratch};
+use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
 use crate::metrics::{self, DropReason, Family, Registry, WorkerCounters};
 use crate::snapshot::Serving;
 
-/// One response in so many is timed: reading the clock is not free.
+/// One response in so many is timed, in a group as its share of the whole: reading the
+/// clock is not free.
 const TIMED_EVERY: u32 = 256;
 
 /// Makes responders.
@@ -39,7 +40,7 @@ impl Factory {
             worker,
             scratch: Scratch::default(),
             counters: self.registry.worker(),
-            until_timed: 0,
+            timer: Timer::default(),
         }
     }
 }
@@ -63,7 +64,7 @@ pub(super) struct DnsResponder {
     worker: usize,
     scratch: Scratch,
     counters: WorkerCounters,
-    until_timed: u32,
+    timer: Timer,
 }
 
 impl Responder for DnsResponder {
@@ -74,17 +75,9 @@ impl Responder for DnsResponder {
     fn respond(&mut self, request: &[u8], meta: &Meta, out: &mut [u8]) -> usize {
         let serving = self.guard.get_or_insert_with(|| self.cell.load());
         let Some(state) = serving.workers.get(self.worker) else { return 0 };
-        let transport = match meta.transport {
-            Transport::Udp => metrics::Transport::Udp,
-            Transport::Tcp => metrics::Transport::Tcp,
-        };
-        let address = meta.client.ip();
-        self.counters.query(transport, Family::of(address));
-        let timed = self.until_timed == 0;
-        self.until_timed = if timed { TIMED_EVERY } else { self.until_timed } - 1;
-        let start = timed.then(Instant::now);
-        let peer = Peer { address, transport };
+        let start = self.timer.begin(1);
         let scratch = &mut self.scratch;
+        let peer = peer_of(meta);
         // A panic would end this thread and leave its share of the clients without
         // answers. Nothing but the scratch is half-written by one, and that is
         // written anew by every query.
@@ -98,19 +91,82 @@ impl Responder for DnsResponder {
         if let Some(start) = start {
             self.counters.response_time(start.elapsed().as_nanos() as u64);
         }
-        match outcome {
-            Outcome::Reply { length, rcode } => {
-                self.counters.response(transport, rcode.0);
-                length
+        count(&self.counters, peer, outcome)
+    }
+
+    fn respond_all(&mut self, requests: &[Request<'_>], replies: &mut Replies<'_>) {
+        let serving = self.guard.get_or_insert_with(|| self.cell.load());
+        let Some(state) = serving.workers.get(self.worker) else { return };
+        let start = self.timer.begin(requests.len() as u32);
+        let (scratch, counters) = (&mut self.scratch, &self.counters);
+        // As above; whoever panicked is found below, where each is answered by itself.
+        let answered = catch_unwind(AssertUnwindSafe(|| {
+            let mut prepared = [const { None::<Prepared<'_>> }; GROUP_MAX];
+            let messages = requests.iter().map(|request| request.bytes);
+            answer::prepare_all(serving, state, messages, &mut prepared);
+            for (request, prepared) in requests.iter().zip(prepared.iter().flatten()) {
+                let peer = peer_of(&request.meta);
+                replies.put(|out| {
+                    count(counters, peer, prepared.answer(serving, state, scratch, peer, out))
+                });
             }
-            Outcome::Drop(reason) => {
-                self.counters.dropped(reason);
-                0
+        }));
+        if let Some(start) = start {
+            let each_ns = start.elapsed().as_nanos() as u64 / requests.len().max(1) as u64;
+            self.counters.response_time(each_ns);
+        }
+        if answered.is_err() {
+            for request in &requests[replies.count()..] {
+                replies.put(|out| self.respond(request.bytes, &request.meta, out));
             }
         }
     }
 
     fn end_batch(&mut self) {
         self.guard = None;
+    }
+}
+
+#[inline]
+fn peer_of(meta: &Meta) -> Peer {
+    let transport = match meta.transport {
+        Transport::Udp => metrics::Transport::Udp,
+        Transport::Tcp => metrics::Transport::Tcp,
+    };
+    Peer { address: meta.client.ip(), transport }
+}
+
+/// Counts a request and its outcome; the length of the reply, 0 for none.
+#[inline]
+fn count(counters: &WorkerCounters, peer: Peer, outcome: Outcome) -> usize {
+    counters.query(peer.transport, Family::of(peer.address));
+    match outcome {
+        Outcome::Reply { length, rcode } => {
+            counters.response(peer.transport, rcode.0);
+            length
+        }
+        Outcome::Drop(reason) => {
+            counters.dropped(reason);
+            0
+        }
+    }
+}
+
+//------------ Timer ----------------------------------------------------------
+
+/// Says which answers are timed.
+#[derive(Debug, Default)]
+struct Timer {
+    /// Requests until the next one.
+    left: u32,
+}
+
+impl Timer {
+    /// The time, if one of the next `requests` is to be timed.
+    #[inline]
+    fn begin(&mut self, requests: u32) -> Option<Instant> {
+        let timed = self.left < requests;
+        self.left = if timed { TIMED_EVERY } else { self.left } - requests.min(TIMED_EVERY);
+        timed.then(Instant::now)
     }
 }

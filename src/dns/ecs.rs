@@ -2,16 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::encode::copy_short;
+
 /// EDNS option code (RFC 7871 6).
 pub const OPTION_CODE: u16 = 8;
 
 /// A client subnet as a query sent it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ClientSubnet<'a> {
-    /// The option's address bytes and header as sent, to be echoed.
+    /// The option's header and address bytes as sent, checked, to be echoed.
     raw: &'a [u8],
-    /// The network, or none when the client wants no subnet used.
-    address: Option<IpAddr>,
 }
 
 impl<'a> ClientSubnet<'a> {
@@ -39,26 +39,25 @@ impl<'a> ClientSubnet<'a> {
         {
             return None;
         }
-        let address = match (family, source) {
-            (_, 0) => None,
-            (1, _) => {
-                let mut octets = [0; 4];
-                octets[..bytes.len()].copy_from_slice(bytes);
-                Some(IpAddr::V4(Ipv4Addr::from(octets)))
-            }
-            _ => {
-                let mut octets = [0; 16];
-                octets[..bytes.len()].copy_from_slice(bytes);
-                Some(IpAddr::V6(Ipv6Addr::from(octets)))
-            }
-        };
-        Some(ClientSubnet { raw, address })
+        Some(ClientSubnet { raw })
     }
 
     /// The network's first address; none for source prefix length 0, by which
     /// the client asks that no subnet be used.
+    #[inline]
     pub fn address(&self) -> Option<IpAddr> {
-        self.address
+        let (header, bytes) = self.raw.split_at_checked(4)?;
+        match (header[1], header[2]) {
+            (_, 0) => None,
+            (1, _) => {
+                let bits = bytes.iter().fold(0, |bits, &byte| bits << 8 | u32::from(byte));
+                Some(Ipv4Addr::from(bits << (32 - 8 * bytes.len())).into())
+            }
+            _ => {
+                let bits = bytes.iter().fold(0, |bits, &byte| bits << 8 | u128::from(byte));
+                Some(Ipv6Addr::from(bits << (128 - 8 * bytes.len())).into())
+            }
+        }
     }
 
     /// Source prefix length in bits.
@@ -74,7 +73,7 @@ impl<'a> ClientSubnet<'a> {
     /// Writes the option's data with `scope` into `out`, which has exactly
     /// [`data_length`](Self::data_length) bytes.
     pub fn write(&self, scope: u8, out: &mut [u8]) {
-        out.copy_from_slice(self.raw);
+        copy_short(out, self.raw);
         out[3] = scope;
     }
 }

@@ -4,15 +4,22 @@
 //! fit leaves the message as it was (RFC 2181 9: RRsets are not split). Names
 //! are compressed where RFC 1035 4.1.4 and RFC 3597 4 allow it.
 
-use super::edns::{Edns, OPTION_EXTENDED_ERROR, OPTION_NSID, UDP_SIZE_MAX};
+mod opt;
+mod soa;
+
+use super::name;
 use super::query::{HEADER_LENGTH, Header};
 use super::types::{Rcode, class, rtype};
-use super::{ecs, name};
+
+pub use opt::Opt;
+pub use soa::ReadySoa;
 
 /// Owner of a record that is the question's name: a pointer to offset 12.
 pub const QUESTION_POINTER: [u8; 2] = [0xc0, HEADER_LENGTH as u8];
 /// Names remembered for compression. More gain nothing in real answers.
 const COMPRESSION_NAMES_MAX: usize = 32;
+/// Offset of the TTL in a record whose owner is a pointer.
+pub const TTL_AT: usize = 6;
 /// Highest offset a compression pointer reaches.
 const POINTER_OFFSET_MAX: usize = 0x3fff;
 
@@ -42,6 +49,8 @@ pub struct Writer<'a> {
     counts: [u16; 3],
     offsets: [u16; COMPRESSION_NAMES_MAX],
     offset_count: usize,
+    /// Where the question ends.
+    question_end: usize,
 }
 
 /// Flags and rcode of a reply.
@@ -55,19 +64,6 @@ pub struct Status {
     pub truncated: bool,
 }
 
-/// What OPT of a reply holds, beside the rcode's upper bits.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Opt<'a> {
-    /// The query's OPT; none: no OPT is written.
-    pub query: Option<Edns<'a>>,
-    /// Scope of the answer, echoed with the query's subnet.
-    pub scope: u8,
-    /// The server's identifier, given when asked for.
-    pub identity: Option<&'a [u8]>,
-    /// An extended error: code and text (RFC 8914).
-    pub extended_error: Option<(u16, &'static str)>,
-}
-
 impl<'a> Writer<'a> {
     /// Begins a reply of at most `limit` bytes with `header` and the question,
     /// both echoed. `out` has room for both, which the caller's buffer of at
@@ -76,11 +72,11 @@ impl<'a> Writer<'a> {
         let limit = limit.min(out.len());
         let at = HEADER_LENGTH + question.len();
         let count = u8::from(!question.is_empty());
-        out[..HEADER_LENGTH].fill(0);
-        out[..2].copy_from_slice(&header.id);
-        out[2] = 0x80 | header.opcode << 3 | u8::from(header.recursion_desired);
-        out[5] = count;
-        out[HEADER_LENGTH..at].copy_from_slice(question);
+        let ([a, b], flags) =
+            (header.id, 0x80 | header.opcode << 3 | u8::from(header.recursion_desired));
+        let fixed: [u8; HEADER_LENGTH] = [a, b, flags, 0, 0, count, 0, 0, 0, 0, 0, 0];
+        out[..HEADER_LENGTH].copy_from_slice(&fixed);
+        copy_short(&mut out[HEADER_LENGTH..at], question);
         let mut writer = Writer {
             out,
             at,
@@ -88,6 +84,7 @@ impl<'a> Writer<'a> {
             counts: [0; 3],
             offsets: [0; COMPRESSION_NAMES_MAX],
             offset_count: 0,
+            question_end: at,
         };
         if count == 1 {
             writer.remember(HEADER_LENGTH);
@@ -135,6 +132,31 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Copies a record that is ready for the wire but for the TTL, whose owner is a
+    /// pointer: the first `length` bytes of `record`.
+    #[inline]
+    pub fn copy_address<const N: usize>(
+        &mut self,
+        section: Section,
+        record: &[u8; N],
+        length: usize,
+        ttl_s: u32,
+    ) -> Result<(), Full> {
+        let end = self.at + length;
+        if end > self.limit || length > N {
+            return Err(Full);
+        }
+        match self.out[self.at..].first_chunk_mut() {
+            // In one piece: what follows the record is written over or not sent.
+            Some(room) => *room = *record,
+            None => self.out[self.at..end].copy_from_slice(&record[..length]),
+        }
+        self.out[self.at + TTL_AT..self.at + TTL_AT + 4].copy_from_slice(&ttl_s.to_be_bytes());
+        self.at = end;
+        self.counts[section as usize] += 1;
+        Ok(())
+    }
+
     /// Writes all records of an RRset or none. `owner` is a wire name; a prefix
     /// of the message that ends in it is pointed at instead.
     pub fn put_rrset<'r>(
@@ -164,11 +186,9 @@ impl<'a> Writer<'a> {
         rdata: &[u8],
     ) -> Result<(), Full> {
         self.put_name(owner)?;
-        self.put(&rtype.to_be_bytes())?;
-        self.put(&class::IN.to_be_bytes())?;
-        self.put(&ttl_s.to_be_bytes())?;
-        let length_at = self.at;
-        self.put(&[0, 0])?;
+        let ([a, b], [c, d, e, f]) = (rtype.to_be_bytes(), ttl_s.to_be_bytes());
+        self.put(&[a, b, 0, class::IN as u8, c, d, e, f, 0, 0])?;
+        let length_at = self.at - 2;
         self.put_rdata(rtype, rdata)?;
         let length = (self.at - length_at - 2) as u16;
         self.out[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
@@ -189,7 +209,7 @@ impl<'a> Writer<'a> {
             | rtype::PTR => (0, 1),
             rtype::SOA | rtype::MINFO => (0, 2),
             rtype::MX => (2, 1),
-            _ => (0, 0),
+            _ => return self.put(rdata),
         };
         let Some((head, mut rest)) = rdata.split_at_checked(lead) else { return self.put(rdata) };
         self.put(head)?;
@@ -205,18 +225,23 @@ impl<'a> Writer<'a> {
         self.put(rest)
     }
 
+    #[inline]
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         let end = self.at + bytes.len();
         if end > self.limit {
             return Err(Full);
         }
-        self.out[self.at..end].copy_from_slice(bytes);
+        copy_short(&mut self.out[self.at..end], bytes);
         self.at = end;
         Ok(())
     }
 
     /// Writes a name, its longest known suffix as a pointer.
     fn put_name(&mut self, wire: &[u8]) -> Result<(), Full> {
+        // Nearly every owner is the question's name, as spelled there.
+        if self.offset_count > 0 && self.question_name() == wire && wire.len() > 1 {
+            return self.put(&QUESTION_POINTER);
+        }
         let start = self.at;
         let mut rest = wire;
         while rest.len() > 1 {
@@ -239,6 +264,11 @@ impl<'a> Writer<'a> {
             self.remember(start);
         }
         Ok(())
+    }
+
+    /// The question's name; nothing where there is no question.
+    fn question_name(&self) -> &[u8] {
+        self.out.get(HEADER_LENGTH..self.question_end.saturating_sub(4)).unwrap_or_default()
     }
 
     fn remember(&mut self, offset: usize) {
@@ -304,7 +334,6 @@ impl<'a> Writer<'a> {
     /// Writes OPT into the room kept for it, then flags and counts, and returns
     /// the reply's length.
     pub fn finish(mut self, status: Status, opt: &Opt<'_>) -> usize {
-        self.limit = (self.limit + opt.length()).min(self.out.len());
         if let Some(edns) = &opt.query {
             self.put_opt(edns, status.rcode, opt);
         }
@@ -316,61 +345,33 @@ impl<'a> Writer<'a> {
         }
         self.at
     }
+}
 
-    fn put_opt(&mut self, edns: &Edns<'_>, rcode: Rcode, opt: &Opt<'_>) {
-        let length = opt.length();
-        let end = self.at + length;
-        let Some(out) = self.out.get_mut(self.at..end) else { return };
-        let size = UDP_SIZE_MAX.to_be_bytes();
-        let flags = u8::from(edns.dnssec_ok) << 7;
-        let upper = (rcode.0 >> 4) as u8;
-        out[..9].copy_from_slice(&[0, 0, rtype::OPT as u8, size[0], size[1], upper, 0, flags, 0]);
-        out[9..11].copy_from_slice(&((length - 11) as u16).to_be_bytes());
-        let mut rest = &mut out[11..];
-        if let Some(identity) = opt.nsid() {
-            rest = put_option(rest, OPTION_NSID, identity.len(), |data| {
-                data.copy_from_slice(identity);
-            });
-        }
-        if let Some(subnet) = &edns.subnet {
-            rest = put_option(rest, ecs::OPTION_CODE, subnet.data_length(), |data| {
-                subnet.write(opt.scope, data);
-            });
-        }
-        if let Some((code, text)) = opt.extended_error {
-            put_option(rest, OPTION_EXTENDED_ERROR, 2 + text.len(), |data| {
-                data[..2].copy_from_slice(&code.to_be_bytes());
-                data[2..].copy_from_slice(text.as_bytes());
-            });
-        }
-        self.counts[Section::Additional as usize] += 1;
-        self.at = end;
+/// Copies `bytes` over all of `out`, which is as long. Short ones are copied as their
+/// two ends, which overlap: that is less than the call of a function that copies.
+#[inline]
+pub(super) fn copy_short(out: &mut [u8], bytes: &[u8]) {
+    let copied = match bytes.len() {
+        4..8 => copy_ends::<4>(out, bytes),
+        8..16 => copy_ends::<8>(out, bytes),
+        16..32 => copy_ends::<16>(out, bytes),
+        32..=64 => copy_ends::<32>(out, bytes),
+        _ => None,
+    };
+    if copied.is_none() {
+        out.copy_from_slice(bytes);
     }
 }
 
-/// Writes one option and returns what is left behind it.
-fn put_option(out: &mut [u8], code: u16, length: usize, fill: impl FnOnce(&mut [u8])) -> &mut [u8] {
-    let (option, rest) = out.split_at_mut(4 + length);
-    option[..2].copy_from_slice(&code.to_be_bytes());
-    option[2..4].copy_from_slice(&(length as u16).to_be_bytes());
-    fill(&mut option[4..]);
-    rest
-}
-
-//------------ Opt ------------------------------------------------------------
-
-impl<'a> Opt<'a> {
-    /// Bytes the OPT record takes; 0 when there is none.
-    pub fn length(&self) -> usize {
-        let Some(edns) = &self.query else { return 0 };
-        11 + self.nsid().map_or(0, |identity| 4 + identity.len())
-            + edns.subnet.map_or(0, |subnet| 4 + subnet.data_length())
-            + self.extended_error.map_or(0, |(_, text)| 6 + text.len())
+#[inline]
+fn copy_ends<const N: usize>(out: &mut [u8], bytes: &[u8]) -> Option<()> {
+    if out.len() != bytes.len() {
+        return None;
     }
-
-    fn nsid(&self) -> Option<&'a [u8]> {
-        self.identity.filter(|_| self.query.is_some_and(|edns| edns.nsid))
-    }
+    let (first, last) = (bytes.first_chunk::<N>()?, bytes.last_chunk::<N>()?);
+    *out.first_chunk_mut()? = *first;
+    *out.last_chunk_mut()? = *last;
+    Some(())
 }
 
 #[cfg(test)]
@@ -416,6 +417,16 @@ mod tests {
         let message = hickory_proto::op::Message::from_vec(&out[..length]).unwrap();
         assert_eq!(message.answers.len(), 2);
         assert_eq!(message.answers[1].name.to_ascii().to_lowercase(), "a.example.com.");
+    }
+
+    #[test]
+    fn any_number_of_bytes_is_copied_whole() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        for length in 0..200 {
+            let mut out = vec![0xff; length];
+            copy_short(&mut out, &bytes[1..=length]);
+            assert_eq!(out, bytes[1..=length]);
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use super::edns::Edns;
 use super::name;
 use super::types::{Rcode, opcode, rtype};
 
+/// OPT's type: its upper byte is 0.
+const OPT_LOW: u8 = rtype::OPT as u8;
 /// Length of a message header.
 pub const HEADER_LENGTH: usize = 12;
 
@@ -125,6 +127,14 @@ impl<'a> Records<'a> {
         // The usual query has nothing here, or one OPT record.
         if skipped == 0 && additional == 0 {
             return if self.rest.is_empty() { Ok(None) } else { Err(None) };
+        }
+        if let (0, 1, Some((fixed, rdata))) = (skipped, additional, self.rest.split_first_chunk())
+            && let &[0, 0, OPT_LOW, a, b, c, d, e, f, g, h] = fixed
+            && rdata.len() == usize::from(u16::from_be_bytes([g, h]))
+        {
+            return Edns::parse(u16::from_be_bytes([a, b]), [c, d, e, f], rdata)
+                .map(Some)
+                .map_err(Some);
         }
         for _ in 0..skipped {
             if self.next().ok_or(None)?.rtype == rtype::OPT {

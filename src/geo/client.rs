@@ -105,6 +105,17 @@ pub fn unwrap(address: Ipv6Addr, source_len: u8) -> Option<(Ipv4Addr, u8, u8)> {
 /// unroutable block that holds `address` (10.1.2.3: 8), if one does.
 #[inline]
 pub fn is_unroutable(address: IpAddr) -> Option<u8> {
+    let (first, octets) = match address {
+        IpAddr::V4(address) => (address.octets()[0], &FIRST_OCTETS_V4),
+        IpAddr::V6(address) => (address.octets()[0], &FIRST_OCTETS_V6),
+    };
+    // Few clients come from these.
+    let may_be = octets[usize::from(first / 64)] >> (first % 64) & 1 == 1;
+    may_be.then(|| block_of(address)).flatten()
+}
+
+#[inline(never)]
+fn block_of(address: IpAddr) -> Option<u8> {
     let (bits, width, blocks) = match address {
         IpAddr::V4(address) => (u128::from(u32::from(address)), 32, &UNROUTABLE_V4[..]),
         IpAddr::V6(address) => (u128::from(address), 128, &UNROUTABLE_V6[..]),
@@ -112,9 +123,43 @@ pub fn is_unroutable(address: IpAddr) -> Option<u8> {
     blocks.iter().find(|block| block.holds(bits, width)).map(|block| block.length)
 }
 
+/// The first octets of all addresses of these blocks, as a set of bits.
+const fn first_octets(blocks: &[Block], width: u32) -> [u64; 4] {
+    let mut set = [0; 4];
+    let mut at = 0;
+    while at < blocks.len() {
+        let block = blocks[at];
+        let first = (block.first >> (width - 8)) as usize;
+        let count = if block.length < 8 { 1 << (8 - block.length) } else { 1 };
+        let mut octet = first;
+        while octet < first + count {
+            set[octet / 64] |= 1 << (octet % 64);
+            octet += 1;
+        }
+        at += 1;
+    }
+    set
+}
+
+const FIRST_OCTETS_V4: [u64; 4] = first_octets(&UNROUTABLE_V4, 32);
+const FIRST_OCTETS_V6: [u64; 4] = first_octets(&UNROUTABLE_V6, 128);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_octet_leaves_no_unroutable_address_out() {
+        for first in 0..=255u8 {
+            for rest in [0u128, 1, 1 << 119, 0x40 << 112, 0x7fff_ffff << 80, (1 << 120) - 1] {
+                let v6 = Ipv6Addr::from(u128::from(first) << 120 | rest);
+                let v4 = Ipv4Addr::from(u32::from(first) << 24 | (rest >> 96) as u32);
+                for address in [IpAddr::V6(v6), IpAddr::V4(v4)] {
+                    assert_eq!(is_unroutable(address), block_of(address), "{address}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn hidden_clients_are_found_where_the_prefix_reaches_them() {

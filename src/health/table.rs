@@ -53,6 +53,9 @@ pub enum Override {
 /// [`Word::ttl_cap_s`] of a verdict that does not shorten TTLs.
 pub const TTL_CAP_NONE: u16 = u16::MAX;
 
+/// The bits of a word that is available and shortens no TTL.
+const CALM: u64 = 0b100 | (TTL_CAP_NONE as u64) << 16;
+
 /// One verdict as queries see it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Word(u64);
@@ -133,6 +136,17 @@ impl Table {
     #[inline]
     pub fn word(&self, id: VerdictId) -> Word {
         self.words.get(id as usize).map_or(Word::UP, |word| Word(word.load(Ordering::Relaxed)))
+    }
+
+    /// Whether all of `ids` are available and shorten no TTL: nothing to judge.
+    #[inline]
+    pub fn all_calm(&self, ids: &[VerdictId]) -> bool {
+        // Without a branch on what is read: they are all calm nearly always.
+        let mut all = CALM;
+        for &id in ids {
+            all &= self.word(id).0;
+        }
+        all == CALM
     }
 
     /// Writes one word. One task alone may do so.

@@ -1,7 +1,7 @@
 //! Sockets: bytes in, a pure [`Responder`] asked, bytes out.
 //!
 //! ```text
-//! udp-N thread   recvmmsg ─ begin_batch ─ respond × n ─ end_batch ─ sendmmsg
+//! udp-N thread   recvmmsg ─ begin_batch ─ respond_all × n ─ end_batch ─ sendmmsg
 //! TCP (tokio)    accept ─ limits ─ length-framed messages ─ respond ─ write
 //! ```
 //!
@@ -16,6 +16,7 @@
 
 mod bind;
 mod drops;
+mod request;
 mod running;
 mod tcp;
 mod tcp_connection;
@@ -27,6 +28,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use bind::{BindError, BindOptions, Bound, bind};
 pub use drops::{DropCounts, Drops};
+pub use request::{GROUP_MAX, Replies, Request, Wait};
 pub use running::{Running, StartError, StartOptions};
 pub use tcp::TcpOptions;
 pub use tcp_registry::TcpCounts;
@@ -53,7 +55,7 @@ pub struct Meta {
 
 /// The answer function with its scratch and counters; one per worker thread.
 ///
-/// `begin_batch` and `end_batch` bracket every run of `respond`, and no socket is
+/// `begin_batch` and `end_batch` bracket every run of `respond` and `respond_all`, and no socket is
 /// touched between them: what is taken in the one and dropped in the other (a
 /// snapshot's guard) is never held while the thread waits.
 pub trait Responder: Send {
@@ -66,6 +68,15 @@ pub trait Responder: Send {
     /// nothing is promised: they hold what an earlier reply left. A length past
     /// its end counts as 0.
     fn respond(&mut self, request: &[u8], meta: &Meta, out: &mut [u8]) -> usize;
+
+    /// Writes the replies to up to [`GROUP_MAX`] requests that came together, in their
+    /// order: each as [`Responder::respond`] would. Reading all of them before
+    /// answering the first lets their misses of the memory overlap.
+    fn respond_all(&mut self, requests: &[Request<'_>], replies: &mut Replies<'_>) {
+        for request in requests {
+            replies.put(|out| self.respond(request.bytes, &request.meta, out));
+        }
+    }
 
     /// No request follows before the next `begin_batch`.
     fn end_batch(&mut self) {}

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-use super::udp_batch::{Batch, Wait};
-use super::{DropCounts, Drops, Responder};
+use super::udp_batch::Batch;
+use super::{DropCounts, Drops, Responder, Wait};
 
 /// Batches answered after the word to stop: what the kernel had queued by then, and
 /// not what a flood goes on to send.
@@ -73,7 +73,7 @@ impl<R: Responder> Worker<R> {
     fn serve(&mut self, batch: &mut Batch) {
         self.responder.begin_batch();
         let refused =
-            batch.answer_each(|request, meta, out| self.responder.respond(request, meta, out));
+            batch.answer_groups(|requests, replies| self.responder.respond_all(requests, replies));
         self.responder.end_batch();
         let sent = batch.send(self.socket.as_fd());
         let drops = DropCounts {

@@ -9,20 +9,26 @@ use ipnet::IpNet;
 use crate::config::model::{Config, Member, Pool, Vip, WipSettings};
 use crate::geo::{self, BaseTable, Map, Place, Serves};
 use crate::steer::order::{ClientPlace, Rank, Site, order};
-use crate::steer::strategy::{MemberEntry, PoolEntry, Record, Row, Strategy, VipEntry};
+use crate::steer::strategy::{
+    MemberEntry, PoolEntry, Record, Row, Strategy, VipEntry, one_vip_each, only_vip,
+};
 use crate::steer::{OnAllDown, Policy, hash};
 
 /// Strategies, one for each entry of the config's WIP settings.
 pub(super) struct Steering {
     pub(super) strategies: Vec<Strategy>,
+    pub(super) maps: KnownMaps,
 }
 
-/// Compiles every setting.
-pub(super) fn compile(config: &Config, base: &BaseTable) -> Steering {
-    let mut maps = Maps { base, known: HashMap::new() };
+/// Maps that stay as they are while the geo table does.
+pub(super) type KnownMaps = HashMap<Layout, Clients>;
+
+/// Compiles every setting. `before`: maps compiled from the same table.
+pub(super) fn compile(config: &Config, base: &BaseTable, before: Option<&KnownMaps>) -> Steering {
+    let mut maps = Maps { base, before, known: HashMap::new() };
     let strategies =
         config.wip_settings.iter().map(|settings| strategy(config, settings, &mut maps)).collect();
-    Steering { strategies }
+    Steering { strategies, maps: maps.known }
 }
 
 fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Strategy {
@@ -43,6 +49,7 @@ fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Str
     let several_pools = pools.len() > 1;
     let turns = |policy| matches!(policy, Policy::RoundRobin | Policy::Weighted);
     let ties = clients.rows.iter().any(Row::has_ties);
+    let shows_all = clients.rows.iter().all(|row| row.sees_all(lists.vips.len()));
     Strategy {
         policy: settings.policy,
         takes_turns: policies().any(turns)
@@ -51,6 +58,7 @@ fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Str
         hashes: policies().any(|policy| policy == Policy::Hash)
             || several_pools && settings.policy == Policy::Hash,
         has_ties: ties,
+        shows_all,
         pools: lists.pools.into(),
         members: lists.members.into(),
         vips: lists.vips.into(),
@@ -94,6 +102,7 @@ impl Lists {
             self.has_several_vips |= v4 > 1 || member.vips.len() - v4 > 1;
             self.members.push(MemberEntry {
                 vips: first_vip..self.vips.len() as u16,
+                only_vip: only_vip(first_vip, &self.vips[usize::from(first_vip)..]),
                 weight: member.weight,
                 name_hash: hash::name_hash(&member.name),
             });
@@ -104,6 +113,7 @@ impl Lists {
             members: first_member..self.members.len() as u16,
             min_available: pool.min_available,
             weight,
+            one_vip_each: one_vip_each(&self.members[usize::from(first_member)..]),
             // No member has a name with a space: a pool and a member of one name
             // are hashed apart, or the pool's clients would all be that member's.
             name_hash: hash::name_hash(&format!("pool {}", pool.name.as_deref().unwrap_or(""))),
@@ -115,7 +125,7 @@ impl Lists {
 
 /// All that a client's order depends on. Equal layouts share one map.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-struct Layout {
+pub(super) struct Layout {
     pools_by_geo: bool,
     pools: Vec<PoolLayout>,
     /// Every network the operator named for these members, whatever the
@@ -278,12 +288,13 @@ fn visible(vips: &[Vip], networks: &[IpNet]) -> Vec<bool> {
 /// Compiled maps, by layout.
 struct Maps<'a> {
     base: &'a BaseTable,
-    known: HashMap<Layout, Clients>,
+    before: Option<&'a KnownMaps>,
+    known: KnownMaps,
 }
 
 /// From clients to rows.
-#[derive(Clone)]
-struct Clients {
+#[derive(Clone, Debug)]
+pub(super) struct Clients {
     map: Option<Arc<Map>>,
     rows: Arc<[Row]>,
 }
@@ -292,6 +303,9 @@ impl Maps<'_> {
     fn get(&mut self, layout: Layout) -> Clients {
         if let Some(clients) = self.known.get(&layout) {
             return clients.clone();
+        }
+        if let Some(clients) = self.before.and_then(|before| before.get(&layout)) {
+            return self.known.entry(layout).or_insert_with(|| clients.clone()).clone();
         }
         let networks = &layout.networks;
         let mut rows: Vec<Row> = Vec::new();

@@ -9,7 +9,9 @@
 //! The first stage that finds a usable pool decides. Nothing here allocates,
 //! and the work is bounded by the members of the WIP.
 
+use super::calm;
 use super::candidates::Candidates;
+pub use super::decision::{Chosen, Decision, Outcome, Stage};
 use super::hash::ClientNetwork;
 use super::pick::{POOL_STEPS, Picker, weighted_position};
 use super::set::{MEMBERS_MAX, Set};
@@ -21,59 +23,7 @@ use crate::health::table::{Override, TTL_CAP_NONE, Table, Word};
 /// Most pools of one WIP that a policy may order otherwise than by config.
 pub const POOLS_MAX: usize = 256;
 
-//------------ Decision -------------------------------------------------------
-
-/// What was decided.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Decision {
-    /// What is to be answered.
-    pub outcome: Outcome,
-    /// TTL of the answer, in seconds; a negative one lives no longer either.
-    pub ttl_s: u32,
-    /// The stage that decided.
-    pub stage: Stage,
-    /// The pool that was chosen; without meaning where no member was.
-    pub pool: u16,
-}
-
-/// Kinds of answers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Outcome {
-    /// The chosen VIPs; none of the asked family: NODATA.
-    Members,
-    /// The addresses of `on_all_down`.
-    Addresses,
-    /// An empty answer.
-    NoData,
-    /// SERVFAIL.
-    ServFail,
-    /// REFUSED.
-    Refuse,
-}
-
-/// Stages of a decision, in order.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Stage {
-    /// A pool had its minimum of available members.
-    Available,
-    /// No pool had its minimum; one had an available member.
-    BelowMinimum,
-    /// Only drained members are healthy.
-    Drained,
-    /// Nobody is healthy: `on_all_down`.
-    AllDown,
-    /// Every member is forced down.
-    ForcedDown,
-}
-
-/// One chosen VIP: indices into the strategy's lists.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Chosen {
-    /// Index into [`Strategy::members`].
-    pub member: u16,
-    /// Index into [`Strategy::vips`].
-    pub vip: u16,
-}
+//------------ Room -----------------------------------------------------------
 
 /// Room for one decision, reused from query to query.
 #[derive(Debug)]
@@ -122,7 +72,22 @@ pub struct Question<'a> {
 }
 
 /// Decides.
+#[inline]
 pub fn choose(question: &Question<'_>, room: &mut Room) -> Decision {
+    match calm::choose(question) {
+        Some((pool, chosen)) => {
+            room.chosen[0] = chosen;
+            room.chosen_count = 1;
+            let ttl_s = question.strategy.ttl_s;
+            Decision { outcome: Outcome::Members, ttl_s, stage: Stage::Available, pool }
+        }
+        None => choose_by_walk(question, room),
+    }
+}
+
+/// Decides, whatever the health.
+#[inline(never)]
+pub(super) fn choose_by_walk(question: &Question<'_>, room: &mut Room) -> Decision {
     let strategy = question.strategy;
     room.chosen_count = 0;
     let pool_count = question.order_pools(room);

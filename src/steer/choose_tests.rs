@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::choose::{Decision, Outcome, Question, Room, Stage, choose};
+use super::calm;
+use super::choose::{Decision, Outcome, Question, Room, Stage, choose, choose_by_walk};
 use super::hash::{ClientNetwork, name_hash};
-use super::strategy::{MemberEntry, PoolEntry, Record, Row, Strategy, VipEntry};
+use super::strategy::{
+    MemberEntry, PoolEntry, Record, Row, Strategy, VipEntry, one_vip_each, only_vip,
+};
 use super::{Families, OnAllDown, Policy};
 use crate::dns::types::rtype;
 use crate::health::table::{Override, State, TTL_CAP_NONE, Table, Word};
@@ -43,8 +46,12 @@ impl World {
                     record: Record::new(address.parse().unwrap()),
                     address_hash: name_hash(address),
                 }));
-                let vips = start..vips.len() as u16;
-                all.push(MemberEntry { vips, weight: *weight, name_hash: name_hash(name) });
+                all.push(MemberEntry {
+                    vips: start..vips.len() as u16,
+                    only_vip: only_vip(start, &vips[usize::from(start)..]),
+                    weight: *weight,
+                    name_hash: name_hash(name),
+                });
             }
             entries.push(PoolEntry {
                 policy: *pool_policy,
@@ -52,6 +59,7 @@ impl World {
                 min_available: *min_available,
                 weight: members.iter().map(|(_, weight, _)| weight).sum(),
                 name_hash: name_hash(&format!("pool{index}")),
+                one_vip_each: one_vip_each(&all[usize::from(first)..]),
             });
         }
         let row = Row {
@@ -82,9 +90,26 @@ impl World {
             takes_turns: true,
             hashes: true,
             has_ties: false,
+            shows_all: true,
         };
         let network = ClientNetwork::of("192.0.2.1".parse().unwrap());
         World { strategy, row, table, room: Room::default(), turn: 0, network }
+    }
+
+    /// Another order of pools and members, the first of them sharing by hash.
+    fn shuffle(&mut self, mut seed: u64, tied: u16) {
+        let mut shuffle = |list: &mut [u16]| {
+            for at in (1..list.len()).rev() {
+                seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                list.swap(at, (seed >> 33) as usize % (at + 1));
+            }
+        };
+        shuffle(&mut self.row.pools);
+        for (pool, ties) in self.strategy.pools.iter().zip(&mut self.row.tied) {
+            let range = usize::from(pool.members.start)..usize::from(pool.members.end);
+            *ties = tied.min(range.len() as u16);
+            shuffle(&mut self.row.members[range]);
+        }
     }
 
     fn set(&self, vip: u32, state: State, over: Override, ttl_cap_s: u16) {
@@ -602,6 +627,104 @@ proptest! {
         let all_forced = addresses.iter().all(|a| word(a).over() == Override::ForcedDown);
         prop_assert_eq!(answer.is_empty(), all_forced);
         prop_assert_eq!(stage == Stage::ForcedDown, all_forced);
+    }
+}
+
+/// Pools of members that have a VIP of one family or both, or two of one.
+fn any_pools() -> impl proptest::strategy::Strategy<Value = Vec<(Policy, u16, Vec<(u32, usize)>)>> {
+    let weight = prop_oneof![Just(100u32), Just(100), 0..4u32];
+    let vips = prop_oneof![Just(0usize), Just(0), Just(0), 1..4usize];
+    let members = prop::collection::vec((weight, vips), 1..5);
+    prop::collection::vec((any_policy(), 0..4u16, members), 1..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Where the calm case finds somebody, the walk over all stages finds the same.
+    #[test]
+    fn the_calm_case_is_the_walks(
+        over_pools in any_policy(),
+        pools in any_pools(),
+        words in prop::collection::vec(
+            prop_oneof![
+                20 => Just((1u8, 0u8, TTL_CAP_NONE)),
+                1 => (0..3u8, 0..4u8, prop::num::u16::ANY),
+            ],
+            24,
+        ),
+        shuffle in prop::num::u64::ANY,
+        tied in 0..4u16,
+        max_answers in prop_oneof![Just(1usize), Just(1), Just(2)],
+        independent in prop::bool::ANY,
+        turn in prop::num::u32::ANY,
+        client in prop::num::u32::ANY,
+    ) {
+        let addresses: Vec<[String; 3]> = (0..12)
+            .map(|i| [format!("10.0.0.{i}"), format!("fd00::{i}"), format!("10.0.1.{i}")])
+            .collect();
+        let lists: Vec<Vec<&str>> = addresses
+            .iter()
+            .flat_map(|[a, b, c]| [vec![a.as_str(), b], vec![a], vec![b], vec![a, c]])
+            .collect();
+        let mut next = 0..;
+        let pools: Vec<(Policy, u16, Vec<Member<'_>>)> = pools
+            .iter()
+            .map(|(policy, minimum, members)| {
+                let member = |&(weight, vips): &(u32, usize)| {
+                    let at: usize = next.next().unwrap_or(0);
+                    (addresses[at][0].as_str(), weight, &lists[4 * at + vips][..])
+                };
+                (*policy, *minimum, members.iter().map(member).collect())
+            })
+            .collect();
+        let pools: Vec<_> = pools.iter().map(|(a, b, members)| (*a, *b, &members[..])).collect();
+        let mut world = World::tiers(over_pools, &pools);
+        world.shuffle(shuffle, tied);
+        world.strategy.max_answers = max_answers;
+        world.strategy.families =
+            if independent { Families::Independent } else { Families::Together };
+        world.network = ClientNetwork::of(IpAddr::from(client.to_be_bytes()));
+        let states = [State::Unknown, State::Up, State::Down];
+        let overs = [Override::None, Override::Drained, Override::ForcedUp, Override::ForcedDown];
+        for (vip, &(state, over, cap_s)) in words.iter().enumerate() {
+            world.set(vip as u32, states[usize::from(state)], overs[usize::from(over)], cap_s);
+        }
+        let verdicts: Vec<u32> = (0..world.strategy.vips.len() as u32).collect();
+        for rtype in [rtype::A, rtype::AAAA] {
+            let question = Question {
+                strategy: &world.strategy,
+                verdicts: &verdicts,
+                table: &world.table,
+                row: &world.row,
+                network: world.network,
+                turn,
+                rtype,
+            };
+            let mut walked = Room::default();
+            let decision = choose_by_walk(&question, &mut walked);
+            prop_assert_eq!(choose(&question, &mut world.room), decision);
+            prop_assert_eq!(world.room.chosen(), walked.chosen());
+        }
+    }
+}
+
+#[test]
+fn a_healthy_wip_of_any_policy_is_a_calm_case() {
+    for policy in
+        [Policy::Geo, Policy::RoundRobin, Policy::Weighted, Policy::Failover, Policy::Hash]
+    {
+        let world = World::new(policy, &THREE);
+        let question = Question {
+            strategy: &world.strategy,
+            verdicts: &[0, 1, 2],
+            table: &world.table,
+            row: &world.row,
+            network: world.network,
+            turn: 0,
+            rtype: rtype::A,
+        };
+        assert!(calm::choose(&question).is_some(), "{policy:?}");
     }
 }
 

@@ -9,10 +9,12 @@
 //! Pure: health comes in as words, the client's order as a row, chance as a
 //! count of queries. It must not know names, zones or messages.
 
+mod calm;
 mod candidates;
 pub mod choose;
 #[cfg(test)]
 mod choose_tests;
+mod decision;
 pub mod hash;
 pub mod order;
 mod pick;

@@ -116,7 +116,7 @@ fn without_spares(question: &Question<'_>, pool: &PoolEntry, set: &mut Set) {
 /// Fractions of 2³² by which weighted choices step from query to query, for the
 /// first member of an answer, the second and so on: the golden ratio, and roots
 /// that are as badly approximated.
-const MEMBER_STEPS: [u32; 4] = [0x9e37_79b9, 0xc13f_a9a9, 0x91e1_0da5, 0xd1b5_4a33];
+pub(super) const MEMBER_STEPS: [u32; 4] = [0x9e37_79b9, 0xc13f_a9a9, 0x91e1_0da5, 0xd1b5_4a33];
 /// The same for pools. They differ from the members', or each pool would always
 /// be answered with the same ones of its members.
 pub(super) const POOL_STEPS: [u32; 4] = [0xdb4f_0b91, 0xbbe0_5633, 0xa0f2_ec75, 0x89e1_8285];
@@ -131,14 +131,24 @@ pub(super) fn weighted_position(
     weight: impl Fn(usize) -> u32,
 ) -> usize {
     let total: u64 = (0..count).map(|position| u64::from(weight(position))).sum();
-    let fraction = u64::from(turn.wrapping_mul(step));
     if total == 0 {
-        return ((fraction * count as u64) >> 32) as usize;
+        return ((u64::from(turn.wrapping_mul(step)) * count as u64) >> 32) as usize;
     }
+    weighted_among(turn, step, total, (0..count).map(weight))
+}
+
+/// The same where the sum of the weights is known, and is not 0.
+#[inline]
+pub(super) fn weighted_among(
+    turn: u32,
+    step: u32,
+    total: u64,
+    weights: impl Iterator<Item = u32>,
+) -> usize {
     // At most 256 weights of 16 bits times 32 bits: far from overflow.
-    let mut left = (fraction * total) >> 32;
-    for position in 0..count {
-        let share = u64::from(weight(position));
+    let mut left = (u64::from(turn.wrapping_mul(step)) * total) >> 32;
+    for (position, weight) in weights.enumerate() {
+        let share = u64::from(weight);
         if left < share {
             return position;
         }

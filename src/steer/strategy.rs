@@ -12,12 +12,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Families, OnAllDown, Policy};
-use crate::dns::encode::QUESTION_POINTER;
+use crate::dns::encode::{Full, QUESTION_POINTER, Section, TTL_AT, Writer};
 use crate::dns::types::{class, rtype};
 use crate::geo::Map;
 
-/// Offset of the TTL in a ready record whose owner is a pointer.
-const TTL_AT: usize = 6;
 /// Longest ready record: AAAA.
 const RECORD_LENGTH_MAX: usize = 28;
 
@@ -61,6 +59,8 @@ pub struct Strategy {
     pub hashes: bool,
     /// True when some rows share clients by hash among their first members.
     pub has_ties: bool,
+    /// True when every client may get every VIP: no row hides one.
+    pub shows_all: bool,
 }
 
 impl Strategy {
@@ -83,17 +83,42 @@ pub struct PoolEntry {
     pub weight: u32,
     /// XXH3-64 of its name.
     pub name_hash: u64,
+    /// For A and AAAA: true when every member has exactly one such VIP.
+    pub one_vip_each: [bool; 2],
 }
+
+/// [`MemberEntry::only_vip`] where there is none, or several.
+pub const NOT_ONE: u16 = u16::MAX;
 
 /// One member.
 #[derive(Clone, Debug)]
 pub struct MemberEntry {
     /// Range in [`Strategy::vips`].
     pub vips: Range<u16>,
+    /// Its VIP for A and that for AAAA, where it has exactly one, or [`NOT_ONE`].
+    pub only_vip: [u16; 2],
     /// Its share under `weighted` and `hash`.
     pub weight: u32,
     /// XXH3-64 of its name.
     pub name_hash: u64,
+}
+
+/// The VIP for A and that for AAAA among those of a member, which are `vips` and
+/// begin at index `start`; [`NOT_ONE`] where there is none, or several.
+pub fn only_vip(start: u16, vips: &[VipEntry]) -> [u16; 2] {
+    [rtype::A, rtype::AAAA].map(|family| {
+        let fits = |&(_, vip): &(u16, &VipEntry)| vip.record.rtype() == family;
+        let mut fitting = (start..).zip(vips).filter(fits);
+        match (fitting.next(), fitting.next()) {
+            (Some((index, _)), None) => index,
+            _ => NOT_ONE,
+        }
+    })
+}
+
+/// For A and AAAA: whether each of `members` has exactly one such VIP.
+pub fn one_vip_each(members: &[MemberEntry]) -> [bool; 2] {
+    [0, 1].map(|family| members.iter().all(|member| member.only_vip[family] != NOT_ONE))
 }
 
 /// One VIP.
@@ -124,6 +149,11 @@ impl Row {
     #[inline]
     pub fn sees(&self, index: u16) -> bool {
         self.visible.get(usize::from(index) / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
+    }
+
+    /// Whether the first `vips` VIPs may all be answered to this client.
+    pub fn sees_all(&self, vips: usize) -> bool {
+        (0..vips as u16).all(|index| self.sees(index))
     }
 
     /// True when some pool's first members share clients by hash.
@@ -171,10 +201,10 @@ impl Record {
         self
     }
 
-    /// The bytes for the wire.
+    /// Writes it with a TTL in seconds into the answer.
     #[inline]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
+    pub fn put(&self, writer: &mut Writer<'_>, ttl_s: u32) -> Result<(), Full> {
+        writer.copy_address(Section::Answer, &self.bytes, usize::from(self.length), ttl_s)
     }
 
     /// A or AAAA.

@@ -11,6 +11,7 @@ use super::place::Assembly;
 use super::rdata::rtype;
 use super::table::{Kind, NOT_OURS, ZONES_MAX};
 use super::{Record, Subject, ZoneError, ZoneFault, Zones, check, cover};
+use crate::dns::encode::ReadySoa;
 use crate::dns::{Name, name};
 
 /// WIPs whose places in the table are fetched together: a million names in turn
@@ -175,7 +176,9 @@ fn finish_zone(assembly: &mut Assembly, id: ZoneId, origin: Name, apex: u32) -> 
     }
     let (soa, ns) = (soa?, ns?);
     let negative_ttl_s = soa.ttl_s.min(soa_minimum_s(&soa));
-    Some(Zone { id, origin, soa, ns, negative_ttl_s })
+    let rdata = soa.data.get(2..).unwrap_or_default();
+    let ready_soa = ReadySoa::new(origin.wire(), rdata);
+    Some(Zone { id, origin, soa, ready_soa, ns, negative_ttl_s })
 }
 
 /// MINIMUM, the last field of the SOA (RFC 2308 4).

@@ -1,32 +1,31 @@
 //! A name made ready to be looked up: cut into labels and hashed without case.
 //!
-//! Hashes are chained from the root label leftwards, so that the hash of a
-//! name is one step from its parent's: every suffix of a query name is hashed
-//! in one pass over its bytes, however many labels an attacker sends. The hash
+//! A name is hashed eight bytes at a time, put in lower case in registers; the
+//! name itself is never copied, and its labels do not matter to the hash. So a name
+//! that exists costs one pass over its bytes. Suffixes are hashed each for itself,
+//! and only as far as names exist: the work for a name that does not exist is
+//! bounded by the zone's depth, however many labels an attacker sends. The hash
 //! is unkeyed: the table holds operators' names only, so nobody who queries
-//! can make it degenerate. Bytes are read eight at a time and put in lower case
-//! in registers; the name itself is never copied. It must not know what a zone
-//! is.
+//! can make it degenerate. It must not know what a zone is.
 
 use crate::dns::name::{self, NAME_LENGTH_MAX};
 
 /// Most labels of a name, the root left out: 127 labels of one byte.
 pub(super) const LABELS_MAX: usize = 127;
-/// The hash of the root name.
-const ROOT_HASH: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Where hashes begin.
+const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Odd, with no pattern in its bits.
 const MULTIPLIER: u64 = 0xd6e8_feb8_6659_fd93;
 
 //------------ Key ------------------------------------------------------------
 
-/// A wire name of any case with the places of its labels and its hash.
+/// A wire name of any case with the places of its labels.
 #[derive(Clone, Debug)]
 pub struct Key<'a> {
     wire: &'a [u8],
     /// Where each label starts, from the left; after them, the root label.
     starts: [u8; LABELS_MAX + 1],
     labels: u8,
-    hash: u64,
 }
 
 impl<'a> Key<'a> {
@@ -37,7 +36,7 @@ impl<'a> Key<'a> {
         if wire.len() > NAME_LENGTH_MAX {
             return None;
         }
-        let mut key = Key { wire, starts: [0; LABELS_MAX + 1], labels: 0, hash: 0 };
+        let mut key = Key { wire, starts: [0; LABELS_MAX + 1], labels: 0 };
         let mut at = 0;
         let mut labels = 0;
         loop {
@@ -50,18 +49,14 @@ impl<'a> Key<'a> {
             }
             labels += 1;
         }
-        if at + 1 != wire.len() {
-            return None;
-        }
         key.labels = labels as u8;
-        key.hash = (0..labels).rev().fold(ROOT_HASH, |hash, label| key.step(hash, label));
-        Some(key)
+        (at + 1 == wire.len()).then_some(key)
     }
 
     /// The hash of the whole name.
     #[inline]
     pub fn hash(&self) -> u64 {
-        self.hash
+        hash_of(self.wire)
     }
 
     /// How many labels, the root left out.
@@ -85,27 +80,7 @@ impl<'a> Key<'a> {
     /// The hashes of all suffixes: the whole name's first, the root's last.
     pub(super) fn hashes(&self, into: &mut Vec<u64>) {
         into.clear();
-        into.push(ROOT_HASH);
-        let mut hash = ROOT_HASH;
-        for label in (0..self.labels()).rev() {
-            hash = self.step(hash, label);
-            into.push(hash);
-        }
-        into.reverse();
-    }
-
-    /// The hash of the suffix that starts at `label`, from that of the suffix after it.
-    #[inline]
-    pub(super) fn step(&self, parent: u64, label: usize) -> u64 {
-        let mut at = self.start(label);
-        let mut left = 1 + usize::from(self.wire[at]);
-        let mut hash = parent;
-        while left > 8 {
-            hash = mix(hash, lower(word(self.wire, at)));
-            at += 8;
-            left -= 8;
-        }
-        mix(hash, lower(word(self.wire, at)) & (u64::MAX >> (64 - 8 * left)))
+        into.extend((0..=self.labels()).map(|label| hash_of(self.suffix(label))));
     }
 }
 
@@ -118,24 +93,40 @@ pub(super) fn same_name(stored: &[u8], name: &[u8]) -> bool {
         return false;
     }
     let (left, left_rest) = stored.as_chunks::<8>();
-    let (right, right_rest) = name.as_chunks::<8>();
-    left.iter()
-        .zip(right)
-        .all(|(left, right)| u64::from_le_bytes(*left) == lower(u64::from_le_bytes(*right)))
-        && left_rest.eq_ignore_ascii_case(right_rest)
+    let (right, _) = name.as_chunks::<8>();
+    let all = left.iter().zip(right).all(|(left, right)| same_word(*left, *right));
+    if left_rest.is_empty() || !all {
+        return all;
+    }
+    // The last eight bytes, some of them for the second time.
+    match (stored.last_chunk(), name.last_chunk()) {
+        (Some(left), Some(right)) => same_word(*left, *right),
+        _ => stored.eq_ignore_ascii_case(name),
+    }
 }
 
-/// Eight bytes of `wire` from `at` on; zeros past its end.
 #[inline]
-fn word(wire: &[u8], at: usize) -> u64 {
-    if let Some(bytes) = wire.get(at..).and_then(<[u8]>::first_chunk) {
-        return u64::from_le_bytes(*bytes);
+fn same_word(stored: [u8; 8], name: [u8; 8]) -> bool {
+    u64::from_le_bytes(stored) == lower(u64::from_le_bytes(name))
+}
+
+/// The hash of a wire name of any case. Of bytes that are no name it is the hash
+/// of no name's, or one that no name is found by: names are compared.
+#[inline]
+pub fn hash_of(wire: &[u8]) -> u64 {
+    let (words, rest) = wire.as_chunks::<8>();
+    let hash = words
+        .iter()
+        .fold(SEED ^ wire.len() as u64, |hash, &word| mix(hash, lower(u64::from_le_bytes(word))));
+    if rest.is_empty() {
+        return hash;
     }
-    let past = at + 8 - wire.len();
-    match wire.last_chunk() {
-        Some(bytes) => u64::from_le_bytes(*bytes) >> (8 * past),
-        None => wire[at..].iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-    }
+    // The last eight bytes, some of them for the second time.
+    let last = match wire.last_chunk() {
+        Some(&last) => u64::from_le_bytes(last),
+        None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
+    mix(hash, lower(last))
 }
 
 /// Eight bytes in ASCII lower case; length octets are below 'A' and stay.
@@ -147,22 +138,6 @@ fn lower(word: u64) -> u64 {
     let past_z = low + (0x7f - b'Z' as u64) * EACH;
     let upper = from_a & !past_z & !word & (0x80 * EACH);
     word | upper >> 2
-}
-
-/// The hash of the root name: where chains start.
-pub(super) const fn root_hash() -> u64 {
-    ROOT_HASH
-}
-
-/// The hash of `*` under the name that has hash `parent`.
-#[inline]
-pub(super) fn wildcard_hash(parent: u64) -> u64 {
-    mix(parent, u64::from_le_bytes([1, b'*', 0, 0, 0, 0, 0, 0]))
-}
-
-/// The hash of a wire name of any case; none if it is not a name.
-pub fn hash_of(wire: &[u8]) -> Option<u64> {
-    Key::new(wire).map(|key| key.hash)
 }
 
 /// The canonical name at the start of `bytes`, which the arena holds whole.
@@ -192,7 +167,7 @@ mod tests {
             let mut hashes = Vec::new();
             key.hashes(&mut hashes);
             for (label, &hash) in hashes.iter().enumerate() {
-                assert_eq!(hash_of(key.suffix(label)), Some(hash), "{text} {label}");
+                assert_eq!(hash_of(key.suffix(label)), hash, "{text} {label}");
             }
         }
     }
@@ -221,13 +196,6 @@ mod tests {
                 assert!(!same_name(&stored, &other), "{length} {index}");
             }
         }
-    }
-
-    #[test]
-    fn the_wildcard_hash_is_that_of_the_wildcard_name() {
-        let parent = Name::parse("example.com").unwrap();
-        let star = Name::parse("*.example.com").unwrap();
-        assert_eq!(hash_of(star.wire()).unwrap(), wildcard_hash(hash_of(parent.wire()).unwrap()));
     }
 
     #[test]

@@ -18,14 +18,15 @@
 //! worked out when the table was built, so an exact hit needs nothing else. It
 //! must not know which records answer which type: that is the answer's part.
 
-use super::key::{Key, root_hash, wildcard_hash};
+use super::key::{Key, hash_of};
 use super::node::{APEX, DNAME, Detail, NONE, Node, SITE_BASE, SITE_STAR, Zone};
 use super::table::{Kind, NOT_OURS, Slot};
 use super::{Lookup, Outcome, Zones};
+use crate::dns::name;
 
 /// Where a name may be: the result of [`Zones::locate`], of use to the same
-/// [`Zones`] only.
-#[derive(Clone, Copy, Debug)]
+/// [`Zones`] only. By default: nowhere.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Located {
     slot: Option<usize>,
 }
@@ -38,65 +39,66 @@ impl Zones {
     /// are no name are in no zone. `qtype` matters for DS alone. No allocation,
     /// no lock; at most one probe per label that exists.
     pub fn lookup(&self, qname: &[u8], qtype: u16) -> Lookup<'_> {
-        // By reference: a key is some hundred bytes, not to be moved.
-        match &Key::new(qname) {
-            Some(key) => self.lookup_key(key, qtype),
-            None => Lookup::NotOurs,
+        match self.table.find(hash_of(qname), qname, &self.arena) {
+            Some(index) => self.hit(self.table.slot(index), qname, qtype),
+            None => self.missing(qname),
         }
     }
 
-    /// The same for a name that is a [`Key`] already.
+    /// Ahead of a lookup: reads where a name of this hash would stand, so that it is
+    /// near when [`Zones::locate`] looks there. What is returned is to be used somehow,
+    /// or the compiler leaves the reading out.
     #[inline]
-    pub fn lookup_key(&self, key: &Key<'_>, qtype: u16) -> Lookup<'_> {
-        match self.table.find(key.hash(), key.suffix(0), &self.arena) {
-            Some(index) => self.hit(self.table.slot(index), key, qtype),
-            None => match self.closest_encloser(key) {
-                Some((slot, hash)) => self.miss(slot, hash),
-                None => Lookup::NotOurs,
-            },
-        }
+    pub fn touch(&self, hash: u64) -> u32 {
+        self.table.touch(hash)
     }
 
-    /// The first half of a lookup: reads the table and not the names. A batch
-    /// of queries located one after another waits for memory once, not once
-    /// each; then [`Zones::touch`] does the same for the names.
+    /// The first half of a lookup: where a name of this hash is, names not compared.
     #[inline]
-    pub fn locate(&self, key: &Key<'_>) -> Located {
-        Located { slot: self.table.find_tag(key.hash()) }
+    pub fn locate(&self, hash: u64) -> Located {
+        Located { slot: self.table.find_tag(hash) }
     }
 
     /// Reads the first byte of what was located, so that it is near when
-    /// [`Zones::finish`] needs it. The byte is to be used somehow, or the
-    /// compiler leaves it out.
+    /// [`Zones::finish`] needs it; likewise to be used.
     #[inline]
-    pub fn touch(&self, located: Located) -> u8 {
+    pub fn touch_name(&self, located: Located) -> u8 {
         let name = located.slot.map_or(0, |index| self.table.slot(index).name);
         self.arena.get(name as usize).copied().unwrap_or(0)
     }
 
-    /// The second half: the same as [`Zones::lookup_key`].
+    /// The WIP that [`Zones::finish`] will find, where nothing but it stands there and
+    /// the name is the one asked for.
     #[inline]
-    pub fn finish(&self, key: &Key<'_>, located: Located, qtype: u16) -> Lookup<'_> {
+    pub fn likely_wip(&self, located: Located) -> Option<u32> {
+        let slot = self.table.slot(located.slot?);
+        (slot.kind() == Kind::Wip).then_some(slot.value)
+    }
+
+    /// The second half: the same as [`Zones::lookup`], of the name whose hash was located.
+    #[inline]
+    pub fn finish(&self, qname: &[u8], located: Located, qtype: u16) -> Lookup<'_> {
         match located.slot {
-            Some(index) if self.table.is_name(index, key.suffix(0), &self.arena) => {
-                self.hit(self.table.slot(index), key, qtype)
+            Some(index) if self.table.is_name(index, qname, &self.arena) => {
+                self.hit(self.table.slot(index), qname, qtype)
             }
-            _ => self.lookup_key(key, qtype),
+            // Another name of the same tag.
+            Some(_) => self.lookup(qname, qtype),
+            None => self.missing(qname),
         }
     }
 
     /// The node at `name` (wire form, any case) for additional data: glue below
     /// a cut too. None where there is neither a record nor a WIP.
     pub fn additional(&self, name: &[u8]) -> Option<Node<'_>> {
-        let key = Key::new(name)?;
-        let index = self.table.find(key.hash(), key.suffix(0), &self.arena)?;
+        let index = self.table.find(hash_of(name), name, &self.arena)?;
         let node = self.node(self.table.slot(index));
         (!node.is_empty() || node.wip().is_some()).then_some(node)
     }
 
     /// The name exists.
     #[inline]
-    fn hit(&self, slot: Slot, key: &Key<'_>, qtype: u16) -> Lookup<'_> {
+    fn hit(&self, slot: Slot, qname: &[u8], qtype: u16) -> Lookup<'_> {
         if slot.zone() == NOT_OURS {
             return Lookup::NotOurs;
         }
@@ -104,7 +106,7 @@ impl Zones {
             let detail = &self.details[id as usize];
             if qtype == TYPE_DS
                 && detail.is(APEX)
-                && let Some(found) = self.parent_side(detail, key)
+                && let Some(found) = self.parent_side(detail, qname)
             {
                 return found;
             }
@@ -115,8 +117,17 @@ impl Zones {
         self.found(slot, self.standing(slot))
     }
 
+    /// The name does not exist.
+    fn missing(&self, qname: &[u8]) -> Lookup<'_> {
+        // By reference: a key is some hundred bytes, not to be moved.
+        match Key::new(qname).as_ref().and_then(|key| self.closest_encloser(key)) {
+            Some(slot) => self.miss(slot),
+            None => Lookup::NotOurs,
+        }
+    }
+
     /// The name does not exist; `slot` is its closest encloser (RFC 4592 3.3.1).
-    fn miss(&self, slot: Slot, hash: u64) -> Lookup<'_> {
+    fn miss(&self, slot: Slot) -> Lookup<'_> {
         if slot.zone() == NOT_OURS {
             return Lookup::NotOurs;
         }
@@ -124,7 +135,7 @@ impl Zones {
             return self.found(slot, outcome);
         }
         if slot.has_wildcard_child()
-            && let Some(wildcard) = self.wildcard_child(slot, hash)
+            && let Some(wildcard) = self.wildcard_child(slot)
         {
             return self.found(slot, self.standing(wildcard));
         }
@@ -141,12 +152,9 @@ impl Zones {
     /// (RFC 4035 3.1.4.1). None when the parent is not ours. A parent that does
     /// not delegate the zone has nothing there, but never denies the name:
     /// resolvers would deny all below it (RFC 8020).
-    fn parent_side(&self, apex: &Detail, key: &Key<'_>) -> Option<Lookup<'_>> {
-        if key.labels() == 0 {
-            return None;
-        }
-        let hash = (1..key.labels()).rev().fold(root_hash(), |hash, label| key.step(hash, label));
-        let index = self.table.find(hash, key.suffix(1), &self.arena)?;
+    fn parent_side(&self, apex: &Detail, qname: &[u8]) -> Option<Lookup<'_>> {
+        let parent = name::parent(qname)?;
+        let index = self.table.find(hash_of(parent), parent, &self.arena)?;
         let parent = self.table.slot(index);
         if parent.zone() == NOT_OURS {
             return None;
@@ -159,33 +167,28 @@ impl Zones {
         Some(self.found(parent, outcome))
     }
 
-    /// The lowest ancestor that exists, with its hash. Ancestors of every name
-    /// are in the table, so the search ends at the first that is not.
-    fn closest_encloser(&self, key: &Key<'_>) -> Option<(Slot, u64)> {
-        let mut hash = root_hash();
+    /// The lowest ancestor that exists. Ancestors of every name are in the table,
+    /// so the search ends at the first that is not.
+    fn closest_encloser(&self, key: &Key<'_>) -> Option<Slot> {
+        let highest = key.labels().checked_sub(self.origin_labels_min)?;
         let mut encloser = None;
-        for label in (1..=key.labels()).rev() {
-            if label < key.labels() {
-                hash = key.step(hash, label);
-            }
-            if key.labels() - label < self.origin_labels_min {
-                continue;
-            }
-            match self.table.find(hash, key.suffix(label), &self.arena) {
-                Some(index) => encloser = Some((self.table.slot(index), hash)),
+        for label in (1..=highest).rev() {
+            let name = key.suffix(label);
+            match self.table.find(hash_of(name), name, &self.arena) {
+                Some(index) => encloser = Some(self.table.slot(index)),
                 None => break,
             }
         }
         encloser
     }
 
-    fn wildcard_child(&self, encloser: Slot, hash: u64) -> Option<Slot> {
+    fn wildcard_child(&self, encloser: Slot) -> Option<Slot> {
         let mut name = [0; 257];
         name[..2].copy_from_slice(b"\x01*");
         let parent = super::key::name_at(&self.arena[encloser.name as usize..]);
         let name = name.get_mut(..2 + parent.len())?;
         name[2..].copy_from_slice(parent);
-        let index = self.table.find(wildcard_hash(hash), name, &self.arena)?;
+        let index = self.table.find(hash_of(name), name, &self.arena)?;
         Some(self.table.slot(index))
     }
 

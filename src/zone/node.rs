@@ -6,6 +6,7 @@
 use super::Zones;
 use super::key::name_at;
 use crate::dns::Name;
+use crate::dns::encode::ReadySoa;
 
 /// "No such thing" in the indices of details.
 pub(super) const NONE: u32 = u32::MAX;
@@ -22,6 +23,7 @@ pub struct Zone {
     pub(super) id: ZoneId,
     pub(super) origin: Name,
     pub(super) soa: OwnedRrset,
+    pub(super) ready_soa: Option<ReadySoa>,
     pub(super) ns: OwnedRrset,
     pub(super) negative_ttl_s: u32,
 }
@@ -40,6 +42,12 @@ impl Zone {
     /// The SOA, with its own TTL.
     pub fn soa(&self) -> Rrset<'_> {
         self.soa.view()
+    }
+
+    /// The SOA as bytes of a reply; none for the root.
+    #[inline]
+    pub fn ready_soa(&self) -> Option<&ReadySoa> {
+        self.ready_soa.as_ref()
     }
 
     /// The apex NS RRset.

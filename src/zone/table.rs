@@ -138,9 +138,10 @@ impl Table {
         }
     }
 
-    /// Whether nothing stands where `hash` would like to.
-    pub(super) fn is_vacant_at(&self, hash: u64) -> bool {
-        self.slots[self.home(hash)].kind() == Kind::Vacant
+    /// Reads the slot that [`Table::find`] begins at.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64) -> u32 {
+        self.slots[self.home(hash)].tag
     }
 
     /// The first slot whose tag is that of `hash`: nearly always the one that
