@@ -265,6 +265,8 @@ fn wait(
             println!("{:.3}", begun.elapsed().as_secs_f64());
             return Ok(true);
         }
+        // Not yet: a server that is busy with becoming right is left alone meanwhile.
+        std::thread::sleep(Duration::from_millis(1));
     }
     Ok(false)
 }
