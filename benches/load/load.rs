@@ -262,6 +262,7 @@ fn wait(
                 return Ok(true);
             }
         }
+        // Not yet: a server that is busy with becoming right is left alone meanwhile.
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(false)

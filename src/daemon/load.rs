@@ -44,8 +44,9 @@ pub struct Refused {
 pub struct Before {
     /// Serials of the last load.
     pub serials: Serials,
-    /// The config in force: what has not changed since need not be read again.
-    pub config: Option<Arc<Config>>,
+    /// The snapshot in force: what has not changed since need not be parsed and
+    /// compiled again.
+    pub snapshot: Option<Arc<Snapshot>>,
     /// The geo table in force and the databases it came from: kept when they
     /// cannot be read again.
     pub geo: Option<Geo>,
@@ -60,7 +61,9 @@ pub fn load(path: &Path) -> Result<Candidate, Box<Refused>> {
 
 /// Loads after another load.
 pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>> {
-    let mut loaded = config::load_after(path, &Disk, before.config.as_deref());
+    let in_force = before.snapshot.as_deref();
+    let in_force_config = in_force.map(|snapshot| &*snapshot.config);
+    let mut loaded = config::load_after(path, &Disk, in_force_config);
     let Some(config) = loaded.config.take() else { return Err(refuse(loaded)) };
     let config = Arc::new(config);
     let serials = match before.generation {
@@ -92,7 +95,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
         now_s: u64::from(clock::unix_s()),
         generation: before.generation + 1,
     };
-    match snapshot::compile(input) {
+    match snapshot::compile_after(input, in_force) {
         Ok((snapshot, warnings)) => {
             for warning in &warnings {
                 let problem = problem_of(warning, &loaded.origins);

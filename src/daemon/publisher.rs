@@ -27,6 +27,11 @@ use crate::snapshot::Serving;
 const RETIRE_LOOKS: usize = 50;
 const RETIRE_PAUSE: Duration = Duration::from_millis(10);
 
+/// Niceness of a thread that loads. At 19 it gets a seventieth of a busy
+/// processor, and a waking worker takes it at once.
+#[cfg(target_os = "linux")]
+const LOAD_NICENESS: i32 = 10;
+
 /// Who asked for a reload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Cause {
@@ -167,13 +172,32 @@ impl Publisher {
         let _ = self.reload(cause);
     }
 
-    /// Loads and publishes, or changes nothing and says why.
+    /// Loads and publishes, or changes nothing and says why. The load runs on a
+    /// thread of its own that gives way to those that answer: a priority that was
+    /// lowered cannot be raised again.
     pub(super) fn reload(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
+        std::thread::scope(|scope| {
+            let load = || {
+                give_way();
+                self.reload_here(cause)
+            };
+            match std::thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, load) {
+                Ok(thread) => thread.join().unwrap_or_else(|_| {
+                    let report = "the load broke off: this is a bug, the log has more".to_owned();
+                    Err(ReloadRefused { report, problems: Vec::new() })
+                }),
+                // Better at the same priority than not at all.
+                Err(_) => self.reload_here(cause),
+            }
+        })
+    }
+
+    fn reload_here(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
         let mut loading = lock(&self.loading);
         let current = self.serving();
         let before = Before {
             serials: current.snapshot.serials.clone(),
-            config: Some(Arc::clone(&current.snapshot.config)),
+            snapshot: Some(Arc::clone(&current.snapshot)),
             geo: Some(loading.geo.clone()),
             generation: current.snapshot.generation,
         };
@@ -288,6 +312,15 @@ impl Publisher {
         if let Some(prober) = prober.and_then(|prober| Arc::try_unwrap(prober).ok()) {
             prober.shutdown();
         }
+    }
+}
+
+/// Lowers the priority of the calling thread.
+fn give_way() {
+    // Linux counts priorities by thread; elsewhere this would be the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, LOAD_NICENESS) {
+        tracing::debug!(%error, "loads run at the priority of everything else");
     }
 }
 

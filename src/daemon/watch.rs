@@ -1,19 +1,29 @@
 //! Watching files: a change is loaded once it has settled.
 //!
+//! ```text
+//! notice, or 2 s ─► look: as loaded? ─yes─► wait
+//!                     │no
+//!                     ▼
+//!                   look again until nothing has moved for 100 ms
+//!                   and whoever wrote has closed its file ─► load
+//! ```
+//!
 //! The kernel's notices only wake this thread early; what decides is size, time
 //! and identity of every file, looked at through links, so that a Kubernetes
 //! ConfigMap's swapped link counts as a change, and a missed notice is made up
-//! for within seconds.
+//! for within seconds. That a writer still has a file open is known from notices
+//! alone: it can put a load off for a while and no more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use notify::Watcher;
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use tokio::sync::watch as signal;
 
 use super::disk::{Disk, FileState, state_of};
@@ -28,6 +38,11 @@ const STOP_WAIT: Duration = Duration::from_millis(100);
 const SETTLE: Duration = Duration::from_millis(100);
 /// Longest wait for a file that never settles.
 const SETTLE_ROUNDS_MAX: usize = 600;
+/// Longest wait for a writer that rests without closing its file.
+const CLOSE_ROUNDS_MAX: usize = 20;
+
+/// Most open files kept in mind: the directories may have other users.
+const OPEN_MAX: usize = 4_096;
 
 /// What is seen of the files.
 type Seen = BTreeMap<PathBuf, Option<FileState>>;
@@ -42,10 +57,29 @@ pub(super) fn start(
         .spawn(move || Watch::new(publisher, stopping).run())
 }
 
+/// Keeps `open` up to what a notice says.
+fn note_writers(event: &notify::Event, open: &mut HashSet<PathBuf>) {
+    match event.kind {
+        EventKind::Modify(ModifyKind::Data(_)) if open.len() < OPEN_MAX => {
+            open.extend(event.paths.iter().cloned());
+        }
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+        | EventKind::Remove(_)
+        | EventKind::Modify(ModifyKind::Name(_)) => {
+            for path in &event.paths {
+                open.remove(path);
+            }
+        }
+        _ => {}
+    }
+}
+
 struct Watch {
     publisher: Arc<Publisher>,
     stopping: signal::Receiver<bool>,
     notices: mpsc::Receiver<()>,
+    /// Files that were written to and not closed since.
+    open: Arc<Mutex<HashSet<PathBuf>>>,
     watcher: Option<notify::RecommendedWatcher>,
     directories: Vec<PathBuf>,
 }
@@ -53,8 +87,12 @@ struct Watch {
 impl Watch {
     fn new(publisher: Arc<Publisher>, stopping: signal::Receiver<bool>) -> Watch {
         let (sender, notices) = mpsc::channel();
+        let open = Arc::new(Mutex::new(HashSet::new()));
+        let written = Arc::clone(&open);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !event.kind.is_access()) {
+            let Ok(event) = event else { return };
+            note_writers(&event, &mut written.lock().unwrap_or_else(PoisonError::into_inner));
+            if !event.kind.is_access() {
                 let _ = sender.send(());
             }
         });
@@ -63,7 +101,7 @@ impl Watch {
                 tracing::warn!(%error, "no file notices: changes are seen within seconds");
             })
             .ok();
-        Watch { publisher, stopping, notices, watcher, directories: Vec::new() }
+        Watch { publisher, stopping, notices, open, watcher, directories: Vec::new() }
     }
 
     fn run(mut self) {
@@ -95,17 +133,36 @@ impl Watch {
         }
     }
 
-    /// Waits until all files look the same twice.
+    /// Waits until all files look the same twice and are closed.
     fn settle(&self, mut seen: Seen) -> Seen {
+        let mut resting = 0;
         for _ in 0..SETTLE_ROUNDS_MAX {
             std::thread::sleep(SETTLE);
             let again = self.look();
-            if again == seen {
+            if again != seen {
+                seen = again;
+                resting = 0;
+            } else if resting == CLOSE_ROUNDS_MAX || !self.being_written(&seen) {
                 break;
+            } else {
+                resting += 1;
             }
-            seen = again;
         }
         seen
+    }
+
+    /// Whether a writer has one of these files open, as far as notices tell.
+    fn being_written(&self, seen: &Seen) -> bool {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.is_empty() {
+            return false;
+        }
+        // Notices have whole paths. What is said of files that are none of ours
+        // need not be kept.
+        let ours: HashSet<PathBuf> =
+            seen.keys().filter_map(|path| std::path::absolute(path).ok()).collect();
+        open.retain(|path| ours.contains(path));
+        !open.is_empty()
     }
 
     /// The state of every file the config in force was read from, of the main

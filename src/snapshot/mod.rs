@@ -67,6 +67,8 @@ pub struct Snapshot {
     pub config: Arc<Config>,
     /// The geo table it was compiled from.
     pub base: Arc<BaseTable>,
+    /// Maps over that table, for the next snapshot.
+    maps: steering::KnownMaps,
 }
 
 /// What a query needs of a WIP.
@@ -164,6 +166,15 @@ pub struct Input {
 
 /// Compiles a snapshot, or says everything that is wrong. Warnings come along.
 pub fn compile(input: Input) -> Result<(Snapshot, Vec<CompileProblem>), Vec<CompileProblem>> {
+    compile_after(input, None)
+}
+
+/// The same after another snapshot, whose maps of clients are taken over where
+/// sites and the geo table are as they were. What comes of it is the same.
+pub fn compile_after(
+    input: Input,
+    before: Option<&Snapshot>,
+) -> Result<(Snapshot, Vec<CompileProblem>), Vec<CompileProblem>> {
     let Input { config, base, serials, now_s, generation } = input;
     let (zones, serials, mut warnings) = zones::compile(&config, &serials, now_s)?;
     let places = places::check(&config, &base);
@@ -171,7 +182,8 @@ pub fn compile(input: Input) -> Result<(Snapshot, Vec<CompileProblem>), Vec<Comp
         return Err(places);
     }
     warnings.extend(places);
-    let steering = steering::compile(&config, &base);
+    let before = before.filter(|before| Arc::ptr_eq(&before.base, &base));
+    let steering = steering::compile(&config, &base, before.map(|before| &before.maps));
     let mut targets = targets::Targets::new(&config);
     let mut wips = Vec::with_capacity(config.wips.len());
     let per_wip = config.metrics.per_wip.unwrap_or(config.wips.len() <= PER_WIP_DEFAULT_MAX);
@@ -199,6 +211,7 @@ pub fn compile(input: Input) -> Result<(Snapshot, Vec<CompileProblem>), Vec<Comp
         wips: wips.into(),
         strategy_settings: (0..steering.strategies.len() as u32).collect(),
         strategies: steering.strategies.into(),
+        maps: steering.maps,
         verdicts: verdicts.into(),
         sites,
         plan,

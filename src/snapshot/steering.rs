@@ -17,14 +17,18 @@ use crate::steer::{OnAllDown, Policy, hash};
 /// Strategies, one for each entry of the config's WIP settings.
 pub(super) struct Steering {
     pub(super) strategies: Vec<Strategy>,
+    pub(super) maps: KnownMaps,
 }
 
-/// Compiles every setting.
-pub(super) fn compile(config: &Config, base: &BaseTable) -> Steering {
-    let mut maps = Maps { base, known: HashMap::new() };
+/// Maps that stay as they are while the geo table does.
+pub(super) type KnownMaps = HashMap<Layout, Clients>;
+
+/// Compiles every setting. `before`: maps compiled from the same table.
+pub(super) fn compile(config: &Config, base: &BaseTable, before: Option<&KnownMaps>) -> Steering {
+    let mut maps = Maps { base, before, known: HashMap::new() };
     let strategies =
         config.wip_settings.iter().map(|settings| strategy(config, settings, &mut maps)).collect();
-    Steering { strategies }
+    Steering { strategies, maps: maps.known }
 }
 
 fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Strategy {
@@ -121,7 +125,7 @@ impl Lists {
 
 /// All that a client's order depends on. Equal layouts share one map.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-struct Layout {
+pub(super) struct Layout {
     pools_by_geo: bool,
     pools: Vec<PoolLayout>,
     /// Every network the operator named for these members, whatever the
@@ -284,12 +288,13 @@ fn visible(vips: &[Vip], networks: &[IpNet]) -> Vec<bool> {
 /// Compiled maps, by layout.
 struct Maps<'a> {
     base: &'a BaseTable,
-    known: HashMap<Layout, Clients>,
+    before: Option<&'a KnownMaps>,
+    known: KnownMaps,
 }
 
 /// From clients to rows.
-#[derive(Clone)]
-struct Clients {
+#[derive(Clone, Debug)]
+pub(super) struct Clients {
     map: Option<Arc<Map>>,
     rows: Arc<[Row]>,
 }
@@ -298,6 +303,9 @@ impl Maps<'_> {
     fn get(&mut self, layout: Layout) -> Clients {
         if let Some(clients) = self.known.get(&layout) {
             return clients.clone();
+        }
+        if let Some(clients) = self.before.and_then(|before| before.get(&layout)) {
+            return self.known.entry(layout).or_insert_with(|| clients.clone()).clone();
         }
         let networks = &layout.networks;
         let mut rows: Vec<Row> = Vec::new();

@@ -148,11 +148,6 @@ impl Table {
         self.slots[home].tag ^ further
     }
 
-    /// Whether nothing stands where `hash` would like to.
-    pub(super) fn is_vacant_at(&self, hash: u64) -> bool {
-        self.slots[self.home(hash)].kind() == Kind::Vacant
-    }
-
     /// The first slot whose tag is that of `hash`: nearly always the one that
     /// [`Table::find`] finds, but the name is not compared.
     #[inline]
