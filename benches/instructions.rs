@@ -315,10 +315,10 @@ fn answer(asked: &'static mut Asked) -> usize {
     let mut length = 0;
     for group in requests.chunks(GROUP_MAX) {
         let mut prepared = [const { None::<Prepared<'_>> }; GROUP_MAX];
-        let messages = group.iter().map(|request| black_box(request.as_slice()));
+        let messages = group.iter().map(|request| (black_box(request.as_slice()), PEER));
         prepare_all(serving, state, messages, &mut prepared);
         for prepared in prepared.iter().flatten() {
-            length += length_of(prepared.answer(serving, state, scratch, PEER, out));
+            length += length_of(prepared.answer(serving, state, scratch, out));
         }
     }
     length

@@ -36,14 +36,18 @@ fn cut(outcome: Outcome, out: &[u8]) -> Vec<u8> {
 fn group(serving: &Serving, scratch: &mut Scratch, asked: &[(Vec<u8>, Peer)]) -> Vec<Made> {
     let worker = &serving.workers[0];
     let mut prepared = [const { None::<Prepared<'_>> }; GROUP_MAX];
-    prepare_all(serving, worker, asked.iter().map(|(request, _)| &**request), &mut prepared);
+    prepare_all(
+        serving,
+        worker,
+        asked.iter().map(|(request, peer)| (&**request, *peer)),
+        &mut prepared,
+    );
     let prepared = prepared.iter().flatten();
     // Replies share one buffer, as a batch's do: nothing is promised of its bytes.
     let mut out = vec![0xaa; 65_535];
     let made: Vec<Made> = prepared
-        .zip(asked)
-        .map(|(prepared, (_, peer))| {
-            let outcome = prepared.answer(serving, worker, scratch, *peer, &mut out);
+        .map(|prepared| {
+            let outcome = prepared.answer(serving, worker, scratch, &mut out);
             (outcome, cut(outcome, &out))
         })
         .collect();

@@ -76,9 +76,9 @@ pub fn answer(
     peer: Peer,
     out: &mut [u8],
 ) -> Outcome {
-    let mut prepared = Prepared::read(request);
+    let mut prepared = Prepared::read(request, peer);
     prepared.locate(serving);
-    prepared.answer(serving, worker, scratch, peer, out)
+    prepared.answer(serving, worker, scratch, out)
 }
 
 /// A reply that is an rcode alone.

@@ -1,12 +1,13 @@
 //! An answer in steps, so that the requests of a group wait for memory together.
 //!
 //! ```text
-//! read (parse, hash) ─► touch (table) ─► locate ─► touch_located (name, WIP) ─► answer
+//! read (parse, hash) ─► touch (table) ─► locate ─► touch_located (name, WIP)
+//!      ─► touch_place (the client's place on the map) ─► answer
 //! ```
 //! A name among a million is in no cache: one request alone waits for its slot of the
-//! table, then for its name and its WIP, then for the WIP's turn. Each step done for
-//! all requests before the next step begins, those of the whole group are on their way
-//! at once. The steps up to the last change nothing, and skipping a touch changes
+//! table, then for its name and its WIP, then for the WIP's turn; and a client is in a part
+//! of the map that nobody asked of lately. Each step done for all requests before the next
+//! step begins, those of the whole group are on their way at once. The steps up to the last change nothing, and skipping a touch changes
 //! nothing but the time. It must not know how many requests make a group.
 
 use std::hint::black_box;
@@ -26,12 +27,12 @@ use crate::zone::{Located, hash_of};
 pub fn prepare_all<'q>(
     serving: &Serving,
     worker: &WorkerState,
-    requests: impl Iterator<Item = &'q [u8]>,
+    requests: impl Iterator<Item = (&'q [u8], Peer)>,
     prepared: &mut [Option<Prepared<'q>>],
 ) {
     let mut touched = 0;
-    for (prepared, request) in prepared.iter_mut().zip(requests) {
-        *prepared = Some(Prepared::read(request));
+    for (prepared, (request, peer)) in prepared.iter_mut().zip(requests) {
+        *prepared = Some(Prepared::read(request, peer));
     }
     for prepared in prepared.iter().flatten() {
         touched ^= prepared.touch(serving);
@@ -42,14 +43,18 @@ pub fn prepare_all<'q>(
     for prepared in prepared.iter().flatten() {
         touched ^= prepared.touch_located(serving, worker);
     }
+    for prepared in prepared.iter().flatten() {
+        touched ^= prepared.touch_place(serving);
+    }
     // Used, so that the reading is not left out.
     black_box(touched);
 }
 
-/// A request that was read, and where its name may be.
+/// A request that was read, who sent it, and where its name may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared<'q> {
     parsed: Result<Query<'q>, Unanswerable<'q>>,
+    peer: Peer,
     hash: u64,
     located: Located,
 }
@@ -57,10 +62,10 @@ pub struct Prepared<'q> {
 impl<'q> Prepared<'q> {
     /// Parses a request and hashes its name.
     #[inline]
-    pub(super) fn read(request: &'q [u8]) -> Prepared<'q> {
+    pub(super) fn read(request: &'q [u8], peer: Peer) -> Prepared<'q> {
         let parsed = Query::parse(request);
         let qname = parsed.as_ref().map_or(&[][..], |query| query.qname);
-        Prepared { parsed, hash: hash_of(qname), located: Located::default() }
+        Prepared { parsed, peer, hash: hash_of(qname), located: Located::default() }
     }
 
     /// Reads what [`Prepared::locate`] will.
@@ -86,18 +91,31 @@ impl<'q> Prepared<'q> {
         entry.map_or(zones, |entry| zones ^ entry.strategy ^ worker.turn(entry.turn))
     }
 
+    /// Reads the map where the client probably is: where a subnet stands in the query
+    /// it nearly always counts.
+    #[inline]
+    fn touch_place(&self, serving: &Serving) -> u32 {
+        let snapshot = &serving.snapshot;
+        let wip = snapshot.zones.likely_wip(self.located);
+        let entry = wip.and_then(|wip| snapshot.wips.get(wip as usize));
+        let map = entry.and_then(|entry| snapshot.strategy(entry).map.as_deref());
+        let (Some(map), Ok(query)) = (map, &self.parsed) else { return 0 };
+        let subnet = query.edns.and_then(|edns| edns.subnet?.address());
+        let address = subnet.unwrap_or(self.peer.address);
+        u32::from(map.touch(address, map.locate(address)))
+    }
+
     /// Answers into `out`: see [`super::answer()`], which does the same.
     pub fn answer(
         &self,
         serving: &Serving,
         worker: &WorkerState,
         scratch: &mut Scratch,
-        peer: Peer,
         out: &mut [u8],
     ) -> Outcome {
         match &self.parsed {
             Ok(query) => {
-                let context = Context { serving, worker, peer, query };
+                let context = Context { serving, worker, peer: self.peer, query };
                 context.respond(self.located, scratch, out)
             }
             Err(Unanswerable::Short) => Outcome::Drop(DropReason::Short),

@@ -102,12 +102,12 @@ impl Responder for DnsResponder {
         // As above; whoever panicked is found below, where each is answered by itself.
         let answered = catch_unwind(AssertUnwindSafe(|| {
             let mut prepared = [const { None::<Prepared<'_>> }; GROUP_MAX];
-            let messages = requests.iter().map(|request| request.bytes);
-            answer::prepare_all(serving, state, messages, &mut prepared);
+            let asked = requests.iter().map(|request| (request.bytes, peer_of(&request.meta)));
+            answer::prepare_all(serving, state, asked, &mut prepared);
             for (request, prepared) in requests.iter().zip(prepared.iter().flatten()) {
                 let peer = peer_of(&request.meta);
                 replies.put(|out| {
-                    count(counters, peer, prepared.answer(serving, state, scratch, peer, out))
+                    count(counters, peer, prepared.answer(serving, state, scratch, out))
                 });
             }
         }));
