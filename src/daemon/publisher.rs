@@ -16,8 +16,10 @@ use super::changes::Changes;
 use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
 use super::state;
+use super::watch::{self, Seen};
 use crate::admin::types::{ReloadRefused, ReloadReport};
 use crate::clock::Clock;
+use crate::listen::udp_batch;
 use crate::metrics::{Registry, TransitionCounters};
 use crate::probe::Prober;
 use crate::snapshot::Serving;
@@ -27,10 +29,11 @@ use crate::snapshot::Serving;
 const RETIRE_LOOKS: usize = 50;
 const RETIRE_PAUSE: Duration = Duration::from_millis(10);
 
-/// Niceness of a thread that loads. At 19 it gets a seventieth of a busy
-/// processor, and a waking worker takes it at once.
-#[cfg(target_os = "linux")]
+/// Niceness of a thread that loads. Of a processor that answers all the time it gets
+/// a tenth: a change under attack takes seconds, where 19 would take minutes.
 const LOAD_NICENESS: i32 = 10;
+/// Longest that a waking worker waits for it: the usual slice is some milliseconds.
+const LOAD_SLICE: Duration = Duration::from_micros(100);
 
 /// Who asked for a reload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -77,6 +80,8 @@ pub(super) struct Publisher {
     refused: Mutex<Option<ReloadRefused>>,
     /// Files that the last refused load read: mending one is a change too.
     refused_files: Mutex<Vec<PathBuf>>,
+    /// What the files looked like before the last load read them.
+    looked: Mutex<Option<Seen>>,
 }
 
 /// What one load keeps for the next.
@@ -133,6 +138,7 @@ impl Publisher {
             handover: Mutex::new(()),
             refused: Mutex::new(None),
             refused_files: Mutex::new(Vec::new()),
+            looked: Mutex::new(None),
         })
     }
 
@@ -161,6 +167,11 @@ impl Publisher {
         lock(&self.refused_files).clone()
     }
 
+    /// Whether a load has read the files as they are seen now.
+    pub(super) fn has_read(&self, seen: &Seen) -> bool {
+        lock(&self.looked).as_ref() == Some(seen)
+    }
+
     /// Milliseconds since the start.
     pub(super) fn uptime_ms(&self) -> u64 {
         self.clock.now().mono_ms
@@ -178,7 +189,9 @@ impl Publisher {
     pub(super) fn reload(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
         std::thread::scope(|scope| {
             let load = || {
-                give_way();
+                if let Err(error) = udp_batch::give_way(LOAD_NICENESS, LOAD_SLICE) {
+                    tracing::debug!(%error, "loads run at the priority of everything else");
+                }
                 self.reload_here(cause)
             };
             match std::thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, load) {
@@ -195,6 +208,7 @@ impl Publisher {
     fn reload_here(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
         let mut loading = lock(&self.loading);
         let current = self.serving();
+        *lock(&self.looked) = Some(watch::look(self));
         let before = Before {
             serials: current.snapshot.serials.clone(),
             snapshot: Some(Arc::clone(&current.snapshot)),
@@ -312,15 +326,6 @@ impl Publisher {
         if let Some(prober) = prober.and_then(|prober| Arc::try_unwrap(prober).ok()) {
             prober.shutdown();
         }
-    }
-}
-
-/// Lowers the priority of the calling thread.
-fn give_way() {
-    // Linux counts priorities by thread; elsewhere this would be the whole process.
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, LOAD_NICENESS) {
-        tracing::debug!(%error, "loads run at the priority of everything else");
     }
 }
 

@@ -45,7 +45,7 @@ const CLOSE_ROUNDS_MAX: usize = 20;
 const OPEN_MAX: usize = 4_096;
 
 /// What is seen of the files.
-type Seen = BTreeMap<PathBuf, Option<FileState>>;
+pub(super) type Seen = BTreeMap<PathBuf, Option<FileState>>;
 
 /// Starts the watching thread.
 pub(super) fn start(
@@ -105,7 +105,7 @@ impl Watch {
     }
 
     fn run(mut self) {
-        let mut loaded = self.look();
+        let mut loaded = look(&self.publisher);
         self.follow(&loaded);
         let mut looked = Instant::now();
         while !*self.stopping.borrow() {
@@ -116,15 +116,18 @@ impl Watch {
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK_EVERY),
             }
             while self.notices.try_recv().is_ok() {}
-            let seen = self.look();
+            let seen = look(&self.publisher);
             looked = Instant::now();
             if seen == loaded {
                 continue;
             }
             loaded = self.settle(seen);
-            self.publisher.reload_and_log(Cause::FileChange);
+            // SIGHUP or the API may have been first.
+            if !self.publisher.has_read(&loaded) {
+                self.publisher.reload_and_log(Cause::FileChange);
+            }
             // Includes may name other files now.
-            let after = self.look();
+            let after = look(&self.publisher);
             loaded.retain(|path, _| after.contains_key(path));
             for (path, state) in after {
                 loaded.entry(path).or_insert(state);
@@ -138,7 +141,7 @@ impl Watch {
         let mut resting = 0;
         for _ in 0..SETTLE_ROUNDS_MAX {
             std::thread::sleep(SETTLE);
-            let again = self.look();
+            let again = look(&self.publisher);
             if again != seen {
                 seen = again;
                 resting = 0;
@@ -165,20 +168,6 @@ impl Watch {
         !open.is_empty()
     }
 
-    /// The state of every file the config in force was read from, of the main
-    /// file's includes as they are now, and of the geo databases.
-    fn look(&self) -> Seen {
-        let config = Arc::clone(&self.publisher.serving().snapshot.config);
-        let mut paths: Vec<PathBuf> = vec![self.publisher.path().to_owned()];
-        paths.extend(config.files.iter().cloned());
-        paths.extend(config.geo.databases.iter().cloned());
-        paths.extend(self.publisher.refused_files());
-        for pattern in &config.include_patterns {
-            paths.extend(Disk.glob(pattern).unwrap_or_default());
-        }
-        paths.into_iter().map(|path| (state_of(&path), path)).map(|(s, p)| (p, s)).collect()
-    }
-
     /// Asks for notices on the directories of all files.
     fn follow(&mut self, seen: &Seen) {
         let Some(watcher) = &mut self.watcher else { return };
@@ -200,4 +189,18 @@ impl Watch {
         }
         self.directories = directories;
     }
+}
+
+/// The state of every file the config in force was read from, of the main
+/// file's includes as they are now, and of the geo databases.
+pub(super) fn look(publisher: &Publisher) -> Seen {
+    let config = Arc::clone(&publisher.serving().snapshot.config);
+    let mut paths: Vec<PathBuf> = vec![publisher.path().to_owned()];
+    paths.extend(config.files.iter().cloned());
+    paths.extend(config.geo.databases.iter().cloned());
+    paths.extend(publisher.refused_files());
+    for pattern in &config.include_patterns {
+        paths.extend(Disk.glob(pattern).unwrap_or_default());
+    }
+    paths.into_iter().map(|path| (state_of(&path), path)).map(|(s, p)| (p, s)).collect()
 }

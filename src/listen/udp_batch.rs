@@ -33,8 +33,8 @@ pub use super::request::{Refused, Sent, Wait};
 use slab::Slab;
 use socket::poll;
 pub use socket::{
-    allowed_processors, ignore_path_mtu, kernel_drops, pin_to, size_buffers, tell_destination,
-    wait_readable,
+    allowed_processors, give_way, ignore_path_mtu, kernel_drops, pin_to, size_buffers,
+    tell_destination, wait_readable,
 };
 
 /// The longest request taken, in bytes. Longer ones are dropped: we advertise
