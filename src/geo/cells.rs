@@ -88,7 +88,7 @@ impl<K: Key, U: Key> Cells<K, U> {
         }
         let Builder { mut slots, mut cuts, mut blocks, .. } = builder;
         blocks.resize(blocks.len() + BLOCK_UNITS, U::default());
-        assert!(blocks.len() < NEST as usize, "2^28 ranges, more than a file can hold");
+        assert!(blocks.len() < NEST as usize, "more ranges than NODES_MAX nodes give");
         slots.shrink_to_fit();
         cuts.shrink_to_fit();
         blocks.shrink_to_fit();

@@ -29,6 +29,9 @@ const METADATA_LENGTH_MAX: u64 = 128 * 1024;
 const SEPARATOR_LENGTH: u64 = 16;
 /// Most fields named in [`GeoError::UnknownSchema`].
 const FIELDS_NAMED_MAX: usize = 12;
+/// Most nodes of a search tree: some three times those of the largest database sold.
+/// What is compiled from more would not fit the numbers its tables use.
+const NODES_MAX: u32 = 1 << 26;
 
 //------------ GeoError -------------------------------------------------------
 
@@ -170,6 +173,12 @@ fn load(
     let found = find_metadata(bytes).map_err(failed)?;
     let at = found.ok_or_else(|| GeoError::NotMmdb { name: name.to_owned() })?;
     let metadata = Metadata::read(bytes, at).map_err(failed)?;
+    if metadata.node_count > NODES_MAX {
+        let nodes = metadata.node_count;
+        return Err(failed(Fault::damaged(&format!(
+            "its search tree has {nodes} nodes; {NODES_MAX} are read at most"
+        ))));
+    }
     let tree = Tree::new(bytes, metadata.node_count, metadata.record_bits, metadata.ip_version)
         .filter(|tree| tree.length() + SEPARATOR_LENGTH <= at)
         .ok_or_else(|| failed(Fault::damaged("its search tree is larger than the file")))?;

@@ -219,6 +219,18 @@ fn what_cannot_be_used_says_why_and_names_the_file() {
 }
 
 #[test]
+fn a_tree_with_more_nodes_than_tables_can_number_is_refused_by_its_metadata() {
+    let mut bytes = Writer::new("country", &[("192.0.2.0/24", flat("DE"))]).bytes();
+    let at = bytes.windows(10).rposition(|window| window == b"node_count").unwrap();
+    assert_eq!(bytes[at + 10] >> 5, 6);
+    let length = usize::from(bytes[at + 10] & 0x1f);
+    bytes.splice(at + 10..at + 11 + length, [0xc4, 0xff, 0xff, 0xff, 0xff]);
+    let error = BaseTable::from_databases(&[("x.mmdb".to_owned(), bytes)]).unwrap_err();
+    let GeoError::Corrupt { reason, .. } = &error else { panic!("{error}") };
+    assert_eq!(reason, "its search tree has 4294967295 nodes; 67108864 are read at most");
+}
+
+#[test]
 fn a_tree_that_refers_to_itself_is_refused_soon() {
     // Every node's children are the next node, twice: 2^128 paths.
     let mut bytes = Vec::new();
