@@ -103,6 +103,23 @@ fn a_changed_file_is_loaded_and_a_broken_one_changes_nothing() {
 }
 
 #[test]
+fn a_file_that_its_writer_has_not_closed_is_not_loaded() {
+    let server = Server::start("[wip.\"shop.gslb.example.com\"]\n");
+    let whole = fs::read_to_string(&server.path).unwrap();
+    let mut file = fs::OpenOptions::new().append(true).open(&server.path).unwrap();
+    // What stands there so far is a config, and not the one that is meant.
+    file.write_all(b"[wip.\"half.gslb.example.com\"]\n").unwrap();
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(server.ask("half.gslb.example.com", false), "NXDOMAIN");
+    file.set_len(whole.len() as u64).unwrap();
+    file.write_all(b"[wip.\"new.gslb.example.com\"]\n").unwrap();
+    drop(file);
+    until("it is loaded", || server.ask("new.gslb.example.com", false) == "NOERROR 127.0.9.1");
+    assert_eq!(server.ask("half.gslb.example.com", false), "NXDOMAIN");
+    assert_eq!(server.log().matches("config loaded").count(), 1, "{}", server.log());
+}
+
+#[test]
 fn status_and_explain_speak_json() {
     let server = Server::start("[wip.\"shop.gslb.example.com\"]\n");
     let status: serde_json::Value =
