@@ -1,5 +1,5 @@
 //! Datagrams by the batch: `recvmmsg`, `sendmmsg`. The project's only `unsafe` is here
-//! and in [`socket`].
+//! and in `socket`.
 //!
 //! A [`Batch`] owns every buffer the kernel reads or writes, allocated once. Each
 //! request has a slot; replies are packed one after another, so that a batch of

@@ -48,8 +48,8 @@ pub enum Stage {
 /// One chosen VIP: indices into the strategy's lists.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Chosen {
-    /// Index into [`Strategy::members`].
+    /// Index into [`Strategy::members`](super::strategy::Strategy::members).
     pub member: u16,
-    /// Index into [`Strategy::vips`].
+    /// Index into [`Strategy::vips`](super::strategy::Strategy::vips).
     pub vip: u16,
 }
