@@ -29,14 +29,20 @@ vip = "192.0.2.1"
 vip = "192.0.2.2"
 [datacenter.c]
 vip = "192.0.2.3"
+"#;
+const DEFAULTS: &str = r#"
 [wip_defaults]
 policy = "round-robin"
 members = ["a", "b", "c"]
 "#;
 
 fn serving(wips: &str, previous: Option<&Serving>) -> Serving {
+    serving_with(&format!("{DEFAULTS}{wips}"), previous)
+}
+
+fn serving_with(rest: &str, previous: Option<&Serving>) -> Serving {
     let mut files = MemoryFiles::default();
-    files.insert("w.toml", format!("{SITES}{wips}").as_str());
+    files.insert("w.toml", format!("{SITES}{rest}").as_str());
     let loaded = config::load(Path::new("w.toml"), &files);
     let report = loaded.problems.render(&loaded.sources, false);
     let input = Input {
@@ -108,4 +114,57 @@ fn counts_go_on_with_what_is_counted_until_the_last_moment() {
     newest.take_counts_of(&new);
     let kept: BTreeMap<String, u64> = ["a", "c"].map(expected).into();
     assert_eq!(counts(&newest), kept, "counts go by names, not by places");
+}
+
+#[test]
+fn a_member_of_two_pools_is_one_series_that_goes_on_over_loads() {
+    let pools = "[pool.near]\nmembers = [\"a\", \"b\"]\n[pool.far]\nmembers = [\"a\", \"c\"]\n\
+                 [wip.\"x.z.example\"]\npolicy = \"round-robin\"\npools = [\"near\", \"far\"]\n";
+    let sums = |serving: &Serving| {
+        let mut sums = BTreeMap::new();
+        serving.each_answer_count(|_, member, count| {
+            *sums.entry(member.to_owned()).or_insert(0) += count;
+        });
+        sums
+    };
+    let old = serving_with(pools, None);
+    ask_times(&old, 40);
+    let before = sums(&old);
+    assert_eq!(before.values().sum::<u64>(), 40);
+    let new = serving_with(pools, Some(&old));
+    new.take_counts_of(&old);
+    assert_eq!(sums(&new), before);
+    let newest = serving_with(pools, Some(&new));
+    newest.take_counts_of(&new);
+    assert_eq!(sums(&newest), before);
+}
+
+#[test]
+fn a_wip_with_more_addresses_than_can_be_numbered_is_refused() {
+    let mut text = String::from(
+        "[zone.\"z.example\"]\nnameservers = [\"ns1.example.net\"]\nhostmaster = \"h@z.example\"\n",
+    );
+    for site in 0..256 {
+        let vips: Vec<String> = (0..64).map(|vip| format!("\"10.0.{site}.{vip}\"")).collect();
+        text += &format!("[datacenter.s{site}]\nvip = [{}]\n", vips.join(", "));
+    }
+    let members: Vec<String> = (0..256).map(|site| format!("\"s{site}\"")).collect();
+    for pool in 0..4 {
+        text += &format!("[pool.p{pool}]\nmembers = [{}]\n", members.join(", "));
+    }
+    let compiled = |pools: &str| {
+        let mut files = MemoryFiles::default();
+        let wip = format!("[wip.\"x.z.example\"]\npools = [{pools}]\n");
+        files.insert("w.toml", format!("{text}{wip}").as_str());
+        let loaded = config::load(Path::new("w.toml"), &files);
+        let report = loaded.problems.render(&loaded.sources, false);
+        let base = Arc::new(BaseTable::from_networks(&[]));
+        let config = Arc::new(loaded.config.expect(&report));
+        let serials = Serials::default();
+        snapshot::compile(Input { config, base, serials, now_s: 0, generation: 1 }).map(drop)
+    };
+    assert_eq!(compiled("\"p0\", \"p1\", \"p2\""), Ok(()));
+    let problems = compiled("\"p0\", \"p1\", \"p2\", \"p3\"").unwrap_err();
+    assert_eq!(problems[0].code, "too-many-addresses");
+    assert_eq!(problems[0].message, "its pools have 65536 addresses, each member's counted");
 }

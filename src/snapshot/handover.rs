@@ -28,11 +28,15 @@ impl Serving {
         for (new_entry, old_entry) in self.same_wips(old, |entry| entry.counter != NONE) {
             self.counted_before.add(new_entry.counter, old.sum(old_entry.counter));
             let old_members = old.snapshot.member_names(old_entry);
-            for (member, name) in self.snapshot.member_names(new_entry).into_iter().enumerate() {
-                if let Some(at) = old_members.iter().position(|old_name| *old_name == name) {
-                    let count = old.sum(old_entry.counter + 1 + at as u32);
-                    self.counted_before.add(new_entry.counter + 1 + member as u32, count);
+            let members = self.snapshot.member_names(new_entry);
+            for (member, name) in members.iter().enumerate() {
+                // One in several pools is one series: the first of it has the counts of all.
+                if members[..member].contains(name) {
+                    continue;
                 }
+                let counted = old_members.iter().enumerate().filter(|(_, old)| *old == name);
+                let count = counted.map(|(at, _)| old.sum(old_entry.counter + 1 + at as u32)).sum();
+                self.counted_before.add(new_entry.counter + 1 + member as u32, count);
             }
         }
     }

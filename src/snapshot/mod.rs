@@ -182,6 +182,10 @@ pub fn compile_after(
         return Err(places);
     }
     warnings.extend(places);
+    let too_large = steering::too_large(&config);
+    if !too_large.is_empty() {
+        return Err(too_large);
+    }
     let before = before.filter(|before| Arc::ptr_eq(&before.base, &base));
     let steering = steering::compile(&config, &base, before.map(|before| &before.maps));
     let mut targets = targets::Targets::new(&config);

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::{CompileProblem, Subject};
 use crate::config::model::{Config, Member, Pool, Vip, WipSettings};
 use crate::geo::{self, BaseTable, Map, Place, Serves};
 use crate::steer::order::{ClientPlace, Rank, Site, order};
 use crate::steer::strategy::{
-    MemberEntry, PoolEntry, Record, Row, Strategy, VipEntry, one_vip_each, only_vip,
+    MemberEntry, NOT_ONE, PoolEntry, Record, Row, Strategy, VipEntry, one_vip_each, only_vip,
 };
 use crate::steer::{OnAllDown, Policy, hash};
 
@@ -76,6 +77,27 @@ fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Str
         rows: clients.rows,
         networks: networks.into(),
     }
+}
+
+/// WIPs with more VIPs than their lists can number.
+pub(super) fn too_large(config: &Config) -> Vec<CompileProblem> {
+    let vips = |pool: &Pool| pool.members.iter().map(|member| member.vips.len()).sum::<usize>();
+    let by_pool: Vec<usize> = config.pools.iter().map(vips).collect();
+    let mut problems = Vec::new();
+    for (index, settings) in config.wip_settings.iter().enumerate() {
+        let vips: usize = settings.pools.iter().map(|&pool| by_pool[pool as usize]).sum();
+        if vips < usize::from(NOT_ONE) {
+            continue;
+        }
+        let wip = config.wips.iter().find(|(_, _, settings)| *settings as usize == index);
+        let subject = wip.map_or(Subject::Config, |(wip, _, _)| Subject::Wip(wip));
+        let message = format!("its pools have {vips} addresses, each member's counted");
+        problems.push(
+            CompileProblem::error("too-many-addresses", subject, message)
+                .with_help(format!("a WIP has {} at most", NOT_ONE - 1)),
+        );
+    }
+    problems
 }
 
 //------------ Lists ----------------------------------------------------------
