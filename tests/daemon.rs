@@ -120,6 +120,49 @@ fn a_file_that_its_writer_has_not_closed_is_not_loaded() {
 }
 
 #[test]
+fn files_of_a_refused_config_are_watched_too() {
+    let server = Server::start("[wip.\"a.gslb.example.com\"]\n[wip.\"b.gslb.example.com\"]\n");
+    let included = server.directory.path().join("wips.toml");
+    let main = config(server.port, server.admin, "");
+    server.write_whole(&format!("include = [\"wips.toml\"]\n{main}"));
+    until("there is no such file", || server.log().contains("wips.toml"));
+    fs::write(&included, "[wip.\"a.gslb.example.com\"]\n").unwrap();
+    until("half of the WIPs are gone", || server.log().contains("1 of 2 WIPs"));
+    assert_eq!(server.ask("b.gslb.example.com", false), "NOERROR 127.0.9.1");
+    let three = ["a", "b", "new"].map(|name| format!("[wip.\"{name}.gslb.example.com\"]\n"));
+    fs::write(&included, three.concat()).unwrap();
+    until("it is whole", || server.ask("new.gslb.example.com", false) == "NOERROR 127.0.9.1");
+}
+
+#[test]
+fn a_directory_that_was_replaced_is_watched_as_the_one_before() {
+    let server = Server::start("");
+    let path = |name: &str| server.directory.path().join(name);
+    let wip = |name: &str| format!("[wip.\"{name}.gslb.example.com\"]\n");
+    let is_served =
+        |name: &str| server.ask(&format!("{name}.gslb.example.com"), false) == "NOERROR 127.0.9.1";
+    fs::create_dir(path("wips.d")).unwrap();
+    fs::write(path("wips.d/w.toml"), wip("first")).unwrap();
+    let main = config(server.port, server.admin, "");
+    server.write_whole(&format!("include = [\"wips.d/*.toml\"]\n{main}"));
+    until("the first directory", || is_served("first"));
+
+    fs::create_dir(path("next.d")).unwrap();
+    fs::write(path("next.d/w.toml"), wip("first") + &wip("second")).unwrap();
+    fs::rename(path("wips.d"), path("old.d")).unwrap();
+    fs::rename(path("next.d"), path("wips.d")).unwrap();
+    until("the second directory", || is_served("second"));
+
+    // That a file is open is known from notices alone: so there are some.
+    let mut file = fs::OpenOptions::new().append(true).open(path("wips.d/w.toml")).unwrap();
+    file.write_all(wip("half").as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(600));
+    assert!(!is_served("half"));
+    drop(file);
+    until("it is closed", || is_served("half"));
+}
+
+#[test]
 fn status_and_explain_speak_json() {
     let server = Server::start("[wip.\"shop.gslb.example.com\"]\n");
     let status: serde_json::Value =
@@ -242,8 +285,12 @@ impl Server {
 
     /// Puts other WIPs in the config's place, by a rename.
     fn write(&self, wips: &str) {
+        self.write_whole(&config(self.port, self.admin, wips));
+    }
+
+    fn write_whole(&self, config: &str) {
         let aside = self.directory.path().join("new");
-        fs::write(&aside, config(self.port, self.admin, wips)).unwrap();
+        fs::write(&aside, config).unwrap();
         fs::rename(aside, &self.path).unwrap();
     }
 

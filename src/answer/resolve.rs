@@ -59,8 +59,10 @@ pub(super) fn respond(
 pub(super) fn put_soa(writer: &mut Writer<'_>, zone: &Zone, ttl_max_s: u32) -> Result<(), Full> {
     let ttl_s = zone.negative_ttl_s().min(ttl_max_s);
     // Without a record yet the zone is the question's own, at or above its name.
-    if let Some(soa) = zone.ready_soa().filter(|_| writer.is_empty()) {
-        return writer.put_soa(soa, ttl_s);
+    let ready = zone.ready_soa().filter(|_| writer.is_empty());
+    // Where it does not fit, it may with more of it compressed.
+    if ready.is_some_and(|soa| writer.put_soa(soa, ttl_s).is_ok()) {
+        return Ok(());
     }
     writer.put_rrset(
         Section::Authority,

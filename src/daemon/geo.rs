@@ -17,6 +17,13 @@ pub struct Geo {
     files: Vec<(PathBuf, Option<FileState>)>,
 }
 
+impl Geo {
+    /// The files it was built from, as they were then.
+    pub(super) fn files(&self) -> impl Iterator<Item = (PathBuf, Option<FileState>)> {
+        self.files.iter().cloned()
+    }
+}
+
 /// Reads the databases and builds their table, or takes the one of `before` if no
 /// file has changed: a city database takes seconds. The error is one line for
 /// people.

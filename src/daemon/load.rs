@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::disk::Disk;
+use super::disk::{Disk, ReadFiles};
 use super::geo::{self, Geo};
 use super::state;
 use crate::clock;
@@ -26,6 +26,8 @@ pub struct Candidate {
     pub problems: Problems,
     /// Texts for showing them.
     pub sources: Sources,
+    /// The files it was read from.
+    pub(super) read: ReadFiles,
 }
 
 /// A load that cannot.
@@ -37,6 +39,8 @@ pub struct Refused {
     pub problems: Problems,
     /// Texts for showing them.
     pub sources: Sources,
+    /// The files it was read from.
+    pub(super) read: ReadFiles,
 }
 
 /// What a load goes on from.
@@ -63,8 +67,9 @@ pub fn load(path: &Path) -> Result<Candidate, Box<Refused>> {
 pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>> {
     let in_force = before.snapshot.as_deref();
     let in_force_config = in_force.map(|snapshot| &*snapshot.config);
-    let mut loaded = config::load_after(path, &Disk, in_force_config);
-    let Some(config) = loaded.config.take() else { return Err(refuse(loaded)) };
+    let disk = Disk::default();
+    let mut loaded = config::load_after(path, &disk, in_force_config);
+    let Some(config) = loaded.config.take() else { return Err(refuse(loaded, disk)) };
     let config = Arc::new(config);
     let serials = match before.generation {
         0 => state::read_serials(&config).unwrap_or_else(|problem| {
@@ -73,8 +78,12 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
         }),
         _ => before.serials,
     };
+    let mut read_databases = Vec::new();
     let geo = match geo::load(&config.geo.databases, before.geo.as_ref()) {
-        Ok(geo) => geo,
+        Ok(geo) => {
+            read_databases.extend(geo.files());
+            geo
+        }
         Err(error) => match before.geo {
             Some(geo) => {
                 let problem = Problem::warning("geo-database", error)
@@ -84,7 +93,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
             }
             None => {
                 loaded.problems.push(Problem::error("geo-database", error));
-                return Err(refuse(loaded));
+                return Err(refuse(loaded, disk));
             }
         },
     };
@@ -102,25 +111,28 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
                 loaded.problems.push(problem);
             }
             loaded.problems.sort();
-            loaded.fetch_texts(&Disk);
+            loaded.fetch_texts(&disk);
             let Loaded { problems, sources, .. } = loaded;
-            Ok(Candidate { config, snapshot, geo, problems, sources })
+            let mut read = disk.into_read();
+            read.files.extend(read_databases);
+            Ok(Candidate { config, snapshot, geo, problems, sources, read })
         }
         Err(errors) => {
             for error in &errors {
                 let problem = problem_of(error, &loaded.origins);
                 loaded.problems.push(problem);
             }
-            Err(refuse(loaded))
+            Err(refuse(loaded, disk))
         }
     }
 }
 
-fn refuse(mut loaded: Loaded) -> Box<Refused> {
+fn refuse(mut loaded: Loaded, disk: Disk) -> Box<Refused> {
     loaded.problems.sort();
-    loaded.fetch_texts(&Disk);
+    loaded.fetch_texts(&disk);
     let Loaded { problems, sources, .. } = loaded;
-    Box::new(Refused { report: problems.render(&sources, false), problems, sources })
+    let report = problems.render(&sources, false);
+    Box::new(Refused { report, problems, sources, read: disk.into_read() })
 }
 
 /// A compiler's finding with its place in the files.

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch as signal;
@@ -54,7 +54,7 @@ pub struct Daemon {
     running: Arc<Running>,
     admin: Option<SocketAddr>,
     stop: signal::Sender<bool>,
-    watcher: Option<JoinHandle<()>>,
+    watcher: JoinHandle<()>,
     runtime: Runtime,
 }
 
@@ -138,7 +138,7 @@ impl Daemon {
             tracing::info!(%address, "admin listener is up");
         }
         let watcher = watch::start(Arc::clone(&publisher), stopping).map_err(system)?;
-        Ok(Daemon { publisher, running, admin, stop, watcher: Some(watcher), runtime })
+        Ok(Daemon { publisher, running, admin, stop, watcher, runtime })
     }
 
     /// Addresses on which DNS is answered, with their real ports.
@@ -188,13 +188,10 @@ impl Daemon {
     }
 
     /// Stops: no new queries, probes end, threads join.
-    pub fn stop(mut self) {
+    pub fn stop(self) {
         tracing::info!("stopping");
         self.publisher.stopping.store(true, Ordering::Relaxed);
         let _ = self.stop.send(true);
-        if let Some(watcher) = self.watcher.take() {
-            let _ = watcher.join();
-        }
         match Arc::try_unwrap(self.running) {
             Ok(running) => {
                 running.stop();
@@ -204,6 +201,11 @@ impl Daemon {
         }
         self.publisher.stop();
         self.runtime.shutdown_timeout(STOP_WAIT);
+        // It may be in the middle of a load, which nobody needs any more.
+        let begun = Instant::now();
+        while !self.watcher.is_finished() && begun.elapsed() < STOP_WAIT {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

@@ -6,17 +6,18 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use super::changes::Changes;
+use super::disk::{ReadFiles, Seen};
 use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
 use super::state;
-use super::watch::{self, Seen};
+use super::watch;
 use crate::admin::types::{ReloadRefused, ReloadReport};
 use crate::clock::Clock;
 use crate::listen::udp_batch;
@@ -78,8 +79,8 @@ pub(super) struct Publisher {
     /// Held while counts move to the next snapshot, and while they are scraped.
     handover: Mutex<()>,
     refused: Mutex<Option<ReloadRefused>>,
-    /// Files that the last refused load read: mending one is a change too.
-    refused_files: Mutex<Vec<PathBuf>>,
+    /// What the last load read, taken or refused: mending a file is a change too.
+    read: Mutex<ReadFiles>,
     /// What the files looked like before the last load read them.
     looked: Mutex<Option<Seen>>,
 }
@@ -116,7 +117,7 @@ impl Publisher {
         clock: Clock,
         workers: usize,
     ) -> Result<Publisher, String> {
-        let Candidate { mut snapshot, config, geo, .. } = candidate;
+        let Candidate { mut snapshot, config, geo, read, .. } = candidate;
         let plan = std::mem::take(&mut snapshot.plan);
         snapshot.plan = plan.clone();
         let table = prober.apply(plan).map_err(|error| error.to_string())?;
@@ -137,7 +138,7 @@ impl Publisher {
             loading: Mutex::new(Loading { retired: Vec::new(), geo }),
             handover: Mutex::new(()),
             refused: Mutex::new(None),
-            refused_files: Mutex::new(Vec::new()),
+            read: Mutex::new(read),
             looked: Mutex::new(None),
         })
     }
@@ -162,9 +163,9 @@ impl Publisher {
         lock(&self.refused).clone()
     }
 
-    /// Files that the last refused load read.
-    pub(super) fn refused_files(&self) -> Vec<PathBuf> {
-        lock(&self.refused_files).clone()
+    /// What the last load read, taken or refused.
+    pub(super) fn read_files(&self) -> ReadFiles {
+        lock(&self.read).clone()
     }
 
     /// Whether a load has read the files as they are seen now.
@@ -197,7 +198,10 @@ impl Publisher {
             match std::thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, load) {
                 Ok(thread) => thread.join().unwrap_or_else(|_| {
                     let report = "the load broke off: this is a bug, the log has more".to_owned();
-                    Err(ReloadRefused { report, problems: Vec::new() })
+                    tracing::error!(cause = cause.as_str(), "{report}");
+                    let refused = ReloadRefused { report, problems: Vec::new() };
+                    *lock(&self.refused) = Some(refused.clone());
+                    Err(refused)
                 }),
                 // Better at the same priority than not at all.
                 Err(_) => self.reload_here(cause),
@@ -217,16 +221,19 @@ impl Publisher {
         };
         let result = load::load_after(&self.path, before)
             .map_err(|refused| {
-                *lock(&self.refused_files) = refused.sources.paths().map(Path::to_owned).collect();
-                refused_report(&refused)
+                let report = refused_report(&refused);
+                *lock(&self.read) = refused.read;
+                report
             })
-            .and_then(|candidate| self.publish(candidate, &current, cause, &mut loading));
+            .and_then(|mut candidate| {
+                *lock(&self.read) = std::mem::take(&mut candidate.read);
+                self.publish(candidate, &current, cause, &mut loading)
+            });
         drop(current);
         loading.free_retired();
         match &result {
             Ok(report) => {
                 *lock(&self.refused) = None;
-                lock(&self.refused_files).clear();
                 let changes = report.changes.join("; ");
                 let generation = report.generation;
                 for warning in &report.warnings {
@@ -254,7 +261,7 @@ impl Publisher {
         cause: Cause,
         loading: &mut Loading,
     ) -> Result<ReloadReport, ReloadRefused> {
-        let Candidate { mut snapshot, config, geo, problems, sources } = candidate;
+        let Candidate { mut snapshot, config, geo, problems, sources, .. } = candidate;
         let changes = Changes::between(&current.snapshot.config, &config);
         if cause == Cause::FileChange {
             changes
@@ -300,6 +307,8 @@ impl Publisher {
             }
             std::thread::sleep(RETIRE_PAUSE);
         }
+        // What workers counted before they let go of it is seen from here on.
+        fence(Ordering::Acquire);
         serving.take_counts_of(&old);
         old
     }

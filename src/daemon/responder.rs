@@ -111,11 +111,12 @@ impl Responder for DnsResponder {
                 });
             }
         }));
-        if let Some(start) = start {
-            let each_ns = start.elapsed().as_nanos() as u64 / requests.len().max(1) as u64;
-            self.counters.response_time(each_ns);
-        }
-        if answered.is_err() {
+        if answered.is_ok() {
+            if let Some(start) = start {
+                let each_ns = start.elapsed().as_nanos() as u64 / requests.len().max(1) as u64;
+                self.counters.response_time(each_ns);
+            }
+        } else {
             for request in &requests[replies.count()..] {
                 replies.put(|out| self.respond(request.bytes, &request.meta, out));
             }

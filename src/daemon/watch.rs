@@ -14,7 +14,7 @@
 //! for within seconds. That a writer still has a file open is known from notices
 //! alone: it can put a load off for a while and no more.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -26,7 +26,7 @@ use notify::Watcher;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use tokio::sync::watch as signal;
 
-use super::disk::{Disk, FileState, state_of};
+use super::disk::{Disk, FileState, Seen, state_of};
 use super::publisher::{Cause, Publisher};
 use crate::config::Files;
 
@@ -43,9 +43,6 @@ const CLOSE_ROUNDS_MAX: usize = 20;
 
 /// Most open files kept in mind: the directories may have other users.
 const OPEN_MAX: usize = 4_096;
-
-/// What is seen of the files.
-pub(super) type Seen = BTreeMap<PathBuf, Option<FileState>>;
 
 /// Starts the watching thread.
 pub(super) fn start(
@@ -81,19 +78,24 @@ struct Watch {
     /// Files that were written to and not closed since.
     open: Arc<Mutex<HashSet<PathBuf>>>,
     watcher: Option<notify::RecommendedWatcher>,
-    directories: Vec<PathBuf>,
+    /// Directories that notices come from, with device and inode: one that was
+    /// replaced gives none.
+    directories: BTreeMap<PathBuf, (u64, u64)>,
+    /// Files that no load has asked for, as they were when one was made for them.
+    unread: Seen,
 }
 
 impl Watch {
     fn new(publisher: Arc<Publisher>, stopping: signal::Receiver<bool>) -> Watch {
-        let (sender, notices) = mpsc::channel();
+        // One waiting notice says as much as many.
+        let (sender, notices) = mpsc::sync_channel(1);
         let open = Arc::new(Mutex::new(HashSet::new()));
         let written = Arc::clone(&open);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let Ok(event) = event else { return };
             note_writers(&event, &mut written.lock().unwrap_or_else(PoisonError::into_inner));
             if !event.kind.is_access() {
-                let _ = sender.send(());
+                let _ = sender.try_send(());
             }
         });
         let watcher = watcher
@@ -101,11 +103,12 @@ impl Watch {
                 tracing::warn!(%error, "no file notices: changes are seen within seconds");
             })
             .ok();
-        Watch { publisher, stopping, notices, open, watcher, directories: Vec::new() }
+        let (directories, unread) = (BTreeMap::new(), Seen::new());
+        Watch { publisher, stopping, notices, open, watcher, directories, unread }
     }
 
     fn run(mut self) {
-        let mut loaded = look(&self.publisher);
+        let mut loaded = self.as_loaded(Seen::new());
         self.follow(&loaded);
         let mut looked = Instant::now();
         while !*self.stopping.borrow() {
@@ -118,28 +121,52 @@ impl Watch {
             while self.notices.try_recv().is_ok() {}
             let seen = look(&self.publisher);
             looked = Instant::now();
+            self.follow(&seen);
             if seen == loaded {
                 continue;
             }
             loaded = self.settle(seen);
+            if *self.stopping.borrow() {
+                break;
+            }
             // SIGHUP or the API may have been first.
             if !self.publisher.has_read(&loaded) {
                 self.publisher.reload_and_log(Cause::FileChange);
             }
             // Includes may name other files now.
-            let after = look(&self.publisher);
-            loaded.retain(|path, _| after.contains_key(path));
-            for (path, state) in after {
-                loaded.entry(path).or_insert(state);
-            }
+            loaded = self.as_loaded(loaded);
             self.follow(&loaded);
         }
+    }
+
+    /// All files that are to be watched now, as they were when the last load read
+    /// them: one that has changed since is a change. `before` is what was seen of
+    /// those that it did not read.
+    fn as_loaded(&mut self, mut before: Seen) -> Seen {
+        let read = self.publisher.read_files();
+        let as_loaded = |(path, state): (PathBuf, Option<FileState>)| {
+            let state = match (read.files.get(&path), before.remove(&path)) {
+                (Some(&read), _) => read,
+                (None, Some(before)) => before,
+                // It came behind the load's back; one load is made for it, no more.
+                (None, None) if self.unread.get(&path) != Some(&state) => {
+                    self.unread.insert(path.clone(), state);
+                    None
+                }
+                (None, None) => state,
+            };
+            (path, state)
+        };
+        look(&self.publisher).into_iter().map(as_loaded).collect()
     }
 
     /// Waits until all files look the same twice and are closed.
     fn settle(&self, mut seen: Seen) -> Seen {
         let mut resting = 0;
         for _ in 0..SETTLE_ROUNDS_MAX {
+            if *self.stopping.borrow() {
+                break;
+            }
             std::thread::sleep(SETTLE);
             let again = look(&self.publisher);
             if again != seen {
@@ -168,39 +195,55 @@ impl Watch {
         !open.is_empty()
     }
 
-    /// Asks for notices on the directories of all files.
+    /// Asks for notices on the directories of all files, and again on one that was
+    /// replaced by another of its name.
     fn follow(&mut self, seen: &Seen) {
         let Some(watcher) = &mut self.watcher else { return };
-        let mut directories: Vec<PathBuf> = seen
+        let parents: BTreeSet<&Path> = seen
             .keys()
             .filter_map(|path| path.parent())
             .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
-            .map(Path::to_owned)
             .collect();
-        directories.sort();
-        directories.dedup();
-        for gone in self.directories.iter().filter(|known| !directories.contains(known)) {
-            let _ = watcher.unwatch(gone);
-        }
-        for new in directories.iter().filter(|new| !self.directories.contains(new)) {
-            if let Err(error) = watcher.watch(new, notify::RecursiveMode::NonRecursive) {
-                tracing::debug!(directory = %new.display(), %error, "no notices for this directory");
+        let identity = |path: &Path| state_of(path).map(|(_, _, _, device, inode)| (device, inode));
+        let directories: BTreeMap<&Path, (u64, u64)> =
+            parents.into_iter().filter_map(|path| Some((path, identity(path)?))).collect();
+        self.directories.retain(|path, identity| {
+            let stays = directories.get(&**path) == Some(identity);
+            if !stays {
+                let _ = watcher.unwatch(path);
+            }
+            stays
+        });
+        for (path, identity) in directories {
+            if self.directories.contains_key(path) {
+                continue;
+            }
+            match watcher.watch(path, notify::RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.directories.insert(path.to_owned(), identity);
+                }
+                Err(error) => {
+                    let directory = path.display();
+                    tracing::debug!(%directory, %error, "no notices for this directory");
+                }
             }
         }
-        self.directories = directories;
     }
 }
 
-/// The state of every file the config in force was read from, of the main
-/// file's includes as they are now, and of the geo databases.
+/// The state of every file the config in force was read from, of those that the last
+/// load asked for, of what is included as it is now, and of the geo databases.
 pub(super) fn look(publisher: &Publisher) -> Seen {
     let config = Arc::clone(&publisher.serving().snapshot.config);
     let mut paths: Vec<PathBuf> = vec![publisher.path().to_owned()];
     paths.extend(config.files.iter().cloned());
     paths.extend(config.geo.databases.iter().cloned());
-    paths.extend(publisher.refused_files());
-    for pattern in &config.include_patterns {
-        paths.extend(Disk.glob(pattern).unwrap_or_default());
+    let read = publisher.read_files();
+    paths.extend(read.files.into_keys());
+    let patterns = config.include_patterns.iter().chain(&read.patterns);
+    let disk = Disk::default();
+    for pattern in patterns.collect::<BTreeSet<_>>() {
+        paths.extend(disk.glob(pattern).unwrap_or_default());
     }
     paths.into_iter().map(|path| (state_of(&path), path)).map(|(s, p)| (p, s)).collect()
 }

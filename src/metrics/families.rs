@@ -67,7 +67,7 @@ families! {
     DNS_DROPPED Counter "windrose_dns_dropped_total" ["reason"]
         "Requests that got no reply, by reason.";
     DNS_RESPONSE_SECONDS Histogram "windrose_dns_response_seconds" []
-        "Time to make a reply, of a sample of the requests.";
+        "Time to make a reply, of a sample of the requests; of those answered together, the mean.";
     CONNECTIONS Gauge "windrose_connections" ["transport"]
         "DNS connections open now.";
     CONNECTIONS_ADMITTED Counter "windrose_connections_admitted_total" ["transport"]

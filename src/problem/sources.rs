@@ -65,11 +65,6 @@ impl Sources {
         self.files.get(usize::from(file.0)).map_or(Path::new(""), |f| &f.path)
     }
 
-    /// Paths of all files, read or not: what to watch when a load was refused.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(|file| file.path.as_path())
-    }
-
     /// Its path as text.
     pub fn name(&self, file: FileId) -> String {
         self.path(file).display().to_string()

@@ -141,6 +141,9 @@ pub fn pin_to(processor: usize) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// The lowest priority there is.
+const NICENESS_MAX: i32 = 19;
+
 /// `struct sched_attr`, as its first version is (`sched_setattr(2)`).
 #[repr(C)]
 struct SchedulingAttributes {
@@ -155,18 +158,19 @@ struct SchedulingAttributes {
     period_ns: u64,
 }
 
-/// Makes this thread one that others come before: `niceness` is its share where it
-/// competes, `slice` the longest that a thread which wakes waits for it. It cannot be
+/// Makes this thread one that others come before: `niceness` is added to what it has, `slice` the longest that a thread which wakes waits for it. It cannot be
 /// taken back without privilege.
 ///
 /// # Errors
 /// As `sched_setattr(2)`.
 pub fn give_way(niceness: i32, slice: Duration) -> io::Result<()> {
+    // SAFETY: no pointer is passed; 0 is this thread.
+    let current = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
     let attributes = SchedulingAttributes {
         size: size_of::<SchedulingAttributes>() as u32,
         policy: libc::SCHED_BATCH as u32,
         flags: 0,
-        nice: niceness,
+        nice: (current + niceness).min(NICENESS_MAX),
         priority: 0,
         runtime_ns: slice.as_nanos() as u64,
         deadline_ns: 0,
