@@ -1,6 +1,7 @@
 """Programs: installing, starting on one processor, what they use, stopping."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,26 @@ class Failed(Exception):
 
 
 #------------ Packages --------------------------------------------------------
+
+def missing(packages, program, installed=None):
+    """Those of a server's packages that are still needed: its first one has the program,
+    the others its modules. A program from elsewhere is taken to have them."""
+    if program is None:
+        return list(packages)
+    installed = installed or is_installed
+    if not installed(packages[0]):
+        return []
+    return [package for package in packages[1:] if not installed(package)]
+
+
+def is_installed(package):
+    """Whether Debian's package manager has it."""
+    if shutil.which("dpkg-query") is None:
+        return False
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package],
+                          capture_output=True, text=True)
+    return done.returncode == 0 and done.stdout == "installed"
+
 
 def install(packages):
     """Installs Debian packages, without starting their daemons; false: that is up to you."""

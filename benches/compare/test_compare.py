@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import mixes
 import mmdb
 import peers
+import processes
 import servers
 import world
 
@@ -82,6 +83,17 @@ def decode(data, at):
         return found, at
     raw = data[at:at + size]
     return (raw.decode() if kind == 2 else int.from_bytes(raw, "big")), at + size
+
+
+class Packages(unittest.TestCase):
+    def test_a_program_whose_module_is_not_installed_needs_the_module(self):
+        packages = ("knot", "knot-module-geoip")
+        def missing(program, *installed):
+            return processes.missing(packages, program, lambda package: package in installed)
+        self.assertEqual(missing(None), list(packages))
+        self.assertEqual(missing("/usr/sbin/knotd", "knot"), ["knot-module-geoip"])
+        self.assertEqual(missing("/usr/sbin/knotd", *packages), [])
+        self.assertEqual(missing("/opt/sbin/knotd"), [], "built elsewhere, with what it has")
 
 
 class Networks(unittest.TestCase):
