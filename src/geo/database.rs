@@ -29,7 +29,7 @@ const METADATA_LENGTH_MAX: u64 = 128 * 1024;
 const SEPARATOR_LENGTH: u64 = 16;
 /// Most fields named in [`GeoError::UnknownSchema`].
 const FIELDS_NAMED_MAX: usize = 12;
-/// Most nodes of a search tree: some three times those of the largest database sold.
+/// Most nodes of a search tree: sixteen times the networks of a city database.
 /// What is compiled from more would not fit the numbers its tables use.
 const NODES_MAX: u32 = 1 << 26;
 

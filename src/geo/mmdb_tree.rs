@@ -1,7 +1,7 @@
 //! The search tree of a MaxMind DB file, walked in address order.
 //!
-//! The reader we build on can iterate too, but a hostile tree whose nodes share
-//! children could keep it busy for 2⁹⁶ steps. This walk counts its steps.
+//! A hostile tree whose nodes share children could keep a walk busy for 2⁹⁶ steps:
+//! this one counts them.
 //! Format: <https://maxmind.github.io/MaxMind-DB/>, "Binary Search Tree Section".
 
 use super::key::Key;
