@@ -7,8 +7,8 @@
 //! A name among a million is in no cache: one request alone waits for its slot of the
 //! table, then for its name and its WIP, then for the WIP's turn; and a client is in a part
 //! of the map that nobody asked of lately. Each step done for all requests before the next
-//! step begins, those of the whole group are on their way at once. The steps up to the last change nothing, and skipping a touch changes
-//! nothing but the time. It must not know how many requests make a group.
+//! step begins, those of the whole group are on their way at once. The steps up to the last
+//! change nothing, and skipping a touch changes nothing but the time. It must not know how many requests make a group.
 
 use std::hint::black_box;
 

@@ -126,6 +126,8 @@ impl Watch {
                 continue;
             }
             loaded = self.settle(seen);
+            // Before the load: who writes while it runs is to be noticed.
+            self.follow(&loaded);
             if *self.stopping.borrow() {
                 break;
             }
