@@ -27,6 +27,8 @@ pub(super) struct Caps {
 pub struct TcpCounts {
     /// Open now.
     pub open: u64,
+    /// Of those, idle: no message has begun, and no reply is owed.
+    pub idle: u64,
     /// Admitted since the start.
     pub admitted: u64,
     /// Closed while idle to admit another.
@@ -98,7 +100,11 @@ impl Registry {
 
     pub(super) fn counts(&self) -> TcpCounts {
         let inner = self.lock();
-        TcpCounts { open: inner.connections.len() as u64, ..inner.counts }
+        TcpCounts {
+            open: inner.connections.len() as u64,
+            idle: inner.idle.len() as u64,
+            ..inner.counts
+        }
     }
 
     pub(super) fn count(&self, change: impl FnOnce(&mut TcpCounts)) {
