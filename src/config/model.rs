@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use crate::dns::Name;
 use crate::geo::{Location, Serves};
 use crate::health::check::{ProbeKind, Require};
+use crate::health::plan::ProbeAddress;
 use crate::steer::{Families, OnAllDown, Policy};
 
 pub use super::wips::{Matched, Run, Wips};
@@ -272,7 +273,7 @@ pub struct HealthCheck {
     /// What is sent and expected.
     pub probe: ProbeKind,
     /// Probe here instead of at the VIP.
-    pub address: Option<IpAddr>,
+    pub address: Option<ProbeAddress>,
     /// Time between probes, in milliseconds.
     pub interval_ms: u32,
     /// A probe's one deadline, in milliseconds; less than the interval.

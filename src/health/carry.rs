@@ -10,11 +10,10 @@
 //! It must not know words or votes.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 
 use super::check::Require;
 use super::engine::{Engine, Now, ProbeKey};
-use super::plan::{Identity, Plan, Target, TargetId, Verdict};
+use super::plan::{Identity, Plan, ProbeAddress, Target, TargetId, Verdict};
 use super::schedule::{self, Start, steady_per_s};
 use super::table::{Override, State, Table, Word};
 use super::track::Tracked;
@@ -117,7 +116,7 @@ fn inherited(mut tracked: Tracked, old: &Tracked) -> Tracked {
 
 //------------ History --------------------------------------------------------
 
-type Member<'a> = (Option<&'a str>, &'a str, IpAddr);
+type Member<'a> = (Option<&'a str>, &'a str, &'a ProbeAddress);
 
 /// The previous engine's targets, found by what they are.
 #[derive(Default)]
@@ -159,5 +158,5 @@ impl<'a> History<'a> {
 }
 
 fn member(target: &Target) -> Member<'_> {
-    (target.wip.as_deref(), &target.member, target.identity.address)
+    (target.wip.as_deref(), &target.member, &target.identity.address)
 }

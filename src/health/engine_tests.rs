@@ -1,18 +1,18 @@
 //! The engine driven by hand: results in, words and due probes out.
 
-use super::super::check::{HttpProbe, ProbeKind, Require, TcpProbe};
+use super::super::check::{HttpProbe, ProbeKind, TcpProbe};
 use super::super::plan::{Identity, Target, Thresholds, Verdict};
 use super::super::table::TTL_CAP_NONE;
 use super::*;
 use crate::health::FailureKind;
 
 fn tcp(port: u16) -> ProbeKind {
-    ProbeKind::Tcp(TcpProbe { port, tls: None, send: None, expect: None })
+    ProbeKind::Tcp(TcpProbe { port, ..TcpProbe::default() })
 }
 
 fn target(member: &str, address: &str, probe: ProbeKind) -> Target {
     Target {
-        identity: Identity { probe, address: address.parse().unwrap() },
+        identity: Identity { probe, address: address.parse::<std::net::IpAddr>().unwrap().into() },
         check: "ready".to_owned(),
         member: member.to_owned(),
         wip: Some("shop".to_owned()),
@@ -25,14 +25,15 @@ fn target(member: &str, address: &str, probe: ProbeKind) -> Target {
 }
 
 fn single(target: TargetId) -> Verdict {
-    Verdict { targets: vec![target], require: Require::All, gate: None }
+    Verdict { targets: vec![target], ..Verdict::default() }
 }
 
 /// Targets a, b, … at 192.0.2.1, .2, …, one verdict each.
 fn plan(members: &[&str]) -> Plan {
     let targets = members.iter().zip(1..).map(|(m, n)| target(m, &format!("192.0.2.{n}"), tcp(80)));
     let targets: Vec<Target> = targets.collect();
-    Plan { verdicts: (0..targets.len() as u32).map(single).collect(), targets }
+    let verdicts = (0..targets.len() as u32).map(single).collect();
+    Plan { verdicts, targets, ..Plan::default() }
 }
 
 fn at(mono_ms: u64) -> Now {
@@ -40,11 +41,15 @@ fn at(mono_ms: u64) -> Now {
 }
 
 fn passed() -> Outcome {
-    Outcome { result: Ok(()), duration_ms: 10 }
+    Outcome { result: Ok(()), duration_ms: 10, certificate_expires_s: None }
 }
 
 fn failed(kind: FailureKind) -> Outcome {
-    Outcome { result: Err(Failure::new(kind, "as told")), duration_ms: 10 }
+    Outcome {
+        result: Err(Failure::new(kind, "as told")),
+        duration_ms: 10,
+        certificate_expires_s: None,
+    }
 }
 
 /// An engine and the time; every due probe ends as `world` says.
@@ -195,7 +200,7 @@ fn steady_probes_come_once_an_interval_and_confirm_probes_once_a_second() {
 fn always_is_up_at_once_and_never_probed() {
     let mut plan = plan(&["fra"]);
     plan.targets[0].identity.probe = ProbeKind::Always;
-    plan.verdicts.push(Verdict { targets: vec![], require: Require::All, gate: None });
+    plan.verdicts.push(Verdict::default());
     let run = Run::new(plan);
     assert!(run.engine.first_verdicts_done());
     assert_eq!((run.word(0), run.word(1)), (Word::UP, Word::UP));
@@ -207,7 +212,7 @@ fn a_gate_takes_all_of_its_members_down_and_brings_them_back() {
     let mut plan = plan(&["gate", "a", "b"]);
     plan.verdicts[1].gate = Some(0);
     plan.verdicts[2].gate = Some(0);
-    plan.verdicts.push(Verdict { targets: vec![], require: Require::All, gate: Some(0) });
+    plan.verdicts.push(Verdict { gate: Some(0), ..Verdict::default() });
     let mut run = Run::new(plan);
     let gate_dies = |target: &Target, _| match target.member.as_str() {
         "gate" => failed(FailureKind::Unreachable),
@@ -231,18 +236,23 @@ fn a_family_without_a_route_copies_the_others_verdict() {
     plan.targets.push(target("fra", "2001:db8::1", tcp(80)));
     plan.verdicts.push(single(1));
     let mut run = Run::new(plan);
-    let unrouted = || Outcome { result: Err(Failure::unrouted("no route")), duration_ms: 1 };
-    let six_unrouted = |target: &Target, four: Outcome| match target.identity.address.is_ipv6() {
-        true => unrouted(),
-        false => four,
+    let unrouted = || Outcome {
+        result: Err(Failure::unrouted("no route")),
+        duration_ms: 1,
+        certificate_expires_s: None,
     };
+    let six_unrouted =
+        |target: &Target, four: Outcome| match target.identity.address.ip().unwrap().is_ipv6() {
+            true => unrouted(),
+            false => four,
+        };
     run.until(30_000, |target, _| six_unrouted(target, passed()));
     assert!(run.engine.first_verdicts_done());
     assert_eq!(run.word(1), Word::UP);
     run.until(60_000, |target, _| six_unrouted(target, failed(FailureKind::Refused)));
     assert_eq!((run.word(0).available(), run.word(1).available()), (false, false));
     // A route comes: it speaks for itself.
-    run.until(90_000, |target, _| match target.identity.address.is_ipv6() {
+    run.until(90_000, |target, _| match target.identity.address.ip().unwrap().is_ipv6() {
         true => passed(),
         false => failed(FailureKind::Refused),
     });
@@ -288,6 +298,7 @@ fn a_changed_probe_of_the_same_member_inherits_its_verdict_with_zero_counters() 
             expect_status: vec![(200, 299)],
             expect_body: None,
             max_body: 1_024,
+            ..HttpProbe::default()
         })
     };
     let with_path = |path: &str| {
@@ -365,7 +376,8 @@ fn confirm_probes_of_a_great_outage_keep_to_their_budget() {
     let targets: Vec<Target> = (0..count)
         .map(|n| target("m", &format!("10.0.{}.{}", n / 250, n % 250), tcp(80)))
         .collect();
-    let mut run = Run::new(Plan { verdicts: (0..count).map(single).collect(), targets });
+    let mut run =
+        Run::new(Plan { verdicts: (0..count).map(single).collect(), targets, ..Plan::default() });
     run.until(30_000, |_, _| passed());
     run.started.clear();
     run.until(50_000, |_, _| failed(FailureKind::Timeout));

@@ -107,6 +107,9 @@ pub struct Outcome {
     pub result: Result<(), Failure>,
     /// From its first packet to its verdict, in milliseconds.
     pub duration_ms: u32,
+    /// When the certificate that the peer showed expires, in unix seconds; none: it
+    /// showed none.
+    pub certificate_expires_s: Option<u64>,
 }
 
 /// Peers choose certificate names and status lines: they must not write log lines.

@@ -80,11 +80,14 @@ fn siblings(targets: &[Target]) -> Vec<(TargetId, TargetId)> {
         let key = (&target.identity.probe, target.member.as_str(), target.wip.as_deref());
         groups.entry(key).or_default().push(id);
     }
-    let is_ipv6 = |id: TargetId| targets[id as usize].identity.address.is_ipv6();
+    let ip = |id: &TargetId| targets[*id as usize].identity.address.ip();
     let mut pairs = Vec::new();
     for group in groups.values() {
-        let (six, four): (Vec<TargetId>, Vec<TargetId>) =
-            group.iter().partition(|id| is_ipv6(**id));
+        // What the system resolves has no family of its own.
+        let (six, four): (Vec<TargetId>, Vec<TargetId>) = group
+            .iter()
+            .filter(|id| ip(id).is_some())
+            .partition(|id| ip(id).is_some_and(|address| address.is_ipv6()));
         for &six in &six {
             pairs.extend(four.iter().flat_map(|&four| [(six, four), (four, six)]));
         }

@@ -26,6 +26,29 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// Distinct verdicts, in the order of the table's words.
     pub verdicts: Vec<Verdict>,
+    /// Addresses that tell whether this host's own network works: targets that no
+    /// verdict depends on (`[health] reference`).
+    pub references: Vec<TargetId>,
+    /// When simultaneous losses are held to be our own fault.
+    pub limiter: LimiterRules,
+}
+
+/// `[health]`: the blast-radius limiter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LimiterRules {
+    /// Losses within this time are counted together, in milliseconds.
+    pub window_ms: u32,
+    /// It trips when more than this share of every datacenter's targets would go
+    /// down; 1 or more: never.
+    pub max_down_fraction: f64,
+    /// It never trips with fewer targets in all.
+    pub min_targets: u32,
+}
+
+impl Default for LimiterRules {
+    fn default() -> LimiterRules {
+        LimiterRules { window_ms: 10_000, max_down_fraction: 0.5, min_targets: 10 }
+    }
 }
 
 /// What is really probed: the key of a target's history (docs/HEALTH.md).
@@ -34,7 +57,41 @@ pub struct Identity {
     /// Every option sent or expected, hosts and SNI filled in.
     pub probe: ProbeKind,
     /// Where the probe goes: the VIP, or the check's own address.
-    pub address: IpAddr,
+    pub address: ProbeAddress,
+}
+
+/// Where a probe goes.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum ProbeAddress {
+    /// An address: the VIP, or one that the check names.
+    Ip(IpAddr),
+    /// A host that the check names: resolved by the prober's host.
+    Host(String),
+}
+
+impl ProbeAddress {
+    /// The address; none where it must be resolved.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            ProbeAddress::Ip(address) => Some(*address),
+            ProbeAddress::Host(_) => None,
+        }
+    }
+}
+
+impl From<IpAddr> for ProbeAddress {
+    fn from(address: IpAddr) -> ProbeAddress {
+        ProbeAddress::Ip(address)
+    }
+}
+
+impl std::fmt::Display for ProbeAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ProbeAddress::Ip(address) => address.fmt(f),
+            ProbeAddress::Host(host) => f.write_str(host),
+        }
+    }
 }
 
 /// When a target's verdict changes.
@@ -72,7 +129,7 @@ pub struct Target {
 }
 
 /// What one table word stands for.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Verdict {
     /// Targets judged together; empty: up, but for the gate.
     pub targets: Vec<TargetId>,
@@ -80,4 +137,20 @@ pub struct Verdict {
     pub require: Require,
     /// The datacenter's own verdict, which must not be down either. A gate has none.
     pub gate: Option<VerdictId>,
+    /// How it comes back after it was lost.
+    pub failback: Failback,
+    /// Its share grows over this time after it comes back, in milliseconds; 0: at once.
+    pub ramp_ms: u32,
+}
+
+/// How a member that was lost takes part again.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Failback {
+    /// As soon as it is up.
+    #[default]
+    Auto,
+    /// Once an operator says so.
+    Manual,
+    /// Once it has been up for so many milliseconds without a break.
+    AfterMs(u32),
 }

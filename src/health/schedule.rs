@@ -178,9 +178,9 @@ mod tests {
     use super::*;
 
     fn target(port: u16, interval_ms: u32) -> Target {
-        let probe = ProbeKind::Tcp(TcpProbe { port, tls: None, send: None, expect: None });
+        let probe = ProbeKind::Tcp(TcpProbe { port, ..TcpProbe::default() });
         Target {
-            identity: Identity { probe, address: [127, 0, 0, 1].into() },
+            identity: Identity { probe, address: std::net::IpAddr::from([127, 0, 0, 1]).into() },
             check: String::new(),
             member: String::new(),
             wip: None,

@@ -1,30 +1,30 @@
 //! One probe from its first packet to its outcome, under one deadline.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::connect::connect;
 use super::tls::TlsConfigs;
-use super::{Phase, http, tcp};
+use super::{Phase, Progress, http, tcp};
 use crate::clock::Clock;
 use crate::health::check::{HttpProbe, ProbeKind, TcpProbe, TlsProbe};
-use crate::health::plan::Target;
+use crate::health::plan::{ProbeAddress, Target};
 use crate::health::{Failure, FailureKind};
 
 /// A deadline that fires this much too late was missed by us: the process was
 /// starved or stopped, and the target cannot be blamed.
 const STALL_MS: u64 = 500;
 
-/// Makes one probe of `target`.
+/// Makes one probe of `target`; what it sees on the way goes to `progress`.
 pub(super) async fn attempt(
     target: &Target,
     tls: &TlsConfigs,
     clock: Clock,
+    progress: &mut Progress,
 ) -> Result<(), Failure> {
-    let mut phase = Phase::Connect;
     let started_us = clock.mono_us();
     let deadline = Duration::from_millis(u64::from(target.timeout_ms.max(1)));
-    match tokio::time::timeout(deadline, run(target, tls, &mut phase)).await {
+    match tokio::time::timeout(deadline, run(target, tls, progress)).await {
         Ok(result) => result,
         Err(_) => {
             let elapsed_ms = (clock.mono_us() - started_us) / 1_000;
@@ -33,27 +33,45 @@ pub(super) async fn attempt(
                 let detail = format!("the prober stood still for {late_ms} ms");
                 Failure::new(FailureKind::Internal, detail)
             } else {
-                let detail = format!("{} within {} ms", phase.missing(), target.timeout_ms);
+                let missing = progress.phase.missing();
+                let detail = format!("{missing} within {} ms", target.timeout_ms);
                 Failure::new(FailureKind::Timeout, detail)
             })
         }
     }
 }
 
-async fn run(target: &Target, tls: &TlsConfigs, phase: &mut Phase) -> Result<(), Failure> {
-    let address = target.identity.address;
+async fn run(target: &Target, tls: &TlsConfigs, progress: &mut Progress) -> Result<(), Failure> {
+    let address = match &target.identity.address {
+        ProbeAddress::Ip(address) => *address,
+        ProbeAddress::Host(_) => return Err(not_built_in()),
+    };
     match &target.identity.probe {
         ProbeKind::Http(probe) => {
-            let host = probe.host.clone().unwrap_or_else(|| match address.is_ipv6() {
-                true => format!("[{address}]"),
-                false => address.to_string(),
-            });
-            http_probe(probe, &host, SocketAddr::new(address, probe.port), tls, phase).await
+            let host = probe.host.clone().unwrap_or_else(|| host_of(address));
+            http_probe(probe, &host, SocketAddr::new(address, probe.port), tls, progress).await
         }
         ProbeKind::Tcp(probe) => {
-            tcp_probe(probe, SocketAddr::new(address, probe.port), tls, phase).await
+            tcp_probe(probe, SocketAddr::new(address, probe.port), tls, progress).await
         }
+        ProbeKind::Icmp(_) => Err(not_built_in()),
+        ProbeKind::Dns(_) => Err(not_built_in()),
+        ProbeKind::Grpc(_) => Err(not_built_in()),
+        ProbeKind::Exec(_) => Err(not_built_in()),
+        ProbeKind::File(_) => Err(not_built_in()),
         ProbeKind::Always => Ok(()),
+    }
+}
+
+fn not_built_in() -> Failure {
+    Failure::new(FailureKind::Internal, "this type of check is not built in")
+}
+
+/// An address as `Host` has it.
+fn host_of(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
     }
 }
 
@@ -62,33 +80,33 @@ async fn http_probe(
     host: &str,
     to: SocketAddr,
     configs: &TlsConfigs,
-    phase: &mut Phase,
+    progress: &mut Progress,
 ) -> Result<(), Failure> {
     let stream = connect(to, true).await?;
     let Some(tls) = &probe.tls else {
-        return http::exchange(probe, host, stream, phase).await;
+        return http::exchange(probe, host, stream, progress).await;
     };
-    *phase = Phase::Handshake;
+    progress.phase = Phase::Handshake;
     let name = tls.sni.as_deref().unwrap_or_else(|| without_port(host));
     let stream = configs.handshake(tls, true, name, stream).await?;
-    http::exchange(probe, host, stream, phase).await
+    http::exchange(probe, host, stream, progress).await
 }
 
 async fn tcp_probe(
     probe: &TcpProbe,
     to: SocketAddr,
     configs: &TlsConfigs,
-    phase: &mut Phase,
+    progress: &mut Progress,
 ) -> Result<(), Failure> {
     // RST would throw away what was sent last, if nothing is read after it.
     let reset_at_close = probe.send.is_none() || probe.expect.is_some();
     let stream = connect(to, reset_at_close).await?;
     let Some(tls) = &probe.tls else {
-        return tcp::exchange(probe, stream, phase).await;
+        return tcp::exchange(probe, stream, progress).await;
     };
-    *phase = Phase::Handshake;
+    progress.phase = Phase::Handshake;
     let stream = configs.handshake(tls, false, &tls_name(tls, to), stream).await?;
-    tcp::exchange(probe, stream, phase).await
+    tcp::exchange(probe, stream, progress).await
 }
 
 fn tls_name(tls: &TlsProbe, to: SocketAddr) -> String {

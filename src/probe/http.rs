@@ -21,9 +21,9 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Phase;
 use super::connect::stream_failure;
-use crate::health::check::HttpProbe;
+use super::{Phase, Progress};
+use crate::health::check::{HttpProbe, TextMatch};
 use crate::health::{Failure, FailureKind};
 
 /// Most bytes of status line and headers.
@@ -34,14 +34,14 @@ pub(super) async fn exchange<S>(
     probe: &HttpProbe,
     host: &str,
     stream: S,
-    phase: &mut Phase,
+    progress: &mut Progress,
 ) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let request = request(probe, host)
         .map_err(|error| Failure::new(FailureKind::Internal, format!("request: {error}")))?;
-    *phase = Phase::Response;
+    progress.phase = Phase::Response;
     let (mut sender, connection) = http1::Builder::new()
         .title_case_headers(true)
         .max_buf_size(HEAD_BYTES_MAX)
@@ -52,11 +52,12 @@ where
         let response = sender.send_request(request).await.map_err(|error| failure(&error))?;
         judge_status(probe, response.status().as_u16())?;
         match &probe.expect_body {
-            Some(text) => {
-                *phase = Phase::Body;
+            Some(TextMatch::Text(text)) => {
+                progress.phase = Phase::Body;
                 judge_body(probe.max_body as usize, text.as_bytes(), response).await
             }
-            None => Ok(()),
+            // A regular expression is refused where the config is read.
+            Some(TextMatch::Regex(_)) | None => Ok(()),
         }
     };
     let (mut exchange, mut connection) = (pin!(exchange), pin!(connection));

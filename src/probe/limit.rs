@@ -4,8 +4,8 @@
 //! else. Pure: it counts, the runner starts.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
 
+use crate::health::plan::ProbeAddress;
 use crate::health::{Due, ProbeKey};
 
 /// Caps on probes in flight.
@@ -24,16 +24,16 @@ impl Default for ProbeLimits {
 }
 
 /// A probe that wants to run.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Wanted {
     pub key: ProbeKey,
-    pub address: IpAddr,
+    pub address: ProbeAddress,
     /// When it should have started, monotonic milliseconds.
     pub due_ms: u64,
 }
 
 impl Wanted {
-    pub(super) fn new(due: Due, address: IpAddr) -> Wanted {
+    pub(super) fn new(due: Due, address: ProbeAddress) -> Wanted {
         Wanted { key: due.key, address, due_ms: due.due_ms }
     }
 }
@@ -49,7 +49,7 @@ struct Address {
 pub(super) struct Slots {
     limits: ProbeLimits,
     in_flight: u32,
-    addresses: HashMap<IpAddr, Address>,
+    addresses: HashMap<ProbeAddress, Address>,
     /// Held up by the cap over all.
     waiting: VecDeque<Wanted>,
 }
@@ -75,15 +75,15 @@ impl Slots {
     }
 
     /// A probe to `address` ended. Follow with [`Slots::next`].
-    pub(super) fn release(&mut self, address: IpAddr) {
+    pub(super) fn release(&mut self, address: &ProbeAddress) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(entry) = self.addresses.get_mut(&address) else { return };
+        let Some(entry) = self.addresses.get_mut(address) else { return };
         entry.in_flight = entry.in_flight.saturating_sub(1);
         if let Some(wanted) = entry.waiting.pop_front() {
             // It waited long enough already: before those that wait for any slot.
             self.waiting.push_front(wanted);
         } else if entry.in_flight == 0 {
-            self.addresses.remove(&address);
+            self.addresses.remove(address);
         }
     }
 
@@ -91,7 +91,7 @@ impl Slots {
     pub(super) fn next(&mut self) -> Option<Wanted> {
         while self.in_flight < self.limits.concurrency.max(1) {
             let wanted = self.waiting.pop_front()?;
-            let entry = self.addresses.entry(wanted.address).or_default();
+            let entry = self.addresses.entry(wanted.address.clone()).or_default();
             if entry.in_flight < self.limits.concurrency_per_address.max(1) {
                 entry.in_flight += 1;
                 self.in_flight += 1;
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn wanted(key: ProbeKey, last: u8) -> Wanted {
-        Wanted { key, address: IpAddr::from([192, 0, 2, last]), due_ms: 0 }
+        Wanted { key, address: ProbeAddress::Ip([192, 0, 2, last].into()), due_ms: 0 }
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
             std::iter::from_fn(|| slots.next()).map(|started| started.key).collect();
         assert_eq!(started, [0, 1, 6]);
         assert_eq!((slots.in_flight(), slots.waiting()), (3, 4));
-        slots.release(wanted(0, 1).address);
+        slots.release(&wanted(0, 1).address);
         assert_eq!(slots.next(), Some(wanted(2, 1)));
         assert_eq!(slots.next(), None);
         slots.set_limits(ProbeLimits { concurrency: 5, concurrency_per_address: 9 });
@@ -159,9 +159,9 @@ mod tests {
                     started.push(probe.key);
                     running.push(probe);
                 }
-                let mut per_address: HashMap<IpAddr, u32> = HashMap::new();
+                let mut per_address: HashMap<ProbeAddress, u32> = HashMap::new();
                 for probe in running.iter() {
-                    *per_address.entry(probe.address).or_default() += 1;
+                    *per_address.entry(probe.address.clone()).or_default() += 1;
                 }
                 assert!(running.len() <= 7 && per_address.values().all(|count| *count <= 3));
             };
@@ -171,12 +171,12 @@ mod tests {
                     count += 1;
                 } else if !running.is_empty() {
                     let ended = running.remove(usize::from(last) % running.len());
-                    slots.release(ended.address);
+                    slots.release(&ended.address);
                 }
                 take(&mut slots, &mut running);
             }
             while let Some(ended) = running.pop() {
-                slots.release(ended.address);
+                slots.release(&ended.address);
                 take(&mut slots, &mut running);
             }
             prop_assert_eq!((slots.in_flight(), slots.waiting()), (0, 0));

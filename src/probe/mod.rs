@@ -20,7 +20,6 @@ mod runner;
 mod tcp;
 mod tls;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
@@ -37,7 +36,7 @@ use self::counters::Counters;
 use self::runner::{Command, Runner};
 use self::tls::TlsConfigs;
 use crate::clock::Clock;
-use crate::health::plan::{Plan, Target};
+use crate::health::plan::{Plan, ProbeAddress, Target};
 use crate::health::table::{State, Table};
 use crate::health::{Failure, TargetStatus};
 
@@ -65,7 +64,7 @@ pub struct Notice {
     /// Its member.
     pub member: String,
     /// Where the probe went.
-    pub address: IpAddr,
+    pub address: ProbeAddress,
     /// Before.
     pub from: State,
     /// After.
@@ -93,8 +92,9 @@ impl View {
 }
 
 /// How far an attempt got, to say what was missing at the deadline.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 enum Phase {
+    #[default]
     Connect,
     Handshake,
     Response,
@@ -114,6 +114,14 @@ impl Phase {
             Phase::Expect => "expected text not received",
         }
     }
+}
+
+/// How far an attempt got, and what it saw on the way, whatever its end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    phase: Phase,
+    /// When the certificate that the peer showed expires, in unix seconds.
+    certificate_expires_s: Option<u64>,
 }
 
 /// What the runner tells without being asked.

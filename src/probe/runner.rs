@@ -4,7 +4,6 @@
 //! Probes run as tasks of their own and report over a channel; a probe that
 //! panics reports that. The runner never waits for any of them.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc as blocking;
@@ -16,9 +15,9 @@ use super::attempt::attempt;
 use super::counters::{Lag, TURN_MS_MAX};
 use super::limit::{ProbeLimits, Slots, Wanted};
 use super::tls::TlsConfigs;
-use super::{Notice, Shared, View};
+use super::{Notice, Progress, Shared, View};
 use crate::clock::Clock;
-use crate::health::plan::{Plan, TargetId};
+use crate::health::plan::{Plan, ProbeAddress, TargetId};
 use crate::health::table::{State, Table};
 use crate::health::{Engine, Event, Failure, FailureKind, Now, Outcome, ProbeKey};
 
@@ -39,9 +38,10 @@ pub(super) enum Command {
 /// How one probe ended.
 struct Report {
     key: ProbeKey,
-    address: IpAddr,
+    address: ProbeAddress,
     result: Result<(), Failure>,
     duration_us: u64,
+    certificate_expires_s: Option<u64>,
 }
 
 /// See the module.
@@ -100,7 +100,7 @@ impl Runner {
         let now = self.clock.now();
         while let Some(due) = self.engine.take_due(now) {
             if let Some(target) = self.engine.target_of(due.key) {
-                self.slots.want(Wanted::new(due, target.identity.address));
+                self.slots.want(Wanted::new(due, target.identity.address.clone()));
             }
         }
         self.start_waiting(now);
@@ -121,31 +121,36 @@ impl Runner {
             // A reload may have removed it while it waited.
             match self.engine.target_id(wanted.key) {
                 Some(id) => self.start(wanted.key, id, wanted.address),
-                None => self.slots.release(wanted.address),
+                None => self.slots.release(&wanted.address),
             }
         }
     }
 
-    fn start(&self, key: ProbeKey, id: TargetId, address: IpAddr) {
+    fn start(&self, key: ProbeKey, id: TargetId, address: ProbeAddress) {
         let plan = Arc::clone(self.engine.plan());
         let tls = Arc::clone(&self.tls);
         let clock = self.clock;
-        let guard = Guard::new(key, address, clock, self.reports.clone());
+        let mut guard = Guard::new(key, address, clock, self.reports.clone());
         tokio::spawn(async move {
-            let result = attempt(&plan.targets[id as usize], &tls, clock).await;
+            let target = &plan.targets[id as usize];
+            let result = attempt(target, &tls, clock, &mut guard.progress).await;
             guard.end(result);
         });
     }
 
     fn take(&mut self, report: Report) {
-        self.slots.release(report.address);
+        self.slots.release(&report.address);
         let now = self.clock.now();
         if let Some(target) = self.engine.target_of(report.key) {
             let kind = report.result.as_ref().err().map(|failure| failure.kind);
             self.shared.counters.add(&target.check, kind, report.duration_us);
         }
         let duration_ms = u32::try_from(report.duration_us / 1_000).unwrap_or(u32::MAX);
-        let outcome = Outcome { result: report.result, duration_ms };
+        let outcome = Outcome {
+            result: report.result,
+            duration_ms,
+            certificate_expires_s: report.certificate_expires_s,
+        };
         let events = self.engine.result(report.key, outcome, now);
         self.announce(events, now);
         self.shared.ready.store(self.engine.first_verdicts_done(), Ordering::Relaxed);
@@ -200,7 +205,7 @@ impl Runner {
         let target = &self.engine.plan().targets[target as usize];
         let (reason, detail) = words(failure);
         let (check, wip, member) = (&target.check, target.wip.as_deref(), &target.member);
-        let address = target.identity.address;
+        let address = &target.identity.address;
         tracing::error!(
             check, wip, member, %address, reason, detail,
             "no verdict for three intervals: the prober cannot judge this target",
@@ -220,7 +225,7 @@ impl Runner {
             check: target.check.clone(),
             wip: target.wip.clone(),
             member: target.member.clone(),
-            address: target.identity.address,
+            address: target.identity.address.clone(),
             from,
             to,
             failure,
@@ -234,7 +239,7 @@ impl Notice {
         let (reason, detail) = words(self.failure.as_ref());
         let (from, to) = (self.from.as_str(), self.to.as_str());
         let (wip, member, check) = (self.wip.as_deref(), &self.member, &self.check);
-        let address = self.address;
+        let address = &self.address;
         if self.to == State::Up {
             tracing::info!(check, wip, member, %address, from, to, results_needed, "member is up");
         } else {
@@ -253,22 +258,31 @@ fn words(failure: Option<&Failure>) -> (Option<&'static str>, Option<&str>) {
 /// Reports exactly once, even when the probe panics: it reports as it is dropped.
 struct Guard {
     key: ProbeKey,
-    address: IpAddr,
+    address: ProbeAddress,
     clock: Clock,
     started_us: u64,
     result: Result<(), Failure>,
+    progress: Progress,
     reports: mpsc::UnboundedSender<Report>,
 }
 
 impl Guard {
     fn new(
         key: ProbeKey,
-        address: IpAddr,
+        address: ProbeAddress,
         clock: Clock,
         reports: mpsc::UnboundedSender<Report>,
     ) -> Guard {
         let result = Err(Failure::new(FailureKind::Internal, "the probe broke off"));
-        Guard { key, address, clock, started_us: clock.mono_us(), result, reports }
+        Guard {
+            key,
+            address,
+            clock,
+            started_us: clock.mono_us(),
+            result,
+            progress: Progress::default(),
+            reports,
+        }
     }
 }
 
@@ -282,7 +296,13 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let result = std::mem::replace(&mut self.result, Ok(()));
         let duration_us = self.clock.mono_us().saturating_sub(self.started_us);
-        let report = Report { key: self.key, address: self.address, result, duration_us };
+        let report = Report {
+            key: self.key,
+            address: self.address.clone(),
+            result,
+            duration_us,
+            certificate_expires_s: self.progress.certificate_expires_s,
+        };
         // The runner may have stopped.
         let _ = self.reports.send(report);
     }
@@ -295,7 +315,7 @@ mod tests {
     #[tokio::test]
     async fn a_probe_that_panics_reports_our_own_failure() {
         let (reports, mut ended) = mpsc::unbounded_channel();
-        let guard = Guard::new(7, [127, 0, 0, 1].into(), Clock::start(), reports);
+        let guard = Guard::new(7, ProbeAddress::Ip([127, 0, 0, 1].into()), Clock::start(), reports);
         let probe = tokio::spawn(async move {
             let _guard = guard;
             panic!("as a bug would");

@@ -2,9 +2,9 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::Phase;
 use super::connect::stream_failure;
 use super::http::contains;
+use super::{Phase, Progress};
 use crate::health::check::TcpProbe;
 use crate::health::{Failure, FailureKind};
 
@@ -15,20 +15,20 @@ const READ_BYTES_MAX: usize = 64 * 1024;
 pub(super) async fn exchange<S>(
     probe: &TcpProbe,
     mut stream: S,
-    phase: &mut Phase,
+    progress: &mut Progress,
 ) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     if let Some(text) = &probe.send {
-        *phase = Phase::Send;
+        progress.phase = Phase::Send;
         stream.write_all(text.as_bytes()).await.map_err(|error| stream_failure(&error, "send"))?;
         stream.flush().await.map_err(|error| stream_failure(&error, "send"))?;
     }
     let Some(expected) = probe.expect.as_ref().filter(|text| !text.is_empty()) else {
         return Ok(());
     };
-    *phase = Phase::Expect;
+    progress.phase = Phase::Expect;
     let mut seen = Vec::new();
     let mut buffer = [0; 2_048];
     while seen.len() < READ_BYTES_MAX {

@@ -51,7 +51,8 @@ impl TlsConfigs {
             let (tls, http) = match &target.identity.probe {
                 ProbeKind::Http(probe) => (probe.tls.as_ref(), true),
                 ProbeKind::Tcp(probe) => (probe.tls.as_ref(), false),
-                ProbeKind::Always => (None, false),
+                ProbeKind::Grpc(probe) => (probe.tls.as_ref(), false),
+                _ => (None, false),
             };
             let Some(tls) = tls else { continue };
             let trust = Trust::new(tls, http);

@@ -74,7 +74,12 @@ impl<'a> Targets<'a> {
         for vip in &member.vips {
             let gate = member.datacenter.and_then(|id| self.gate(id, vip.address));
             let targets = self.targets(&settings.health_checks, vip.address, &asker);
-            let verdict = self.verdict(Verdict { targets, require: settings.require, gate });
+            let verdict = self.verdict(Verdict {
+                targets,
+                require: settings.require,
+                gate,
+                ..Verdict::default()
+            });
             self.lists.push(verdict);
         }
     }
@@ -91,7 +96,7 @@ impl<'a> Targets<'a> {
         let asker =
             Asker { member: &datacenter.name, wip: None, datacenter: Some(id), host: &host };
         let targets = self.targets(&datacenter.health_checks, address, &asker);
-        Some(self.verdict(Verdict { targets, require: datacenter.require, gate: None }))
+        Some(self.verdict(Verdict { targets, require: datacenter.require, ..Verdict::default() }))
     }
 
     fn targets(&mut self, checks: &[CheckId], address: IpAddr, asker: &Asker<'_>) -> Vec<TargetId> {
@@ -106,7 +111,7 @@ impl<'a> Targets<'a> {
         let check = &self.config.health_checks[check as usize];
         let identity = Identity {
             probe: with_host(&check.probe, asker.host),
-            address: check.address.unwrap_or(address),
+            address: check.address.clone().unwrap_or(address.into()),
         };
         let targets = &mut self.plan.targets;
         *self.target_ids.entry(identity).or_insert_with_key(|identity| {
@@ -177,7 +182,9 @@ fn needs_host(config: &Config, settings: &WipSettings) -> bool {
     settings.health_checks.iter().any(|&check| match &config.health_checks[check as usize].probe {
         ProbeKind::Http(http) => http.host.is_none(),
         ProbeKind::Tcp(tcp) => tcp.tls.as_ref().is_some_and(|tls| tls.sni.is_none()),
-        ProbeKind::Always => false,
+        ProbeKind::Grpc(grpc) => grpc.host.is_none(),
+        ProbeKind::Exec(exec) => exec.command.iter().any(|word| word.contains("{host}")),
+        ProbeKind::Icmp(_) | ProbeKind::Dns(_) | ProbeKind::File(_) | ProbeKind::Always => false,
     })
 }
 
@@ -190,7 +197,19 @@ fn with_host(probe: &ProbeKind, host: &str) -> ProbeKind {
             (http.tls.as_mut(), name)
         }
         ProbeKind::Tcp(tcp) => (tcp.tls.as_mut(), host.to_owned()),
-        ProbeKind::Always => (None, String::new()),
+        ProbeKind::Grpc(grpc) => {
+            let name = grpc.host.get_or_insert_with(|| host.to_owned()).clone();
+            (grpc.tls.as_mut(), name)
+        }
+        ProbeKind::Exec(exec) => {
+            if exec.command.iter().any(|word| word.contains("{host}")) {
+                exec.host = Some(host.to_owned());
+            }
+            (None, String::new())
+        }
+        ProbeKind::Icmp(_) | ProbeKind::Dns(_) | ProbeKind::File(_) | ProbeKind::Always => {
+            (None, String::new())
+        }
     };
     if let Some(tls) = tls {
         tls.sni.get_or_insert(name);

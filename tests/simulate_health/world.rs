@@ -34,16 +34,16 @@ pub(super) fn address(number: u32) -> IpAddr {
 }
 
 pub(super) fn number(target: &Target) -> u32 {
-    match target.identity.address {
-        IpAddr::V4(address) => u32::from(address) - 0x0A00_0000,
-        IpAddr::V6(_) => unreachable!("the simulation plans IPv4 only"),
+    match target.identity.address.ip() {
+        Some(IpAddr::V4(address)) => u32::from(address) - 0x0A00_0000,
+        _ => unreachable!("the simulation plans IPv4 only"),
     }
 }
 
 pub(super) fn target(number: u32) -> Target {
-    let probe = ProbeKind::Tcp(TcpProbe { port: 80, tls: None, send: None, expect: None });
+    let probe = ProbeKind::Tcp(TcpProbe { port: 80, ..TcpProbe::default() });
     Target {
-        identity: Identity { probe, address: address(number) },
+        identity: Identity { probe, address: address(number).into() },
         check: "ready".to_owned(),
         member: format!("dc{}", number % DATACENTERS),
         wip: Some(format!("wip{}", number / DATACENTERS)),
@@ -64,7 +64,7 @@ pub(super) fn plan(numbers: &[u32]) -> Plan {
     for gate in 0..DATACENTERS {
         if let Some(target) = position.get(&gate) {
             gates.insert(gate, verdicts.len() as u32);
-            verdicts.push(Verdict { targets: vec![*target], require: Require::All, gate: None });
+            verdicts.push(Verdict { targets: vec![*target], ..Verdict::default() });
         }
     }
     for (number, target) in &position {
@@ -72,17 +72,18 @@ pub(super) fn plan(numbers: &[u32]) -> Plan {
             continue;
         }
         let gate = gates.get(&(number % DATACENTERS)).copied();
-        verdicts.push(Verdict { targets: vec![*target], require: Require::All, gate });
+        verdicts.push(Verdict { targets: vec![*target], gate, ..Verdict::default() });
         if number % 10 == 0 {
             let others = [number + DATACENTERS, number + 2 * DATACENTERS];
             let others = others.iter().filter_map(|other| position.get(other).copied());
             let require =
                 [Require::All, Require::Any, Require::AtLeast(2)][(number / 10 % 3) as usize];
             let targets = std::iter::once(*target).chain(others).collect();
-            verdicts.push(Verdict { targets, require, gate });
+            verdicts.push(Verdict { targets, require, gate, ..Verdict::default() });
         }
     }
-    Plan { targets: numbers.iter().map(|number| target(*number)).collect(), verdicts }
+    let targets = numbers.iter().map(|number| target(*number)).collect();
+    Plan { targets, verdicts, ..Plan::default() }
 }
 
 //------------ World ----------------------------------------------------------
@@ -102,6 +103,7 @@ impl World {
         let failed = |kind, duration_ms| Outcome {
             result: Err(Failure::new(kind, "simulated")),
             duration_ms,
+            certificate_expires_s: None,
         };
         let number = number(target);
         if self.ours {
@@ -118,6 +120,10 @@ impl World {
         if random.below(1_000) < self.loss.get(&number).copied().unwrap_or(0) {
             return failed(FailureKind::Timeout, TIMEOUT_MS);
         }
-        Outcome { result: Ok(()), duration_ms: 1 + random.below(200) as u32 }
+        Outcome {
+            result: Ok(()),
+            duration_ms: 1 + random.below(200) as u32,
+            certificate_expires_s: None,
+        }
     }
 }

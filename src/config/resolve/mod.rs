@@ -212,7 +212,9 @@ fn needs_host(check: &HealthCheck) -> bool {
     match &check.probe {
         ProbeKind::Http(http) => http.host.is_none(),
         ProbeKind::Tcp(tcp) => tcp.tls.as_ref().is_some_and(|tls| tls.sni.is_none()),
-        ProbeKind::Always => false,
+        ProbeKind::Grpc(grpc) => grpc.host.is_none(),
+        ProbeKind::Exec(exec) => exec.command.iter().any(|word| word.contains("{host}")),
+        ProbeKind::Icmp(_) | ProbeKind::Dns(_) | ProbeKind::File(_) | ProbeKind::Always => false,
     }
 }
 

@@ -6,7 +6,8 @@ use crate::config::model::HealthCheck;
 use crate::config::raw::Raw;
 use crate::config::reader::{At, Context, Item, Table};
 use crate::config::values;
-use crate::health::check::{HttpProbe, ProbeKind, TcpProbe, TlsProbe};
+use crate::health::check::{HttpProbe, ProbeKind, TcpProbe, TextMatch, TlsProbe};
+use crate::health::plan::ProbeAddress;
 use crate::problem::Problem;
 
 /// Time between probes while a contrary result is pending, in milliseconds.
@@ -64,7 +65,9 @@ pub(super) fn health_check(table: &Table<'_>, name: &str, raw: &mut Raw, cx: &mu
         name: name.to_owned(),
         // A check that was refused still has its name, so that references to it hold.
         probe: probe.unwrap_or(ProbeKind::Always),
-        address: table.value(&h::ADDRESS, cx, |item, cx| item.parse(cx, values::address)),
+        address: table
+            .value(&h::ADDRESS, cx, |item, cx| item.parse(cx, values::address))
+            .map(ProbeAddress::from),
         interval_ms,
         timeout_ms,
         confirm_interval_ms,
@@ -145,8 +148,9 @@ fn http(table: &Table<'_>, kind: &'static str, cx: &mut Context<'_>) -> Option<P
         path: table.value_or(&h::PATH, cx, |item, cx| item.parse(cx, values::request_path)),
         headers: table.value_or(&h::HEADERS, cx, headers),
         expect_status: table.value_or(&h::EXPECT_STATUS, cx, status_ranges),
-        expect_body,
+        expect_body: expect_body.map(TextMatch::Text),
         max_body: table.value_or(&h::MAX_BODY, cx, Item::number),
+        ..HttpProbe::default()
     }))
 }
 
@@ -164,6 +168,7 @@ fn tcp(table: &Table<'_>, cx: &mut Context<'_>) -> Option<ProbeKind> {
         tls: secure.then(|| tls(table, cx)),
         send: table.value(&h::SEND, cx, expected_text),
         expect: table.value(&h::EXPECT, cx, expected_text),
+        ..TcpProbe::default()
     }))
 }
 
@@ -172,6 +177,7 @@ fn tls(table: &Table<'_>, cx: &mut Context<'_>) -> TlsProbe {
         sni: table.value(&h::SNI, cx, |item, cx| item.parse(cx, values::host)),
         verify: table.value_or(&h::VERIFY, cx, Item::bool),
         ca_file: table.value(&h::CA_FILE, cx, Item::existing_file),
+        ..TlsProbe::default()
     }
 }
 

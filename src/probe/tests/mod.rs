@@ -13,8 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::attempt::attempt;
 use super::*;
 use crate::health::FailureKind;
-use crate::health::check::{HttpProbe, ProbeKind, TcpProbe};
-use crate::health::plan::{Identity, Thresholds};
+use crate::health::check::{HttpProbe, ProbeKind, TcpProbe, TextMatch};
+use crate::health::plan::{Identity, ProbeAddress, Thresholds};
 
 /// A server that hands every connection to `handler`. It lives as long as the
 /// test's runtime.
@@ -85,12 +85,13 @@ pub(super) fn http_probe(port: u16) -> HttpProbe {
         expect_status: vec![(200, 299)],
         expect_body: None,
         max_body: 1_024,
+        ..HttpProbe::default()
     }
 }
 
 pub(super) fn target(probe: ProbeKind) -> Target {
     Target {
-        identity: Identity { probe, address: [127, 0, 0, 1].into() },
+        identity: Identity { probe, address: ProbeAddress::Ip([127, 0, 0, 1].into()) },
         check: "ready".to_owned(),
         member: "fra".to_owned(),
         wip: Some("shop.example.com".to_owned()),
@@ -105,8 +106,9 @@ pub(super) fn target(probe: ProbeKind) -> Target {
 /// "ok" or "kind: detail" of one attempt.
 pub(super) async fn probe(probe: ProbeKind) -> String {
     let target = target(probe);
-    let plan = Plan { targets: vec![target.clone()], verdicts: vec![] };
-    match attempt(&target, &TlsConfigs::load(&plan), Clock::start()).await {
+    let plan = Plan { targets: vec![target.clone()], ..Plan::default() };
+    match attempt(&target, &TlsConfigs::load(&plan), Clock::start(), &mut Progress::default()).await
+    {
         Ok(()) => "ok".to_owned(),
         Err(failure) => format!("{}: {}", failure.kind.as_str(), failure.detail),
     }
@@ -118,7 +120,7 @@ async fn http(script: &'static str) -> String {
 
 async fn http_body(script: &'static str) -> String {
     let mut wanted = http_probe(scripted(script).await.port());
-    wanted.expect_body = Some("all good".to_owned());
+    wanted.expect_body = Some(TextMatch::Text("all good".to_owned()));
     wanted.max_body = 64;
     probe(ProbeKind::Http(wanted)).await
 }
@@ -271,9 +273,9 @@ async fn without_a_host_the_address_is_named() {
         });
         let wanted = HttpProbe { host: None, ..http_probe(address.port()) };
         let mut target = target(ProbeKind::Http(wanted));
-        target.identity.address = address.ip();
+        target.identity.address = address.ip().into();
         let configs = TlsConfigs::default();
-        attempt(&target, &configs, Clock::start()).await.unwrap();
+        attempt(&target, &configs, Clock::start(), &mut Progress::default()).await.unwrap();
         let head = heads.recv().await.unwrap();
         assert!(head.contains(host), "{head}");
     }
@@ -285,6 +287,7 @@ fn tcp_probe(port: u16, send: Option<&str>, expect: Option<&str>) -> ProbeKind {
         tls: None,
         send: send.map(str::to_owned),
         expect: expect.map(str::to_owned),
+        ..TcpProbe::default()
     })
 }
 

@@ -3,7 +3,6 @@
 use std::sync::atomic::AtomicU16;
 
 use super::*;
-use crate::health::check::Require;
 use crate::health::plan::Verdict;
 use crate::health::table::Word;
 
@@ -22,7 +21,7 @@ async fn site(status: Arc<AtomicU16>) -> SocketAddr {
 }
 
 fn single(id: u32) -> Verdict {
-    Verdict { targets: vec![id], require: Require::All, gate: None }
+    Verdict { targets: vec![id], ..Verdict::default() }
 }
 
 /// Waits until `done`, at most five seconds.
@@ -46,6 +45,7 @@ async fn a_site_that_stops_is_lost_and_comes_back() {
     let plan = Plan {
         targets: vec![target(ProbeKind::Http(http_probe(port))), target(ProbeKind::Always)],
         verdicts: vec![single(0), single(1)],
+        ..Plan::default()
     };
     let table = prober.apply(plan.clone()).unwrap();
     assert_eq!((table.word(0), table.word(1)), (Word::UNKNOWN, Word::UP));
@@ -107,7 +107,7 @@ async fn thousands_of_targets_start_within_their_spread_and_caps() {
     let verdicts = (0..2_000).map(single).collect();
     let limits = ProbeLimits { concurrency: 64, concurrency_per_address: 16 };
     let prober = Prober::start(limits, Clock::start()).unwrap();
-    let table = prober.apply(Plan { targets, verdicts }).unwrap();
+    let table = prober.apply(Plan { targets, verdicts, ..Plan::default() }).unwrap();
     eventually("all judged", || prober.ready()).await;
     assert!((0..2_000).all(|id| table.word(id).available()));
     // The server may not have seen the end of a probe whose slot is taken again.
@@ -122,9 +122,14 @@ async fn an_unreadable_ca_file_is_our_failure_and_takes_nobody_down() {
         sni: None,
         verify: true,
         ca_file: Some("/nonexistent/ca.pem".into()),
+        ..Default::default()
     });
     let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
-    let plan = Plan { targets: vec![target(ProbeKind::Http(probe))], verdicts: vec![single(0)] };
+    let plan = Plan {
+        targets: vec![target(ProbeKind::Http(probe))],
+        verdicts: vec![single(0)],
+        ..Plan::default()
+    };
     let table = prober.apply(plan).unwrap();
     let failed = || {
         let metrics = prober.metrics();

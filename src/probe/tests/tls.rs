@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::health::check::TlsProbe;
+use crate::health::check::{TextMatch, TlsProbe};
 
 /// An authority and its PEM file.
 struct Authority {
@@ -53,7 +53,12 @@ impl Authority {
     }
 
     fn tls(&self) -> TlsProbe {
-        TlsProbe { sni: None, verify: true, ca_file: Some(self.file.path().to_owned()) }
+        TlsProbe {
+            sni: None,
+            verify: true,
+            ca_file: Some(self.file.path().to_owned()),
+            ..TlsProbe::default()
+        }
     }
 }
 
@@ -98,7 +103,7 @@ async fn https(port: u16, tls: TlsProbe, host: &str, expect_body: Option<&str>) 
     let mut wanted = http_probe(port);
     wanted.tls = Some(tls);
     wanted.host = Some(host.to_owned());
-    wanted.expect_body = expect_body.map(str::to_owned);
+    wanted.expect_body = expect_body.map(|text| TextMatch::Text(text.to_owned()));
     probe(ProbeKind::Http(wanted)).await
 }
 
@@ -159,7 +164,7 @@ async fn bad_certificates_fail_and_say_why() {
 async fn the_systems_roots_do_not_know_a_private_authority() {
     let authority = Authority::new();
     let port = tls_site(vec![], authority.sign(&["shop.example.com"], NOW)).await;
-    let tls = TlsProbe { sni: None, verify: true, ca_file: None };
+    let tls = TlsProbe { sni: None, verify: true, ca_file: None, ..TlsProbe::default() };
     let seen = https(port, tls, "shop.example.com", None).await;
     // A host without any roots must not blame the target.
     let without_roots = rustls_native_certs::load_native_certs().certs.is_empty();
@@ -204,7 +209,7 @@ async fn a_ca_file_that_cannot_be_used_is_our_failure() {
     for (file, expected) in [(&empty, "no certificate in it"), (&broken, "")] {
         let path = file.path().to_owned();
         let start = format!("internal: ca_file {}: {expected}", path.display());
-        let tls = TlsProbe { sni: None, verify: true, ca_file: Some(path) };
+        let tls = TlsProbe { sni: None, verify: true, ca_file: Some(path), ..TlsProbe::default() };
         let seen = https(port, tls, "shop.example.com", None).await;
         assert!(seen.starts_with(&start), "{seen}");
     }
@@ -220,6 +225,7 @@ async fn tcp_checks_speak_tls_too() {
             tls: Some(TlsProbe { sni: Some(name.to_owned()), ..authority.tls() }),
             send: Some("HELLO\r\n\r\n".to_owned()),
             expect: Some("SNI=db.example.com".to_owned()),
+            ..TcpProbe::default()
         })
     };
     assert_eq!(probe(tcp("db.example.com")).await, "ok");
