@@ -41,6 +41,9 @@ pub struct TargetStatus {
     pub failing: bool,
     /// How often it became unknown, up and down, in the order of [`State`].
     pub transitions: [u32; 3],
+    /// When the certificate that it showed last expires, in unix seconds; none: it
+    /// never showed one.
+    pub certificate_expires_s: Option<u64>,
 }
 
 /// A target with its history.
@@ -67,6 +70,7 @@ pub(super) struct Tracked {
     pub last_failure: Option<Failure>,
     pub failing: bool,
     pub transitions: [u32; 3],
+    pub certificate_expires_s: Option<u64>,
 }
 
 impl Tracked {
@@ -90,12 +94,19 @@ impl Tracked {
             last_failure: None,
             failing: false,
             transitions: [0; 3],
+            certificate_expires_s: None,
         }
     }
 
     /// This host has no route for the target's family.
     pub(super) fn unrouted(&self) -> bool {
         self.failing && self.last_failure.as_ref().is_some_and(|failure| failure.family_unrouted)
+    }
+
+    /// Up, the last probe passed, and nothing is pending.
+    pub(super) fn calm(&self) -> bool {
+        let machine = &self.machine;
+        machine.state() == State::Up && !self.failing && !machine.contrary_pending()
     }
 
     /// Takes in one result.
@@ -107,6 +118,8 @@ impl Tracked {
         self.last_at_s = now.unix_s;
         self.last_duration_ms = outcome.duration_ms;
         self.failing = result.is_err();
+        // A resumed TLS session shows none.
+        self.certificate_expires_s = outcome.certificate_expires_s.or(self.certificate_expires_s);
         if let Err(failure) = &outcome.result {
             self.last_failure = Some(failure.clone());
         }
@@ -178,6 +191,7 @@ impl Tracked {
             last_failure: self.last_failure.clone(),
             failing: self.failing,
             transitions: self.transitions,
+            certificate_expires_s: self.certificate_expires_s,
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::attempt::attempt;
+use super::prepared::Tools;
 use super::*;
 use crate::health::FailureKind;
 use crate::health::check::{HttpProbe, ProbeKind, TcpProbe, TextMatch};
@@ -103,12 +104,16 @@ pub(super) fn target(probe: ProbeKind) -> Target {
     }
 }
 
+/// What probes of `plan` use.
+pub(super) fn tools(plan: &Plan) -> Tools {
+    Tools { prepared: Arc::new(Prepared::load(plan, &Prepared::default())), session: None }
+}
+
 /// "ok" or "kind: detail" of one attempt.
 pub(super) async fn probe(probe: ProbeKind) -> String {
     let target = target(probe);
     let plan = Plan { targets: vec![target.clone()], ..Plan::default() };
-    match attempt(&target, &TlsConfigs::load(&plan), Clock::start(), &mut Progress::default()).await
-    {
+    match attempt(&target, &tools(&plan), Clock::start(), &mut Progress::default()).await {
         Ok(()) => "ok".to_owned(),
         Err(failure) => format!("{}: {}", failure.kind.as_str(), failure.detail),
     }
@@ -274,8 +279,9 @@ async fn without_a_host_the_address_is_named() {
         let wanted = HttpProbe { host: None, ..http_probe(address.port()) };
         let mut target = target(ProbeKind::Http(wanted));
         target.identity.address = address.ip().into();
-        let configs = TlsConfigs::default();
-        attempt(&target, &configs, Clock::start(), &mut Progress::default()).await.unwrap();
+        attempt(&target, &Tools::default(), Clock::start(), &mut Progress::default())
+            .await
+            .unwrap();
         let head = heads.recv().await.unwrap();
         assert!(head.contains(host), "{head}");
     }
