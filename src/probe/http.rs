@@ -40,13 +40,14 @@ pub(super) async fn check(
         Some(expected) => Some(tools.prepared.wanted(expected)?),
         None => None,
     };
-    let mut exchange = Exchange { probe, place: first_place(probe, address), wanted, get: false };
+    let place = first_place(probe, address);
+    let host = place.host.clone();
+    let mut exchange = Exchange { probe, host, place, wanted, get: false };
     let mut visited = Vec::new();
     loop {
         // A session is the target's own server's alone.
         let tools = if visited.is_empty() { tools } else { &tools.without_session() };
-        let Next::Redirect { status, location } =
-            exchange.over(address, visited.is_empty(), tools, progress).await?
+        let Next::Redirect { status, location } = exchange.over(address, tools, progress).await?
         else {
             return Ok(());
         };
@@ -88,7 +89,9 @@ pub(super) fn host_of(address: IpAddr) -> String {
 
 /// One request and what is wanted of its response.
 pub(super) struct Exchange<'a> {
-    pub(super) probe: &'a HttpProbe,
+    probe: &'a HttpProbe,
+    /// `Host` of the check itself.
+    host: String,
     pub(super) place: Place,
     wanted: Option<&'a Wanted>,
     /// A redirect turned the method into GET.
@@ -109,11 +112,10 @@ pub(super) enum Head<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    /// Connects and asks. `first`: this is what the check itself names.
+    /// Connects and asks.
     async fn over(
         &self,
         address: IpAddr,
-        first: bool,
         tools: &Tools,
         progress: &mut Progress,
     ) -> Result<Next, Failure> {
@@ -124,9 +126,8 @@ impl<'a> Exchange<'a> {
             return self.plain(probe.version == HttpVersion::Http2, stream, progress).await;
         }
         let tls = probe.tls.as_ref().unwrap_or(&REDIRECTED);
-        let own_name = first || probe.host.as_ref() == Some(&place.host);
-        let sni = tls.sni.as_deref().filter(|_| own_name);
-        let name = sni.unwrap_or_else(|| without_port(&place.host));
+        let name =
+            if self.elsewhere() { without_port(&place.host) } else { name_of(tls, &place.host) };
         let offer = Offer::from(probe.version);
         let stream = handshake(tls, offer, name, stream, tools, progress).await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -162,8 +163,14 @@ impl<'a> Exchange<'a> {
     /// The headers of the check. A `Host` among them is for its own place alone.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let headers = self.probe.headers.iter().map(|(name, value)| (&**name, &**value));
-        let elsewhere = self.probe.host.as_ref().is_some_and(|host| *host != self.place.host);
+        let elsewhere = self.elsewhere();
         headers.filter(move |(name, _)| !(elsewhere && name.eq_ignore_ascii_case("host")))
+    }
+
+    /// A redirect leads to another name than the check's: its own `Host` and SNI are
+    /// not meant for that.
+    fn elsewhere(&self) -> bool {
+        self.place.host != self.host
     }
 
     /// Most bytes of the body that are of interest.

@@ -88,18 +88,27 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (mut asked, mut connection) = (pin!(asked), pin!(connection));
+    let (result, ended) = tokio::select! {
+        biased;
+        result = &mut asked => (result, None),
+        ended = &mut connection => (asked.await, Some(ended)),
+    };
+    let Err(seen) = result else { return result };
+    if seen.detail != CLOSED {
+        return Err(seen);
+    }
+    // The connection knows better how it ended, if it did.
     let ended = tokio::select! {
         biased;
-        result = &mut asked => return result,
-        ended = &mut connection => ended,
+        ended = connection, if ended.is_none() => Some(ended),
+        () = std::future::ready(()) => ended,
     };
-    match asked.await {
-        // The connection knows better what was wrong with it.
-        Err(seen) if seen.detail == CLOSED => {
-            Err(ended.err().map_or(seen, |error| failure(&error)))
-        }
-        result => result,
-    }
+    Err(match ended {
+        Some(Err(error)) => failure(&error),
+        // With nothing wrong, and our request unanswered.
+        Some(Ok(())) => gone_away("NO_ERROR"),
+        None => seen,
+    })
 }
 
 fn request(exchange: &Exchange<'_>) -> Result<Request<()>, hyper::http::Error> {
@@ -138,17 +147,20 @@ pub(super) fn failure(error: &h2::Error) -> Failure {
             false => stream_failure(io, "response"),
         };
     }
-    let reason = error.reason().map_or_else(String::new, |reason| format!(" ({reason:?})"));
+    let reason = error.reason().map_or_else(String::new, |reason| format!("{reason:?}"));
     match (error.is_remote(), error.is_go_away()) {
-        (true, true) => {
-            Failure::new(Protocol, format!("the server ended the connection: GOAWAY{reason}"))
-        }
+        (true, true) => gone_away(&reason),
         (true, false) => {
-            Failure::new(Reset, format!("the server reset the stream: RST_STREAM{reason}"))
+            Failure::new(Reset, format!("the server reset the stream: RST_STREAM ({reason})"))
         }
         (false, _) if error.reason().is_some() => {
-            Failure::new(Protocol, format!("not HTTP/2 as it must be{reason}"))
+            Failure::new(Protocol, format!("not HTTP/2 as it must be ({reason})"))
         }
         (false, _) => Failure::new(Protocol, format!("HTTP/2: {error}")),
     }
+}
+
+fn gone_away(reason: &str) -> Failure {
+    let detail = format!("the server ended the connection: GOAWAY ({reason})");
+    Failure::new(FailureKind::Protocol, detail)
 }

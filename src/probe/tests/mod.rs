@@ -1,6 +1,12 @@
 //! Probes against real servers on loopback that answer in odd ways.
 
+mod faults;
+mod grpc;
+mod http;
+mod http2;
 mod prober;
+mod route;
+mod sessions;
 mod tls;
 
 use std::future::Future;
@@ -48,7 +54,7 @@ pub(super) async fn read_head<S: AsyncReadExt + Unpin>(stream: &mut S) -> String
 
 /// A server that answers each request with `script`: text, with " | " for a pause
 /// of 30 ms and a final " RST" or " HOLD" for a cut or a wait instead of a close.
-async fn scripted(script: &'static str) -> SocketAddr {
+pub(super) async fn scripted(script: &'static str) -> SocketAddr {
     serve(move |mut stream| async move {
         read_head(&mut stream).await;
         let (text, end) = match script.rsplit_once(' ') {
