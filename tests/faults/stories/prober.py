@@ -34,7 +34,7 @@ class Descriptors(FaultStory):
         calm = self.open_descriptors()
         # Room for what is open, and for a handful of probes.
         self.tool("prlimit", "--pid", str(self.server.process.child.pid),
-                  f"--nofile={calm + 4}:{calm + 4}")
+                  f"--nofile={calm + 4}:")
         text = HEAD + fault.config() + crowd(60, "10.7.0.2")
         self.server.write(text)
         # DNS goes on; the admin listener may have no descriptor for a scrape meanwhile.
@@ -43,7 +43,7 @@ class Descriptors(FaultStory):
             self.assertEqual(self.server.ask(fault.wip).addresses(), ["10.7.0.1"])
             self.assertFalse(self.downs(fault))
             time.sleep(0.2)
-        self.tool("prlimit", "--pid", str(self.server.process.child.pid), "--nofile=1024:1024")
+        self.tool("prlimit", "--pid", str(self.server.process.child.pid), "--nofile=1024:")
         wait_until("well is judged again", lambda: self.state(fault) == "up", 15)
         failed = self.server.metric("windrose_probe_results_total", check="crowd",
                                     result="internal")
