@@ -153,7 +153,7 @@ proptest! {
             };
             let total: f64 = (0..weights.len()).map(weight).sum();
             let ramp = if weights.len() == 1 { 1.0 } else { f64::from(share) / 256.0 };
-            for at in 0..weights.len() {
+            for (at, address) in addresses.iter().enumerate() {
                 let expected = match at == which {
                     true => ramp * weight(at) / total,
                     false => {
@@ -161,7 +161,7 @@ proptest! {
                         ramp * weight(at) / total + (1.0 - ramp) * alone
                     }
                 };
-                let got = f64::from(shares.get(&addresses[at]).copied().unwrap_or(0)) / 10_000.0;
+                let got = f64::from(shares.get(address).copied().unwrap_or(0)) / 10_000.0;
                 prop_assert!((got - expected).abs() <= 0.01, "{policy:?} {at}: {got} {expected}");
             }
         }
