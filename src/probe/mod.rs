@@ -16,6 +16,7 @@ mod connect;
 mod counters;
 mod http;
 mod limit;
+mod resolve;
 mod runner;
 mod tcp;
 mod tls;
@@ -38,7 +39,7 @@ use self::tls::TlsConfigs;
 use crate::clock::Clock;
 use crate::health::plan::{Plan, ProbeAddress, Target};
 use crate::health::table::{State, Table};
-use crate::health::{Failure, TargetStatus};
+use crate::health::{Failure, FailureKind, TargetStatus};
 
 /// Threads that make probes, beside the one that owns the engine.
 const WORKERS: usize = 2;
@@ -96,6 +97,7 @@ impl View {
 enum Phase {
     #[default]
     Connect,
+    Resolve,
     Handshake,
     Response,
     Body,
@@ -107,11 +109,20 @@ impl Phase {
     fn missing(self) -> &'static str {
         match self {
             Phase::Connect => "no connection",
+            Phase::Resolve => "no address",
             Phase::Handshake => "no TLS handshake",
             Phase::Response => "no response",
             Phase::Body => "expected text not in the body",
             Phase::Send => "not all sent",
             Phase::Expect => "expected text not received",
+        }
+    }
+
+    /// Whose fault it is when time runs out here.
+    fn kind(self) -> FailureKind {
+        match self {
+            Phase::Resolve => FailureKind::Resolve,
+            _ => FailureKind::Timeout,
         }
     }
 }
@@ -120,6 +131,8 @@ impl Phase {
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     phase: Phase,
+    /// What it had to wait for before it began, and how long in milliseconds.
+    waited: Option<(Phase, u64)>,
     /// When the certificate that the peer showed expires, in unix seconds.
     certificate_expires_s: Option<u64>,
 }
