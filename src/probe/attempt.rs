@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::connect::connect;
 use super::resolve::Resolver;
 use super::tls::TlsConfigs;
-use super::{Phase, Progress, http, tcp};
+use super::{Phase, Progress, dns, http, tcp};
 use crate::clock::Clock;
 use crate::health::check::{HttpProbe, ProbeKind, Route, TcpProbe, TlsProbe};
 use crate::health::plan::{ProbeAddress, Target};
@@ -110,7 +110,9 @@ async fn run(
             tcp_probe(probe, SocketAddr::new(address, probe.port), tls, progress).await
         }
         ProbeKind::Icmp(_) => Err(not_built_in()),
-        ProbeKind::Dns(_) => Err(not_built_in()),
+        ProbeKind::Dns(probe) => {
+            dns::exchange(probe, SocketAddr::new(address, probe.port), progress).await
+        }
         ProbeKind::Grpc(_) => Err(not_built_in()),
         ProbeKind::Exec(_) | ProbeKind::File(_) | ProbeKind::Always => Ok(()),
     }

@@ -14,8 +14,11 @@
 mod attempt;
 mod connect;
 mod counters;
+mod dns;
+pub mod dns_reply;
 mod http;
 mod limit;
+mod packet;
 mod resolve;
 mod runner;
 mod tcp;
@@ -98,6 +101,7 @@ enum Phase {
     #[default]
     Connect,
     Resolve,
+    Answer,
     Handshake,
     Response,
     Body,
@@ -110,6 +114,7 @@ impl Phase {
         match self {
             Phase::Connect => "no connection",
             Phase::Resolve => "no address",
+            Phase::Answer => "no answer",
             Phase::Handshake => "no TLS handshake",
             Phase::Response => "no response",
             Phase::Body => "expected text not in the body",

@@ -1,5 +1,6 @@
 //! Probes against real servers on loopback that answer in odd ways.
 
+mod dns;
 mod prober;
 mod tls;
 
