@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::connect::connect;
 use super::resolve::Resolver;
 use super::tls::TlsConfigs;
-use super::{Phase, Progress, dns, http, tcp};
+use super::{Phase, Progress, dns, http, icmp, tcp};
 use crate::clock::Clock;
 use crate::health::check::{HttpProbe, ProbeKind, Route, TcpProbe, TlsProbe};
 use crate::health::plan::{ProbeAddress, Target};
@@ -109,7 +109,7 @@ async fn run(
         ProbeKind::Tcp(probe) => {
             tcp_probe(probe, SocketAddr::new(address, probe.port), tls, progress).await
         }
-        ProbeKind::Icmp(_) => Err(not_built_in()),
+        ProbeKind::Icmp(probe) => icmp::exchange(probe, address, progress).await,
         ProbeKind::Dns(probe) => {
             dns::exchange(probe, SocketAddr::new(address, probe.port), progress).await
         }

@@ -17,6 +17,7 @@ mod counters;
 mod dns;
 pub mod dns_reply;
 mod http;
+mod icmp;
 mod limit;
 mod packet;
 mod resolve;
@@ -102,6 +103,7 @@ enum Phase {
     Connect,
     Resolve,
     Answer,
+    Echo,
     Handshake,
     Response,
     Body,
@@ -115,6 +117,7 @@ impl Phase {
             Phase::Connect => "no connection",
             Phase::Resolve => "no address",
             Phase::Answer => "no answer",
+            Phase::Echo => "no echo reply",
             Phase::Handshake => "no TLS handshake",
             Phase::Response => "no response",
             Phase::Body => "expected text not in the body",

@@ -1,6 +1,7 @@
 //! Probes against real servers on loopback that answer in odd ways.
 
 mod dns;
+mod icmp;
 mod prober;
 mod tls;
 
@@ -105,7 +106,10 @@ pub(super) fn target(probe: ProbeKind) -> Target {
 
 /// "ok" or "kind: detail" of one attempt.
 pub(super) async fn probe(probe: ProbeKind) -> String {
-    let target = target(probe);
+    probe_target(target(probe)).await
+}
+
+pub(super) async fn probe_target(target: Target) -> String {
     let plan = Plan { targets: vec![target.clone()], ..Plan::default() };
     let (tls, commons) = (TlsConfigs::load(&plan), Commons::default());
     match attempt(&target, &tls, &commons, Clock::start(), &mut Progress::default()).await {
