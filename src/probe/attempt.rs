@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::connect::connect;
 use super::resolve::Resolver;
 use super::tls::TlsConfigs;
-use super::{Phase, Progress, dns, http, icmp, tcp};
+use super::{Phase, Progress, dns, exec, file, http, icmp, tcp};
 use crate::clock::Clock;
 use crate::health::check::{HttpProbe, ProbeKind, Route, TcpProbe, TlsProbe};
 use crate::health::plan::{ProbeAddress, Target};
@@ -23,7 +23,9 @@ const WAITED_SHARE: u64 = 4;
 /// What all probes share, whatever the plan.
 #[derive(Debug, Default)]
 pub(super) struct Commons {
-    resolver: Resolver,
+    pub(super) resolver: Resolver,
+    pub(super) turns: exec::Turns,
+    pub(super) reads: file::Reads,
 }
 
 /// Makes one probe of `target`; what it sees on the way goes to `progress`.
@@ -89,8 +91,13 @@ async fn run(
     let probe = &target.identity.probe;
     let Some(route) = route_of(probe) else {
         return match probe {
-            ProbeKind::Exec(_) => Err(not_built_in()),
-            ProbeKind::File(_) => Err(not_built_in()),
+            ProbeKind::Exec(probe) => {
+                let turn = wait_for(Phase::Turn, commons.turns.take(), clock, progress).await?;
+                exec::run(probe, target, turn, progress).await
+            }
+            ProbeKind::File(probe) => {
+                file::read(probe, &target.identity.address, &commons.reads, progress).await
+            }
             _ => Ok(()),
         };
     };

@@ -16,6 +16,8 @@ mod connect;
 mod counters;
 mod dns;
 pub mod dns_reply;
+mod exec;
+mod file;
 mod http;
 mod icmp;
 mod limit;
@@ -104,6 +106,9 @@ enum Phase {
     Resolve,
     Answer,
     Echo,
+    Turn,
+    Exit,
+    Read,
     Handshake,
     Response,
     Body,
@@ -118,6 +123,9 @@ impl Phase {
             Phase::Resolve => "no address",
             Phase::Answer => "no answer",
             Phase::Echo => "no echo reply",
+            Phase::Turn => "no turn for its command",
+            Phase::Exit => "no exit of the command",
+            Phase::Read => "file not read",
             Phase::Handshake => "no TLS handshake",
             Phase::Response => "no response",
             Phase::Body => "expected text not in the body",
@@ -130,6 +138,7 @@ impl Phase {
     fn kind(self) -> FailureKind {
         match self {
             Phase::Resolve => FailureKind::Resolve,
+            Phase::Turn | Phase::Read => FailureKind::Internal,
             _ => FailureKind::Timeout,
         }
     }

@@ -1,6 +1,8 @@
 //! Probes against real servers on loopback that answer in odd ways.
 
 mod dns;
+mod exec;
+mod file;
 mod icmp;
 mod prober;
 mod tls;
