@@ -36,9 +36,9 @@ use self::counters::Counters;
 use self::runner::{Command, Runner};
 use self::tls::TlsConfigs;
 use crate::clock::Clock;
-use crate::health::plan::{Plan, ProbeAddress, Target};
+use crate::health::plan::{Plan, ProbeAddress, Target, TargetId};
 use crate::health::table::{State, Table};
-use crate::health::{Failure, TargetStatus};
+use crate::health::{Engine, Failure, Now, TargetStatus};
 
 /// Threads that make probes, beside the one that owns the engine.
 const WORKERS: usize = 2;
@@ -194,13 +194,34 @@ impl Prober {
         self.commands.send(Command::Limits(limits)).map_err(|_| Stopped)
     }
 
-    /// All targets and their state.
+    /// All targets and their state. It copies them all: [`Prober::look`] is for less.
     ///
     /// # Errors
     /// [`Stopped`].
     pub async fn view(&self) -> Result<View, Stopped> {
+        self.look(|engine, _| {
+            let ids = 0..engine.plan().targets.len() as TargetId;
+            let targets = ids.filter_map(|id| engine.status(id)).collect();
+            View { plan: Arc::clone(engine.plan()), targets }
+        })
+        .await
+    }
+
+    /// What `look` makes of the engine, between two of its steps. It holds up
+    /// every probe, so it copies what is wanted and no more.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Engine, Now) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::View(reply)).map_err(|_| Stopped)?;
+        let look = Box::new(move |engine: &Engine, now: Now| {
+            // An asker who went away needs no answer.
+            let _ = reply.send(look(engine, now));
+        });
+        self.commands.send(Command::Look(look)).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 

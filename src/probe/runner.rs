@@ -9,13 +9,13 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc as blocking;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc};
 
 use super::attempt::attempt;
 use super::counters::{Lag, TURN_MS_MAX};
 use super::limit::{ProbeLimits, Slots, Wanted};
 use super::tls::TlsConfigs;
-use super::{Notice, Progress, Shared, View};
+use super::{Notice, Progress, Shared};
 use crate::clock::Clock;
 use crate::health::plan::{Plan, ProbeAddress, TargetId};
 use crate::health::table::{State, Table};
@@ -31,7 +31,7 @@ const SILENT_LOGGED_MAX: usize = 8;
 pub(super) enum Command {
     Apply { plan: Plan, tls: TlsConfigs, reply: blocking::SyncSender<Arc<Table>> },
     Limits(ProbeLimits),
-    View(oneshot::Sender<View>),
+    Look(Box<dyn FnOnce(&Engine, Now) + Send>),
     Stop,
 }
 
@@ -166,12 +166,7 @@ impl Runner {
                 // An asker who went away needs no table.
                 let _ = reply.send(Arc::clone(self.engine.table()));
             }
-            Command::View(reply) => {
-                let ids = 0..self.engine.plan().targets.len() as TargetId;
-                let targets = ids.filter_map(|id| self.engine.status(id)).collect();
-                let plan = Arc::clone(self.engine.plan());
-                let _ = reply.send(View { plan, targets });
-            }
+            Command::Look(look) => look(&self.engine, self.clock.now()),
             Command::Limits(limits) => self.slots.set_limits(limits),
             Command::Stop => {}
         }
