@@ -23,7 +23,7 @@ use super::machine::{Step, Transition};
 use super::plan::{Plan, Target, TargetId, VerdictId};
 use super::schedule::{self, Budget, Queue};
 use super::table::{Override, State, Table, Word};
-use super::track::{TargetStatus, Tracked};
+use super::track::{Glance, TargetStatus, Tracked};
 use super::verdict::{Vote, rule};
 
 //------------ Words of the interface -----------------------------------------
@@ -236,6 +236,11 @@ impl Engine {
             self.rejudge(id, now, &mut events);
         }
         events
+    }
+
+    /// The least of what is known about target `id`; none past the last.
+    pub fn glance(&self, id: TargetId) -> Option<Glance> {
+        self.targets.get(id as usize).map(Tracked::glance)
     }
 
     /// What is known about target `id`; none past the last.

@@ -23,4 +23,4 @@ mod verdict;
 
 pub use engine::{Due, Engine, Event, Now, ProbeKey};
 pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
-pub use track::{Results, SILENT_INTERVALS, TargetStatus};
+pub use track::{Glance, Results, SILENT_INTERVALS, TargetStatus};

@@ -53,6 +53,19 @@ pub struct TargetStatus {
     pub in_flight: bool,
 }
 
+/// The least of a [`TargetStatus`], for counting: it costs no allocation.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance {
+    /// Probed state.
+    pub state: State,
+    /// Results speak against it.
+    pub contrary_pending: bool,
+    /// No verdict for [`SILENT_INTERVALS`].
+    pub silent: bool,
+    /// When the certificate last shown expires, in unix seconds.
+    pub certificate_expires_s: Option<u64>,
+}
+
 /// How the probes of one target ended. Counts stop at their largest number.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Results {
@@ -198,6 +211,15 @@ impl Tracked {
             _ => TTL_CAP_NONE,
         };
         Vote { state: machine.state(), eligible: machine.eligible(), ttl_cap_s }
+    }
+
+    pub(super) fn glance(&self) -> Glance {
+        Glance {
+            state: self.machine.state(),
+            contrary_pending: self.machine.contrary_pending(),
+            silent: self.silent,
+            certificate_expires_s: self.certificate_expires_s,
+        }
     }
 
     pub(super) fn status(&self, target: &Target) -> TargetStatus {
