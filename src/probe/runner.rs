@@ -193,6 +193,22 @@ impl Runner {
                         self.log_silent(target, failure.as_ref());
                     }
                 }
+                Event::Undone { target, to } => {
+                    // Too many for a line each: the limiter's says how many.
+                    let notice = self.notice(target, State::Down, to, None, now);
+                    let _ = self.notices.send(Arc::new(notice));
+                }
+                Event::LimiterTripped { undone, targets } => tracing::error!(
+                    undone,
+                    targets,
+                    "nearly every target of every datacenter was lost at once: the fault is \
+                     held to be this host's, and no target is called down",
+                ),
+                Event::LimiterReleased { held, by_operator } => tracing::warn!(
+                    held,
+                    by_operator,
+                    "the limiter holds no more: what still fails is called down",
+                ),
                 Event::Available { .. } => {}
             }
         }
