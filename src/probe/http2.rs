@@ -97,17 +97,10 @@ where
     if seen.detail != CLOSED {
         return Err(seen);
     }
-    // The connection knows better how it ended, if it did.
-    let ended = tokio::select! {
-        biased;
-        ended = connection, if ended.is_none() => Some(ended),
-        () = std::future::ready(()) => ended,
-    };
+    // The connection knows better why it ended.
     Err(match ended {
         Some(Err(error)) => failure(&error),
-        // With nothing wrong, and our request unanswered.
-        Some(Ok(())) => gone_away("NO_ERROR"),
-        None => seen,
+        _ => seen,
     })
 }
 
@@ -149,7 +142,9 @@ pub(super) fn failure(error: &h2::Error) -> Failure {
     }
     let reason = error.reason().map_or_else(String::new, |reason| format!("{reason:?}"));
     match (error.is_remote(), error.is_go_away()) {
-        (true, true) => gone_away(&reason),
+        (true, true) => {
+            Failure::new(Protocol, format!("the server ended the connection: GOAWAY ({reason})"))
+        }
         (true, false) => {
             Failure::new(Reset, format!("the server reset the stream: RST_STREAM ({reason})"))
         }
@@ -158,9 +153,4 @@ pub(super) fn failure(error: &h2::Error) -> Failure {
         }
         (false, _) => Failure::new(Protocol, format!("HTTP/2: {error}")),
     }
-}
-
-fn gone_away(reason: &str) -> Failure {
-    let detail = format!("the server ended the connection: GOAWAY ({reason})");
-    Failure::new(FailureKind::Protocol, detail)
 }

@@ -113,8 +113,14 @@ async fn large_and_endless_answers_cost_max_body_and_no_more() {
         target.timeout_ms = 20_000;
         let plan = Plan { targets: vec![target.clone()], ..Plan::default() };
         let started = Instant::now();
-        let result =
-            attempt(&target, &tools(&plan), Clock::start(), &mut Progress::default()).await;
+        let result = attempt(
+            &target,
+            &tools(&plan),
+            &Commons::default(),
+            Clock::start(),
+            &mut Progress::default(),
+        )
+        .await;
         let seen = result.map_or_else(|failure| failure.to_string(), |()| "ok".to_owned());
         assert_eq!(seen, expected, "{name}");
         assert!(started.elapsed() < Duration::from_secs(10), "{name}: {:?}", started.elapsed());

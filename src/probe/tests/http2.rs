@@ -111,10 +111,7 @@ async fn a_server_that_resets_or_goes_away_says_which() {
             Answer::GoAway(Reason::ENHANCE_YOUR_CALM),
             "protocol: the server ended the connection: GOAWAY (ENHANCE_YOUR_CALM)",
         ),
-        (
-            Answer::GoAway(Reason::NO_ERROR),
-            "protocol: the server ended the connection: GOAWAY (NO_ERROR)",
-        ),
+        (Answer::GoAway(Reason::NO_ERROR), "protocol: connection closed before a whole response"),
         (Answer::Headers(80_000), "protocol: not HTTP/2 as it must be (PROTOCOL_ERROR)"),
     ] {
         assert_eq!(asked(what, None).await, expected, "{what:?}");

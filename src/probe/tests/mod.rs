@@ -1,9 +1,13 @@
 //! Probes against real servers on loopback that answer in odd ways.
 
+mod dns;
+mod exec;
 mod faults;
+mod file;
 mod grpc;
 mod http;
 mod http2;
+mod icmp;
 mod prober;
 mod route;
 mod sessions;
@@ -16,10 +20,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::attempt::attempt;
+use super::attempt::{Commons, attempt};
 use super::prepared::Tools;
 use super::*;
-use crate::health::FailureKind;
 use crate::health::check::{HttpProbe, ProbeKind, TcpProbe, TextMatch};
 use crate::health::plan::{Identity, ProbeAddress, Thresholds};
 
@@ -117,9 +120,13 @@ pub(super) fn tools(plan: &Plan) -> Tools {
 
 /// "ok" or "kind: detail" of one attempt.
 pub(super) async fn probe(probe: ProbeKind) -> String {
-    let target = target(probe);
+    probe_target(target(probe)).await
+}
+
+pub(super) async fn probe_target(target: Target) -> String {
     let plan = Plan { targets: vec![target.clone()], ..Plan::default() };
-    match attempt(&target, &tools(&plan), Clock::start(), &mut Progress::default()).await {
+    let (tools, commons) = (tools(&plan), Commons::default());
+    match attempt(&target, &tools, &commons, Clock::start(), &mut Progress::default()).await {
         Ok(()) => "ok".to_owned(),
         Err(failure) => format!("{}: {}", failure.kind.as_str(), failure.detail),
     }
@@ -285,9 +292,8 @@ async fn without_a_host_the_address_is_named() {
         let wanted = HttpProbe { host: None, ..http_probe(address.port()) };
         let mut target = target(ProbeKind::Http(wanted));
         target.identity.address = address.ip().into();
-        attempt(&target, &Tools::default(), Clock::start(), &mut Progress::default())
-            .await
-            .unwrap();
+        let (tools, commons) = (Tools::default(), Commons::default());
+        attempt(&target, &tools, &commons, Clock::start(), &mut Progress::default()).await.unwrap();
         let head = heads.recv().await.unwrap();
         assert!(head.contains(host), "{head}");
     }

@@ -17,7 +17,7 @@ fn https_probe(port: u16, tls: TlsProbe) -> HttpProbe {
 /// One attempt with these tools, and how it went.
 async fn attempted(target: &Target, tools: &Tools) -> (String, Progress) {
     let mut progress = Progress::default();
-    let result = attempt(target, tools, Clock::start(), &mut progress).await;
+    let result = attempt(target, tools, &Commons::default(), Clock::start(), &mut progress).await;
     let words = result.map_or_else(|failure| failure.to_string(), |()| "ok".to_owned());
     (words, progress)
 }
