@@ -205,9 +205,9 @@ fn budget(plan: &Plan, targets: &[Tracked], previous: Option<&Engine>, now: Now)
 /// The limiter of `plan`, which goes on with what it knows of targets that stay.
 fn limiter(plan: &Plan, targets: &[Tracked], previous: Option<&Engine>) -> Limiter {
     let eligible = |id: TargetId| targets[id as usize].machine.eligible();
-    let Some(previous) = previous else { return Limiter::new(plan, eligible, None) };
+    let Some(previous) = previous else { return Limiter::new(plan, eligible) };
     let old_id = |id: TargetId| previous.target_id(targets[id as usize].key);
-    Limiter::new(plan, eligible, Some((&previous.limiter, &old_id)))
+    Limiter::after(&previous.limiter, old_id, plan, eligible)
 }
 
 #[cfg(test)]
