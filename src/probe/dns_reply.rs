@@ -134,7 +134,7 @@ fn data(record: &ParsedRecord<'_, &[u8]>) -> Option<Data> {
 }
 
 /// `text` as canonical data of type `rtype`; names without a final dot are whole.
-fn expected(rtype: u16, text: &str) -> Option<Vec<u8>> {
+pub(super) fn expected(rtype: u16, text: &str) -> Option<Vec<u8>> {
     let mut file = Zonefile::from(format!(". 0 IN TYPE{rtype} {text}\n").as_bytes());
     file.set_origin(Name::root());
     file.set_default_class(Class::IN);

@@ -21,6 +21,7 @@ mod file;
 mod http;
 mod icmp;
 mod limit;
+mod lookups;
 mod notice;
 mod packet;
 mod resolve;
@@ -28,6 +29,8 @@ mod runner;
 mod summary;
 mod tcp;
 mod tls;
+mod tls_files;
+mod verify;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
@@ -42,6 +45,8 @@ pub use self::counters::{BUCKETS_US, CheckCounters, ProbeMetrics};
 pub use self::limit::ProbeLimits;
 pub use self::notice::{Notice, Noticed, Who};
 pub use self::summary::{Certificate, Summary};
+pub use self::tls_files::{load_client, load_roots};
+pub use self::verify::{Checked, Flaw, verify};
 
 use self::counters::Counters;
 use self::notice::Listener;
