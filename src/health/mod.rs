@@ -9,11 +9,13 @@
 //! Pure: results and time come in as arguments. It must not know sockets,
 //! runtimes, zones or answers.
 
+mod budget;
 mod carry;
 pub mod check;
 pub mod engine;
 mod event;
 mod failure;
+mod limiter;
 mod links;
 pub mod machine;
 pub mod plan;
@@ -22,7 +24,9 @@ pub mod table;
 mod track;
 mod verdict;
 
+pub use budget::BURST_RATE_MIN;
 pub use engine::Engine;
 pub use event::{Due, Event, Now, ProbeKey};
 pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
+pub use limiter::{DatacenterLoss, LimiterPhase, LimiterStatus};
 pub use track::{Glance, Results, SILENT_INTERVALS, TargetStatus};
