@@ -27,6 +27,7 @@ mod http1;
 mod http2;
 mod icmp;
 mod limit;
+mod lookups;
 mod notice;
 mod packet;
 mod prepared;
@@ -40,6 +41,7 @@ mod tcp;
 mod tls;
 mod tls_files;
 mod tls_verify;
+mod verify;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
@@ -55,6 +57,7 @@ pub use self::limit::ProbeLimits;
 pub use self::notice::{Notice, Noticed, Who};
 pub use self::summary::{Certificate, Summary};
 pub use self::tls_files::{load_client, load_roots};
+pub use self::verify::{Checked, Flaw, verify};
 
 use self::counters::Counters;
 use self::notice::Listener;
