@@ -13,6 +13,7 @@
 //!
 //! It must not know sockets, threads or the clock: time comes as [`Now`].
 
+mod coming_back;
 mod judge;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use super::carry;
 use super::event::{Due, Event, Now, ProbeKey};
 use super::failure::Outcome;
+use super::hold::Returns;
 use super::links::Links;
 use super::machine::Step;
 use super::plan::{Plan, Target, TargetId};
@@ -41,6 +43,8 @@ pub struct Engine {
     due: Queue,
     silence: Queue,
     budget: Budget,
+    /// Verdicts that were lost and are not in service again.
+    pub(super) returns: Returns,
     pub(super) next_key: ProbeKey,
     unjudged: usize,
 }
@@ -52,7 +56,7 @@ impl Engine {
         let plan = Arc::new(plan);
         let next_key = previous.map_or(0, |engine| engine.next_key);
         let (targets, next_key) = carry::targets(&plan, previous, next_key, now);
-        let table = Arc::new(carry::table(&plan, &targets, previous));
+        let (table, returns) = carry::verdicts(&plan, &targets, previous);
         let mut engine = Engine {
             links: Links::new(&plan),
             by_key: targets.iter().zip(0..).map(|(target, id)| (target.key, id)).collect(),
@@ -62,8 +66,9 @@ impl Engine {
             unjudged: targets.iter().filter(|target| !target.judged).count(),
             next_key,
             plan,
-            table,
+            table: Arc::new(table),
             targets,
+            returns,
         };
         engine.queue_all();
         engine.judge_all(now);
@@ -98,7 +103,8 @@ impl Engine {
     /// When [`Engine::take_due`] or [`Engine::expire`] has something to do next,
     /// monotonic milliseconds.
     pub fn next_ms(&self) -> Option<u64> {
-        self.due.next_ms().into_iter().chain(self.silence.next_ms()).min()
+        let others = self.silence.next_ms().into_iter().chain(self.returns.next_ms());
+        self.due.next_ms().into_iter().chain(others).min()
     }
 
     /// The next probe that is due. Call until none is left.
@@ -145,7 +151,8 @@ impl Engine {
         events
     }
 
-    /// Makes targets UNKNOWN that had no verdict for [`super::SILENT_INTERVALS`].
+    /// Makes targets UNKNOWN that had no verdict for [`super::SILENT_INTERVALS`], and
+    /// lets verdicts take part again whose time has come.
     pub fn expire(&mut self, now: Now) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some((_, id)) = self.silence.pop_due(now.mono_ms) {
@@ -163,6 +170,8 @@ impl Engine {
             events.push(Event::Silent { target: id, failure });
             self.rejudge(id, now, &mut events);
         }
+        // After that: time alone lets nobody in that is unknown.
+        self.come_back(now, &mut events);
         events
     }
 

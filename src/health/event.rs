@@ -55,6 +55,14 @@ pub enum Event {
         /// The last failure of our own, if probes ended at all.
         failure: Option<Failure>,
     },
+    /// A verdict that was lost is up again and kept out of answers; or it may take
+    /// part again after that.
+    Held {
+        /// Which.
+        verdict: VerdictId,
+        /// After.
+        held: bool,
+    },
     /// A verdict's availability changed.
     Available {
         /// Which.

@@ -17,7 +17,7 @@ use super::limit::{ProbeLimits, Slots, Wanted};
 use super::tls::TlsConfigs;
 use super::{Notice, Progress, Shared, View};
 use crate::clock::Clock;
-use crate::health::plan::{Plan, ProbeAddress, TargetId};
+use crate::health::plan::{Plan, ProbeAddress, TargetId, VerdictId};
 use crate::health::table::{State, Table};
 use crate::health::{Engine, Event, Failure, FailureKind, Now, Outcome, ProbeKey};
 
@@ -193,6 +193,7 @@ impl Runner {
                         self.log_silent(target, failure.as_ref());
                     }
                 }
+                Event::Held { verdict, held } => self.log_held(verdict, held),
                 Event::Available { .. } => {}
             }
         }
@@ -210,6 +211,22 @@ impl Runner {
             check, wip, member, %address, reason, detail,
             "no verdict for three intervals: the prober cannot judge this target",
         );
+    }
+
+    fn log_held(&self, verdict: VerdictId, held: bool) {
+        let plan = self.engine.plan();
+        let verdict = &plan.verdicts[verdict as usize];
+        let gate = verdict.gate.map(|gate| &plan.verdicts[gate as usize]);
+        let targets = verdict.targets.iter().chain(gate.into_iter().flat_map(|gate| &gate.targets));
+        let Some(target) = targets.map(|id| &plan.targets[*id as usize]).next() else { return };
+        let (wip, member) = (target.wip.as_deref(), &target.member);
+        let address = &target.identity.address;
+        if held {
+            let failback = verdict.failback.as_str();
+            tracing::warn!(wip, member, %address, failback, "member is up and held");
+        } else {
+            tracing::info!(wip, member, %address, "member takes part again");
+        }
     }
 
     fn notice(

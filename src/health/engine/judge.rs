@@ -8,8 +8,9 @@
 //! It must not know results, schedules or why a target is in its state.
 
 use super::super::event::{Event, Now};
+use super::super::hold::Probed;
 use super::super::plan::{TargetId, VerdictId};
-use super::super::table::{Override, Word};
+use super::super::table::{Override, State, TTL_CAP_NONE, Word};
 use super::super::verdict::{Vote, rule};
 use super::Engine;
 
@@ -18,8 +19,8 @@ impl Engine {
     pub(super) fn judge_all(&mut self, now: Now) {
         let mut events = Vec::new();
         for gated in [false, true] {
-            for (id, verdict) in (0..).zip(&self.plan.verdicts) {
-                if verdict.gate.is_some() == gated {
+            for id in 0..self.plan.verdicts.len() as VerdictId {
+                if self.plan.verdicts[id as usize].gate.is_some() == gated {
                     self.judge(id, now, &mut events);
                 }
             }
@@ -27,45 +28,66 @@ impl Engine {
     }
 
     /// Judges again all that depends on target `id`.
-    pub(super) fn rejudge(&self, id: TargetId, now: Now, events: &mut Vec<Event>) {
-        for &verdict in self.links.of_target(id) {
-            self.judge_with_gated(verdict, now, events);
-        }
-        for &sibling in self.links.siblings(id) {
+    pub(super) fn rejudge(&mut self, id: TargetId, now: Now, events: &mut Vec<Event>) {
+        self.rejudge_own(id, now, events);
+        for at in 0..self.links.siblings(id).len() {
+            let sibling = self.links.siblings(id)[at];
             if self.targets[sibling as usize].unrouted() {
-                for &verdict in self.links.of_target(sibling) {
-                    self.judge_with_gated(verdict, now, events);
-                }
+                self.rejudge_own(sibling, now, events);
             }
         }
     }
 
-    fn judge_with_gated(&self, verdict: VerdictId, now: Now, events: &mut Vec<Event>) {
+    fn rejudge_own(&mut self, id: TargetId, now: Now, events: &mut Vec<Event>) {
+        for at in 0..self.links.of_target(id).len() {
+            let verdict = self.links.of_target(id)[at];
+            self.judge_with_gated(verdict, now, events);
+        }
+    }
+
+    pub(super) fn judge_with_gated(
+        &mut self,
+        verdict: VerdictId,
+        now: Now,
+        events: &mut Vec<Event>,
+    ) {
         if self.judge(verdict, now, events) {
-            for &gated in self.links.of_gate(verdict) {
+            for at in 0..self.links.of_gate(verdict).len() {
+                let gated = self.links.of_gate(verdict)[at];
                 self.judge(gated, now, events);
             }
         }
     }
 
     /// Judges one verdict; true when its word changed.
-    fn judge(&self, id: VerdictId, now: Now, events: &mut Vec<Event>) -> bool {
+    fn judge(&mut self, id: VerdictId, now: Now, events: &mut Vec<Event>) -> bool {
         let verdict = &self.plan.verdicts[id as usize];
         let mut votes: Vec<Vote> =
             verdict.targets.iter().map(|target| self.vote_of(*target)).collect();
         let gate = verdict.gate.map(|gate| self.table.word(gate));
         let ruling = rule(&mut votes, verdict.require, gate);
+        let up = ruling.state == State::Up && gate.is_none_or(|gate| gate.state() == State::Up);
+        let probed = Probed { available: ruling.available, up: up && ruling.available };
+        let standing = self.returns.judge(id, verdict, probed, now);
         let old = self.table.word(id);
-        let lost = old.available() && !ruling.available;
+        let lost = (old.available() || old.is_held()) && !ruling.available;
         let lost_at_s = if lost { now.unix_s } else { old.lost_at_s() };
-        let new =
-            Word::new(ruling.state, ruling.available, Override::None, ruling.ttl_cap_s, lost_at_s);
+        let word =
+            |cap_s| Word::new(ruling.state, ruling.available, Override::None, cap_s, lost_at_s);
+        let new = match standing.held {
+            // No result of a probe lets it in: it makes nothing uncertain.
+            true => word(TTL_CAP_NONE).held(),
+            false => word(ruling.ttl_cap_s).with_share(standing.share),
+        };
         if new == old {
             return false;
         }
         self.table.set(id, new);
         if old.available() != new.available() {
             events.push(Event::Available { verdict: id, available: new.available() });
+        }
+        if old.is_held() != new.is_held() && ruling.available {
+            events.push(Event::Held { verdict: id, held: new.is_held() });
         }
         true
     }
