@@ -1,6 +1,5 @@
 //! A scrape's values, gathered from the hands that count them.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::publisher::Publisher;
@@ -10,9 +9,9 @@ use crate::health::table::{Override, State, Word};
 use crate::listen::Running;
 use crate::metrics::{
     self, CheckTotals, ConnectionTotals, DropReason, HistogramTotals, MemberState, Scrape,
-    TransitionTo, Transport, WipSeries,
+    Transport, WipSeries,
 };
-use crate::probe::{CheckCounters, ProbeMetrics};
+use crate::probe::{CheckCounters, ProbeMetrics, Summary};
 use crate::snapshot::Serving;
 
 /// Appends the metrics page.
@@ -37,7 +36,11 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
         stalled: tcp.stalled,
         unanswerable: tcp.unanswerable,
     };
-    let probes = publisher.prober().map(|prober| prober.metrics());
+    let prober = publisher.prober();
+    let probes = prober.as_ref().map(|prober| prober.metrics());
+    let summary = prober.map(|prober| prober.summary()).unwrap_or_default();
+    let targets: Vec<_> =
+        summary.checks.iter().map(|(check, counts)| (check.clone(), *counts)).collect();
     let checks = probes.as_ref().map(check_totals).unwrap_or_default();
     let series = Series(&serving);
     let per_wip = metrics::scrape::has_series_per_wip(config.metrics.per_wip, config.wips.len());
@@ -50,6 +53,8 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
             wips: per_wip.then_some(&series as &dyn WipSeries),
             transitions: &publisher.transitions,
             probes: &checks,
+            targets: &targets,
+            certificates: &certificates(&summary),
             probe_lag_ms: probes.map(|probes| (probes.lag_s * 1_000.0) as u64),
             config_generation: serving.snapshot.generation,
             config_reload_success: publisher.refused().is_none(),
@@ -61,6 +66,11 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
     );
 }
 
+fn certificates(summary: &Summary) -> Vec<(String, String, u64)> {
+    let certificates = summary.certificates.iter();
+    certificates.map(|c| (c.check.clone(), c.member.clone(), c.expires_s)).collect()
+}
+
 fn check_totals(probes: &ProbeMetrics) -> Vec<CheckTotals> {
     let total = |(check, counters): (&String, &CheckCounters)| {
         let mut results = vec![("success", counters.passed)];
@@ -70,28 +80,6 @@ fn check_totals(probes: &ProbeMetrics) -> Vec<CheckTotals> {
         CheckTotals { check: check.clone(), results, duration: duration(counters) }
     };
     probes.checks.iter().map(total).collect()
-}
-
-/// Counts changes of health until the prober ends.
-pub(super) async fn count_transitions(publisher: Arc<Publisher>) {
-    use tokio::sync::broadcast::error::RecvError;
-    let Some(mut notices) = publisher.prober().map(|prober| prober.notices()) else { return };
-    loop {
-        match notices.recv().await {
-            Ok(notice) => {
-                let to = match notice.to {
-                    State::Unknown => TransitionTo::Unknown,
-                    State::Up => TransitionTo::Up,
-                    State::Down => TransitionTo::Down,
-                };
-                // A datacenter's own check has no WIP.
-                let wip = notice.wip.as_deref().unwrap_or_default();
-                publisher.transitions.record(wip, &notice.member, to);
-            }
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return,
-        }
-    }
 }
 
 /// Series of WIPs and members, read where they are kept.

@@ -92,6 +92,8 @@ pub(super) struct Probed {
     pub available: bool,
     /// By results of its own, not for want of any.
     pub up: bool,
+    /// What is available again was never lost: the limiter undid the loss.
+    pub undone: bool,
 }
 
 //------------ Returns --------------------------------------------------------
@@ -161,6 +163,10 @@ impl Returns {
                 let at = Since::now(ReturnPhase::Away, now);
                 self.put(id, Entry { at, before, next_ms: 0 });
                 Standing::IN_SERVICE
+            }
+            (Some(Since { phase: ReturnPhase::Away, .. }), true) if probed.undone => {
+                self.undo(id);
+                self.judge(id, verdict, Probed { undone: false, ..probed }, now)
             }
             (Some(Since { phase: ReturnPhase::Away, .. }), true) => {
                 let held = Since::now(ReturnPhase::Held, now);
@@ -232,13 +238,9 @@ impl Returns {
         held
     }
 
-    /// The loss at `lost_at_s` was no loss: what followed it is undone.
-    pub(super) fn forgive(&mut self, id: VerdictId, lost_at_s: u32) {
-        let Some(entry) = self.entries.get(&id).copied() else { return };
-        if entry.at.phase != ReturnPhase::Away || entry.at.s < lost_at_s {
-            return;
-        }
-        match entry.before {
+    /// The loss was none: a verdict that is away is what it was before.
+    fn undo(&mut self, id: VerdictId) {
+        match self.entries.get(&id).and_then(|entry| entry.before) {
             Some(at) => self.put(id, Entry { at, before: None, next_ms: 0 }),
             None => self.remove(id),
         }
@@ -268,6 +270,22 @@ impl Returns {
                 entry.next_ms = 0;
                 self.taken += 1;
                 return Some(id);
+            }
+        }
+    }
+
+    /// The prober stood still: that time was no time up without a break.
+    pub(super) fn stalled(&mut self, late_ms: u64) {
+        for entry in self.entries.values_mut().filter(|e| e.at.phase == ReturnPhase::Held) {
+            entry.at.ms = entry.at.ms.saturating_add_unsigned(late_ms);
+        }
+    }
+
+    /// The wall clock jumped.
+    pub(super) fn move_seconds(&mut self, moved: impl Fn(u32) -> u32) {
+        for entry in self.entries.values_mut() {
+            for at in [Some(&mut entry.at), entry.before.as_mut()].into_iter().flatten() {
+                at.s = moved(at.s);
             }
         }
     }

@@ -76,15 +76,6 @@ impl Run {
         self.events.extend(self.engine.result(self.key(id), outcome, at(self.now_ms)));
     }
 
-    /// The loss of target 0 at `lost_at_s` is undone with the result that brings it up.
-    fn undo(&mut self, lost_at_s: u32) {
-        while self.engine.status(0).unwrap().results_needed > 1 {
-            self.tell_once(0, true);
-        }
-        self.engine.forgive(0, lost_at_s);
-        self.tell(0, true);
-    }
-
     fn key(&self, id: u32) -> ProbeKey {
         let keys = 0..self.engine.plan().targets.len() as u64 * 4;
         let mut keys = keys.filter(|key| self.engine.target_id(*key) == Some(id));
@@ -228,33 +219,54 @@ fn a_held_verdict_that_is_lost_again_is_down_and_the_loss_is_dated_anew() {
 
 #[test]
 fn an_undone_loss_leaves_what_was_before_it() {
+    let verdict = |(failback, ramp_ms)| Verdict { failback, ramp_ms, ..Verdict::default() };
+    let up = Probed { available: true, up: true, undone: false };
+    let down = Probed { available: false, up: false, undone: false };
+    let undone = Probed { undone: true, ..up };
     for rules in [MANUAL, RAMP] {
+        let (mut returns, verdict) = (Returns::default(), verdict(rules));
+        let mut judge = |probed, ms| returns.judge(0, &verdict, probed, at(ms));
         // In service.
-        let mut run = Run::up(rules);
-        run.pass(100_000);
-        let before = run.word(0);
-        run.tell(0, false);
-        run.undo(at(run.now_ms).unix_s);
-        assert_eq!(run.word(0).share(), SHARE_FULL);
-        assert_eq!(run.seen(0), (before.available(), false), "{rules:?}");
+        judge(up, 0);
+        judge(down, 1_000);
+        assert_eq!(judge(undone, 2_000), Standing::IN_SERVICE, "{rules:?}");
         // On its way back.
-        run.tell(0, false);
-        run.pass(10_000);
-        run.tell(0, true);
-        run.pass(u64::from(RAMP_MS) / 2);
-        let (seen, share) = (run.seen(0), run.word(0).share());
-        run.tell(0, false);
-        run.undo(at(run.now_ms).unix_s);
-        assert_eq!(run.seen(0), seen, "{rules:?}");
-        let after = run.word(0).share();
-        assert!((share..share + 6).contains(&after), "{rules:?} {share} {after}");
-        // Lost before: that is not undone.
-        run.tell(0, false);
-        let lost_s = at(run.now_ms).unix_s;
-        run.pass(5_000);
-        run.undo(lost_s + 5);
-        assert!(run.word(0).is_held() || run.word(0).share() == 1, "{rules:?}");
+        judge(down, 10_000);
+        let before = judge(up, 20_000);
+        assert_eq!(before, Standing { held: rules == MANUAL, share: before.share });
+        judge(up, 52_000);
+        judge(down, 52_000);
+        let after = judge(undone, 52_000);
+        assert_eq!(after.held, rules == MANUAL);
+        assert_eq!(after.share, if rules == RAMP { 128 } else { SHARE_FULL });
+        assert_eq!(judge(up, 84_000).held, rules == MANUAL, "it goes on");
     }
+}
+
+#[test]
+fn while_the_prober_stands_still_no_time_without_a_break_passes() {
+    let mut run = Run::up((Failback::AfterMs(60_000), 0));
+    run.tell(0, false);
+    run.tell(0, true);
+    run.pass(30_000);
+    run.now_ms += 600_000;
+    run.pass(20_000);
+    assert_eq!(run.seen(0), (false, true));
+    run.pass(12_000);
+    assert_eq!(run.seen(0), (true, false));
+}
+
+#[test]
+fn a_wall_clock_that_jumps_moves_since_when_and_no_timer() {
+    let mut run = Run::up((Failback::AfterMs(60_000), 0));
+    run.tell(0, false);
+    run.tell(0, true);
+    let since_s = run.engine.return_of(0).unwrap().since_s;
+    run.pass(30_000);
+    let jumped = Now { unix_s: at(run.now_ms).unix_s + 86_400, ..at(run.now_ms + 1) };
+    run.engine.expire(jumped);
+    assert_eq!(run.engine.return_of(0).unwrap().since_s, since_s + 86_400);
+    assert_eq!(run.seen(0), (false, true));
 }
 
 //------------ After a time ---------------------------------------------------
@@ -349,7 +361,10 @@ fn a_hundred_thousand_ramps_take_a_bounded_number_of_steps_a_second() {
     const VERDICTS: u32 = 100_000;
     let verdict = Verdict { ramp_ms: 300_000, ..Verdict::default() };
     let mut returns = Returns::default();
-    let (up, down) = (Probed { available: true, up: true }, Probed { available: false, up: false });
+    let (up, down) = (
+        Probed { available: true, up: true, undone: false },
+        Probed { available: false, up: false, undone: false },
+    );
     for id in 0..VERDICTS {
         returns.judge(id, &verdict, up, at(0));
         returns.judge(id, &verdict, down, at(0));
@@ -470,7 +485,7 @@ fn a_clock_that_was_set_back_over_a_restart_makes_no_time_negative() {
     let verdict = Verdict { ramp_ms: RAMP_MS, ..Verdict::default() };
     let kept = Return { verdict: 0, phase: ReturnPhase::Ramping, since_s: u32::MAX };
     returns.restore(kept, true, at(0));
-    let up = Probed { available: true, up: true };
+    let up = Probed { available: true, up: true, undone: false };
     assert_eq!(returns.judge(0, &verdict, up, at(0)).share, 1);
     let kept = Return { since_s: 0, ..kept };
     returns.restore(kept, true, Now { mono_ms: 0, unix_s: u32::MAX });

@@ -4,8 +4,9 @@
 
 use super::super::event::{Event, Now};
 use super::super::hold::{Return, ReturnPhase};
-use super::super::plan::{TargetId, VerdictId};
+use super::super::plan::VerdictId;
 use super::Engine;
+use super::judge::Cause;
 
 impl Engine {
     /// Lets the held verdicts that `select` names take part again: what follows, and
@@ -15,13 +16,14 @@ impl Engine {
         select: impl Fn(VerdictId) -> bool,
         now: Now,
     ) -> (Vec<Event>, usize) {
+        self.wake(now);
         let mut events = Vec::new();
         let held = |found: &Return| found.phase == ReturnPhase::Held && select(found.verdict);
         let ids: Vec<VerdictId> =
             self.returns.all().filter(held).map(|found| found.verdict).collect();
         for &id in &ids {
             self.returns.release(id, &self.plan.verdicts[id as usize], now);
-            self.judge_with_gated(id, now, &mut events);
+            self.judge_with_gated(id, Cause::Result, now, &mut events);
         }
         (events, ids.len())
     }
@@ -51,18 +53,7 @@ impl Engine {
     /// Takes ramps on and ends holds whose time has come; some, if there are many.
     pub(super) fn come_back(&mut self, now: Now, events: &mut Vec<Event>) {
         while let Some(id) = self.returns.pop_due(now) {
-            self.judge_with_gated(id, now, events);
-        }
-    }
-
-    /// The loss of target `id` at `lost_at_s` was none of its own: what depends on it
-    /// was not away. To be said before it is judged again.
-    pub fn forgive(&mut self, id: TargetId, lost_at_s: u32) {
-        for &verdict in self.links.of_target(id) {
-            self.returns.forgive(verdict, lost_at_s);
-            for &gated in self.links.of_gate(verdict) {
-                self.returns.forgive(gated, lost_at_s);
-            }
+            self.judge_with_gated(id, Cause::Result, now, events);
         }
     }
 }

@@ -7,12 +7,23 @@
 //!
 //! It must not know results, schedules or why a target is in its state.
 
+use std::sync::Arc;
+
 use super::super::event::{Event, Now};
 use super::super::hold::Probed;
 use super::super::plan::{TargetId, VerdictId};
 use super::super::table::{Override, State, TTL_CAP_NONE, Word};
 use super::super::verdict::{Vote, rule};
 use super::Engine;
+
+/// Why verdicts are judged again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cause {
+    /// A result, a silence, a reload.
+    Result,
+    /// The limiter undid losses: what comes back was never gone.
+    Undone,
+}
 
 impl Engine {
     /// Writes every word: gates first, for the others read them.
@@ -21,57 +32,70 @@ impl Engine {
         for gated in [false, true] {
             for id in 0..self.plan.verdicts.len() as VerdictId {
                 if self.plan.verdicts[id as usize].gate.is_some() == gated {
-                    self.judge(id, now, &mut events);
+                    self.judge(id, Cause::Result, now, &mut events);
                 }
             }
         }
     }
 
     /// Judges again all that depends on target `id`.
-    pub(super) fn rejudge(&mut self, id: TargetId, now: Now, events: &mut Vec<Event>) {
-        self.rejudge_own(id, now, events);
-        for at in 0..self.links.siblings(id).len() {
-            let sibling = self.links.siblings(id)[at];
-            if self.targets[sibling as usize].unrouted() {
-                self.rejudge_own(sibling, now, events);
-            }
+    pub(super) fn rejudge(
+        &mut self,
+        id: TargetId,
+        cause: Cause,
+        now: Now,
+        events: &mut Vec<Event>,
+    ) {
+        let links = Arc::clone(&self.links);
+        for &verdict in links.of_target(id) {
+            self.judge_with_gated(verdict, cause, now, events);
         }
-    }
-
-    fn rejudge_own(&mut self, id: TargetId, now: Now, events: &mut Vec<Event>) {
-        for at in 0..self.links.of_target(id).len() {
-            let verdict = self.links.of_target(id)[at];
-            self.judge_with_gated(verdict, now, events);
+        for &sibling in links.siblings(id) {
+            if self.targets[sibling as usize].unrouted() {
+                for &verdict in links.of_target(sibling) {
+                    self.judge_with_gated(verdict, cause, now, events);
+                }
+            }
         }
     }
 
     pub(super) fn judge_with_gated(
         &mut self,
         verdict: VerdictId,
+        cause: Cause,
         now: Now,
         events: &mut Vec<Event>,
     ) {
-        if self.judge(verdict, now, events) {
-            for at in 0..self.links.of_gate(verdict).len() {
-                let gated = self.links.of_gate(verdict)[at];
-                self.judge(gated, now, events);
+        if self.judge(verdict, cause, now, events) {
+            let links = Arc::clone(&self.links);
+            for &gated in links.of_gate(verdict) {
+                self.judge(gated, cause, now, events);
             }
         }
     }
 
     /// Judges one verdict; true when its word changed.
-    fn judge(&mut self, id: VerdictId, now: Now, events: &mut Vec<Event>) -> bool {
+    fn judge(&mut self, id: VerdictId, cause: Cause, now: Now, events: &mut Vec<Event>) -> bool {
         let verdict = &self.plan.verdicts[id as usize];
         let mut votes: Vec<Vote> =
             verdict.targets.iter().map(|target| self.vote_of(*target)).collect();
         let gate = verdict.gate.map(|gate| self.table.word(gate));
         let ruling = rule(&mut votes, verdict.require, gate);
         let up = ruling.state == State::Up && gate.is_none_or(|gate| gate.state() == State::Up);
-        let probed = Probed { available: ruling.available, up: up && ruling.available };
+        let undone = cause == Cause::Undone;
+        let probed = Probed { available: ruling.available, up: up && ruling.available, undone };
         let standing = self.returns.judge(id, verdict, probed, now);
         let old = self.table.word(id);
-        let lost = (old.available() || old.is_held()) && !ruling.available;
-        let lost_at_s = if lost { now.unix_s } else { old.lost_at_s() };
+        let lost_before = &mut self.lost_before[id as usize];
+        let lost_at_s = match (old.available() || old.is_held(), ruling.available) {
+            (true, false) => {
+                *lost_before = old.lost_at_s();
+                now.unix_s
+            }
+            // It was no loss.
+            (false, true) if undone => *lost_before,
+            _ => old.lost_at_s(),
+        };
         let word =
             |cap_s| Word::new(ruling.state, ruling.available, Override::None, cap_s, lost_at_s);
         let new = match standing.held {

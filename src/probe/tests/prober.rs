@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU16;
 
 use super::*;
 use crate::health::plan::Verdict;
-use crate::health::table::Word;
+use crate::health::table::{State, Word};
 
 /// A site whose answer can be changed while it runs.
 async fn site(status: Arc<AtomicU16>) -> SocketAddr {
@@ -40,7 +40,8 @@ async fn a_site_that_stops_is_lost_and_comes_back() {
     let status = Arc::new(AtomicU16::new(200));
     let port = site(Arc::clone(&status)).await.port();
     let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
-    let mut notices = prober.notices();
+    let (told, notices) = std::sync::mpsc::channel();
+    prober.listen(move |noticed| told.send(noticed).unwrap()).unwrap();
     assert!(!prober.ready(), "nothing applied yet");
     let plan = Plan {
         targets: vec![target(ProbeKind::Http(http_probe(port))), target(ProbeKind::Always)],
@@ -66,10 +67,14 @@ async fn a_site_that_stops_is_lost_and_comes_back() {
     eventually("up", || table.word(0).available()).await;
 
     let mut seen = Vec::new();
-    while let Ok(notice) = notices.try_recv() {
-        seen.push((notice.from.as_str(), notice.to.as_str()));
+    while let Ok(noticed) = notices.try_recv() {
+        seen.push(match noticed.notice {
+            Notice::Transition { from, to, .. } => format!("{} {}", from.as_str(), to.as_str()),
+            Notice::Available { available, .. } => format!("{available}"),
+            other => panic!("{other:?}"),
+        });
     }
-    assert_eq!(seen, [("unknown", "up"), ("up", "down"), ("down", "up")]);
+    assert_eq!(seen, ["unknown up", "up down", "false", "down up", "true"]);
     let metrics = prober.metrics();
     let counters = &metrics.checks["ready"];
     assert!(counters.failed[FailureKind::Status as usize] >= 3);
