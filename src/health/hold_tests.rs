@@ -96,6 +96,17 @@ impl Run {
         self.now_ms = end_ms;
     }
 
+    /// Time passes in which no probe ends.
+    fn hush(&mut self, ms: u64) {
+        let end_ms = self.now_ms + ms;
+        while let Some(next_ms) = self.engine.next_ms().filter(|next_ms| *next_ms <= end_ms) {
+            self.now_ms = self.now_ms.max(next_ms);
+            while self.engine.take_due(at(self.now_ms)).is_some() {}
+            self.events.extend(self.engine.expire(at(self.now_ms)));
+        }
+        self.now_ms = end_ms;
+    }
+
     fn word(&self, id: VerdictId) -> Word {
         self.engine.table().word(id)
     }
@@ -174,9 +185,9 @@ fn what_was_never_up_was_never_lost() {
 fn silence_neither_loses_nor_frees_a_verdict() {
     let mut run = Run::up(MANUAL);
     let silent = |run: &mut Run| {
-        run.now_ms += 60_000;
-        let events = run.engine.expire(at(run.now_ms));
-        assert!(events.iter().any(|event| matches!(event, Event::Silent { .. })));
+        run.events.clear();
+        run.hush(60_000);
+        assert!(run.events.iter().any(|event| matches!(event, Event::Silent { .. })));
         assert_eq!(run.word(0).state(), State::Unknown);
     };
     silent(&mut run);
@@ -298,8 +309,7 @@ fn time_alone_lets_nobody_in_that_is_unknown() {
     let mut run = Run::up((Failback::AfterMs(60_000), 0));
     run.tell(0, false);
     run.tell(0, true);
-    run.now_ms += 120_000;
-    run.engine.expire(at(run.now_ms));
+    run.hush(120_000);
     assert_eq!((run.word(0).state(), run.seen(0)), (State::Unknown, (false, true)));
     run.tell(0, true);
     assert_eq!(run.seen(0), (true, false), "the first result that says so does");
@@ -372,7 +382,7 @@ fn a_hundred_thousand_ramps_take_a_bounded_number_of_steps_a_second() {
     }
     let mut steps = 0;
     let mut now_ms = 1_000;
-    let mut windows = std::collections::BTreeMap::new();
+    let mut windows = BTreeMap::new();
     while let Some(next_ms) = returns.next_ms() {
         now_ms = next_ms.max(now_ms);
         while let Some(id) = returns.pop_due(at(now_ms)) {
