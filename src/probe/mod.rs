@@ -67,7 +67,7 @@ use self::session::Handshake;
 use crate::clock::Clock;
 use crate::health::plan::{Plan, Target, TargetId};
 use crate::health::table::Table;
-use crate::health::{Engine, FailureKind, Now, TargetStatus};
+use crate::health::{Engine, Event, FailureKind, Now, TargetStatus};
 
 /// Threads that make probes, beside the one that owns the engine.
 const WORKERS: usize = 2;
@@ -265,6 +265,26 @@ impl Prober {
             let _ = reply.send(look(engine, now));
         });
         self.commands.send(Command::Look(look)).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// An operator's word to the engine, which is told to the listener like everything
+    /// else: `act` gives what happened, and an answer.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn act<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Engine, Now) -> (Vec<Event>, T) + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let act = Box::new(move |engine: &mut Engine, now: Now| {
+            let (events, value) = act(engine, now);
+            // An asker who went away needs no answer.
+            let _ = reply.send(value);
+            events
+        });
+        self.commands.send(Command::Act(act)).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 
