@@ -134,7 +134,7 @@ fn data(record: &ParsedRecord<'_, &[u8]>) -> Option<Data> {
 
 /// `text` as canonical data of type `rtype`, read as config reads it: as it stands
 /// behind the type in a master file, names without a final dot taken for whole.
-fn expected(rtype: u16, text: &str) -> Option<Vec<u8>> {
+pub(super) fn expected(rtype: u16, text: &str) -> Option<Vec<u8>> {
     let line = format!("x 0 IN {} {text}\n", rtype::text(rtype));
     let records = master::parse(line.as_bytes(), &dns::Name::root(), 0).ok()?;
     let [record] = records.as_slice() else { return None };
