@@ -22,6 +22,7 @@ pub mod dns_reply;
 mod exec;
 mod file;
 mod grpc;
+pub mod grpc_reply;
 mod http;
 mod http1;
 mod http2;
