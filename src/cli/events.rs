@@ -120,6 +120,10 @@ fn words(what: &EventKind) -> String {
         EventKind::Available { subject, available: false } => {
             format!("{} is OUT of answers", whose(subject))
         }
+        EventKind::Held { subject, held: true } => {
+            format!("{} is up and HELD: see failback", whose(subject))
+        }
+        EventKind::Held { subject, held: false } => format!("{} is no longer held", whose(subject)),
         EventKind::Silent { check, subject, reason, detail } => {
             let why = why(reason.as_ref(), detail.as_ref());
             format!("{} {check}: NO VERDICT, the prober's own trouble{why}", whose(subject))

@@ -41,6 +41,7 @@ fn event(notice: Notice) -> EventKind {
         Notice::Available { who, available } => {
             EventKind::Available { subject: subject(who), available }
         }
+        Notice::Held { who, held } => EventKind::Held { subject: subject(who), held },
         Notice::Silent { check, who, failure } => {
             let (reason, detail) = words(failure);
             EventKind::Silent { check, subject: subject(who), reason, detail }

@@ -82,7 +82,12 @@ fn check_totals(probes: &ProbeMetrics) -> Vec<CheckTotals> {
         results.extend(
             FailureKind::ALL.iter().map(|&kind| (kind.as_str(), counters.failed[kind as usize])),
         );
-        CheckTotals { check: check.clone(), results, duration: duration(counters) }
+        let mut handshakes =
+            vec![("full", counters.handshakes_full), ("resumed", counters.handshakes_resumed)];
+        if handshakes.iter().all(|(_, count)| *count == 0) {
+            handshakes.clear();
+        }
+        CheckTotals { check: check.clone(), results, duration: duration(counters), handshakes }
     };
     probes.checks.iter().map(total).collect()
 }

@@ -22,9 +22,14 @@
 //!
 //! It must not know votes, words or schedules.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod count;
+mod reference;
 
-use super::check::ProbeKind;
+use std::collections::{HashMap, VecDeque};
+
+use self::count::Groups;
+pub(super) use self::reference::Answer;
+use self::reference::References;
 use super::machine::Machine;
 use super::plan::{LimiterRules, Plan, TargetId};
 
@@ -33,10 +38,6 @@ const REFERENCE_WINDOWS: u64 = 2;
 
 /// No mark.
 const UNMARKED: u64 = u64::MAX;
-/// A group that a target does not have.
-const NO_GROUP: u32 = u32::MAX;
-/// The group of all that is counted.
-const ALL: usize = 0;
 
 //------------ Words of the interface -----------------------------------------
 
@@ -122,48 +123,14 @@ pub(super) enum Change {
 pub(super) struct Limiter {
     rules: LimiterRules,
     phase: LimiterPhase,
-    /// All that is counted, then one group for each datacenter.
-    groups: Vec<Group>,
-    /// Datacenters with anything counted, and those of them over the fraction.
-    live: u32,
-    over: u32,
-    /// Index into `groups` for each target's datacenter.
-    group_of: Vec<u32>,
-    /// Whether a target is counted at all.
-    counted: Vec<bool>,
+    groups: Groups,
     /// The number of a target's mark, or [`UNMARKED`].
     marks: Vec<u64>,
     next_mark: u64,
     /// Losses of the window, oldest first; those whose mark is gone are left lying.
     losses: VecDeque<Loss>,
-    references: Vec<Reference>,
+    references: References,
     trips: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Group {
-    datacenter: Option<u32>,
-    targets: u32,
-    /// Not DOWN.
-    eligible: u32,
-    /// Marked and DOWN.
-    out: u32,
-    /// Marked and not DOWN.
-    held: u32,
-}
-
-impl Group {
-    fn counted(&self) -> u32 {
-        self.eligible + self.out
-    }
-
-    fn lost(&self) -> u32 {
-        self.out + self.held
-    }
-
-    fn over(&self, fraction: f64) -> bool {
-        self.lost() > 0 && f64::from(self.lost()) > fraction * f64::from(self.counted())
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -174,61 +141,28 @@ struct Loss {
     before: Before,
 }
 
-/// One address that tells whether this host's network works.
-#[derive(Clone, Copy, Debug)]
-struct Reference {
-    target: TargetId,
-    /// It has passed at least once.
-    passed: bool,
-    failing: bool,
-    calm: bool,
-    /// When it went DOWN; none: it is not.
-    down_ms: Option<u64>,
-}
-
 impl Limiter {
     /// The limiter of `plan`, whose target `id` is eligible as `eligible(id)` says.
-    /// `previous` goes on, with what its targets are called there.
-    pub(super) fn new(
+    pub(super) fn new(plan: &Plan, eligible: impl Fn(TargetId) -> bool) -> Limiter {
+        Limiter {
+            rules: plan.limiter,
+            groups: Groups::new(plan, eligible),
+            marks: vec![UNMARKED; plan.targets.len()],
+            references: References::new(&plan.references),
+            ..Limiter::default()
+        }
+    }
+
+    /// As [`Limiter::new`], and goes on where `previous` is, which calls its targets
+    /// what `old_id` says.
+    pub(super) fn after(
+        previous: &Limiter,
+        old_id: impl Fn(TargetId) -> Option<TargetId>,
         plan: &Plan,
         eligible: impl Fn(TargetId) -> bool,
-        previous: Option<(&Limiter, &dyn Fn(TargetId) -> Option<TargetId>)>,
     ) -> Limiter {
-        let count = plan.targets.len();
-        let mut limiter = Limiter {
-            rules: plan.limiter,
-            groups: vec![Group::default()],
-            group_of: vec![NO_GROUP; count],
-            counted: vec![false; count],
-            marks: vec![UNMARKED; count],
-            references: plan.references.iter().map(|id| Reference::new(*id)).collect(),
-            ..Limiter::default()
-        };
-        let references: HashSet<TargetId> = plan.references.iter().copied().collect();
-        let mut groups = HashMap::new();
-        for (id, target) in (0..).zip(&plan.targets) {
-            let idle = target.identity.probe == ProbeKind::Always;
-            if idle || references.contains(&id) {
-                continue;
-            }
-            limiter.counted[id as usize] = true;
-            if let Some(datacenter) = target.datacenter {
-                let next = limiter.groups.len() as u32;
-                let group = *groups.entry(datacenter).or_insert(next);
-                if group == next {
-                    let datacenter = Some(datacenter);
-                    limiter.groups.push(Group { datacenter, ..Group::default() });
-                }
-                limiter.group_of[id as usize] = group;
-            }
-            limiter.change(id, |group| {
-                group.targets += 1;
-                group.eligible += u32::from(eligible(id));
-            });
-        }
-        if let Some((previous, old_id)) = previous {
-            limiter.carry(previous, old_id, eligible);
-        }
+        let mut limiter = Limiter::new(plan, &eligible);
+        limiter.carry(previous, old_id, eligible);
         limiter
     }
 
@@ -246,7 +180,7 @@ impl Limiter {
             let Some(old) = old_id(id) else { continue };
             new_id.insert(old, id);
             let mark = previous.marks[old as usize];
-            if mark != UNMARKED && self.counted[id as usize] {
+            if mark != UNMARKED && self.groups.counts(id) {
                 self.set_mark(id, mark, eligible(id));
             }
         }
@@ -255,23 +189,17 @@ impl Limiter {
             .iter()
             .filter_map(|loss| Some(Loss { target: *new_id.get(&loss.target)?, ..loss.clone() }));
         self.losses = losses.collect();
-        for reference in &mut self.references {
-            let old = old_id(reference.target);
-            let old = previous.references.iter().find(|other| Some(other.target) == old);
-            if let Some(old) = old {
-                *reference = Reference { target: reference.target, ..*old };
-            }
-        }
+        self.references.carry(&previous.references, old_id);
     }
 
     /// Whether what would go DOWN now is to be held.
     pub(super) fn holds(&self, id: TargetId) -> bool {
-        self.phase == LimiterPhase::Tripped && self.counted[id as usize]
+        self.phase == LimiterPhase::Tripped && self.groups.counts(id)
     }
 
     /// Takes in what a result of target `id` came to.
     pub(super) fn see(&mut self, id: TargetId, seen: Seen, now_ms: u64) -> Option<Change> {
-        if !self.counted[id as usize] {
+        if !self.groups.counts(id) {
             return None;
         }
         self.forget_old(now_ms);
@@ -280,7 +208,7 @@ impl Limiter {
             Seen::Held if self.marks[id as usize] == UNMARKED => drop(self.mark(id, true)),
             Seen::Risen => {
                 self.unmark(id, false);
-                self.change(id, |group| group.eligible += 1);
+                self.groups.change(id, |group| group.eligible += 1);
             }
             Seen::Calm => self.unmark(id, true),
             Seen::Held | Seen::Other => {}
@@ -292,20 +220,10 @@ impl Limiter {
     pub(super) fn see_reference(
         &mut self,
         id: TargetId,
-        passed: bool,
-        calm: bool,
-        down: bool,
+        answer: Answer,
         now_ms: u64,
     ) -> Option<Change> {
-        let mut found = false;
-        for reference in self.references.iter_mut().filter(|reference| reference.target == id) {
-            found = true;
-            reference.passed |= passed;
-            reference.failing = !passed;
-            reference.calm = calm;
-            reference.down_ms = down.then(|| reference.down_ms.unwrap_or(now_ms));
-        }
-        if !found {
+        if !self.references.take(id, answer, now_ms) {
             return None;
         }
         self.forget_old(now_ms);
@@ -347,71 +265,45 @@ impl Limiter {
     /// How many targets are held.
     pub(super) fn held(&self) -> u32 {
         match self.phase {
-            LimiterPhase::Tripped => self.groups[ALL].held,
+            LimiterPhase::Tripped => self.groups.all().held,
             _ => 0,
         }
     }
 
     /// How many targets are counted.
     pub(super) fn targets(&self) -> u32 {
-        self.groups[ALL].targets
+        self.groups.all().targets
     }
 
     pub(super) fn status(&self, since_s: u32) -> LimiterStatus {
-        let datacenters = self.groups.iter().filter_map(|group| {
-            let (counted, lost) = (group.counted(), group.lost());
-            Some(DatacenterLoss {
-                datacenter: group.datacenter?,
-                targets: group.targets,
-                counted,
-                lost,
-                share: f64::from(lost) / f64::from(counted.max(1)),
-            })
-        });
         LimiterStatus {
             phase: self.phase,
             since_s,
             held: self.held(),
             trips: self.trips,
-            datacenters: datacenters.collect(),
+            datacenters: self.groups.datacenters(),
         }
     }
-
-    //--- Counting
 
     /// Whether what is lost, or would be, is more than could be true.
     fn excessive(&self, now_ms: u64) -> bool {
-        if self.live >= 2 {
-            let targets = || self.groups[ALL + 1..].iter().map(|group| group.targets).sum::<u32>();
-            return self.over == self.live && targets() >= self.rules.min_targets;
+        let targets_min = self.rules.min_targets;
+        if let Some(over) = self.groups.every_datacenter_over(targets_min) {
+            return over;
         }
-        let all = &self.groups[ALL];
-        all.over(self.rules.max_down_fraction)
-            && all.targets >= self.rules.min_targets
-            && self.references_fail(now_ms)
-    }
-
-    /// Whether there are references and all of them fail, too. One that was DOWN
-    /// before, or never passed, knows nothing about now.
-    fn references_fail(&self, now_ms: u64) -> bool {
-        let tripped = self.phase != LimiterPhase::Armed;
-        let since_ms = now_ms.saturating_sub(REFERENCE_WINDOWS * u64::from(self.rules.window_ms));
-        let speaks = |reference: &&Reference| {
-            let recent = reference.down_ms.is_none_or(|down_ms| down_ms >= since_ms);
-            reference.passed && (recent || tripped)
+        let window_ms = u64::from(self.rules.window_ms);
+        let references_fail = || match self.phase {
+            LimiterPhase::Armed => {
+                self.references.fail_too(now_ms.saturating_sub(REFERENCE_WINDOWS * window_ms))
+            }
+            _ => self.references.fail_still(),
         };
-        let mut speaking = self.references.iter().filter(speaks).peekable();
-        // One success in a row of failures opens nothing; enough of them do.
-        let fails = |reference: &Reference| match tripped {
-            true => !reference.calm,
-            false => reference.failing,
-        };
-        speaking.peek().is_some() && speaking.all(fails)
+        self.groups.all_over(targets_min) && references_fail()
     }
 
     fn lost(&mut self, id: TargetId, before: Before, now_ms: u64) {
         self.unmark(id, true);
-        self.change(id, |group| group.eligible -= 1);
+        self.groups.change(id, |group| group.eligible -= 1);
         let mark = self.mark(id, false);
         if self.phase == LimiterPhase::Armed {
             self.losses.push_back(Loss { at_ms: now_ms, target: id, mark, before });
@@ -425,7 +317,7 @@ impl Limiter {
         let valid = losses.filter(|loss| self.marks[loss.target as usize] == loss.mark);
         let undone: Vec<_> = valid.map(|loss| (loss.target, loss.before)).collect();
         for (id, _) in &undone {
-            self.change(*id, |group| {
+            self.groups.change(*id, |group| {
                 group.out -= 1;
                 group.held += 1;
                 group.eligible += 1;
@@ -439,9 +331,7 @@ impl Limiter {
         self.phase = LimiterPhase::Armed;
         self.losses.clear();
         self.marks.fill(UNMARKED);
-        for index in 0..self.groups.len() {
-            self.change_group(index, |group| (group.out, group.held) = (0, 0));
-        }
+        self.groups.forget_losses();
     }
 
     /// Losses older than the window are no part of what happens now.
@@ -462,7 +352,7 @@ impl Limiter {
 
     fn set_mark(&mut self, id: TargetId, mark: u64, eligible: bool) {
         self.marks[id as usize] = mark;
-        self.change(id, |group| match eligible {
+        self.groups.change(id, |group| match eligible {
             true => group.held += 1,
             false => group.out += 1,
         });
@@ -470,43 +360,13 @@ impl Limiter {
 
     fn unmark(&mut self, id: TargetId, eligible: bool) {
         if std::mem::replace(&mut self.marks[id as usize], UNMARKED) != UNMARKED {
-            self.change(id, |group| match eligible {
+            self.groups.change(id, |group| match eligible {
                 true => group.held -= 1,
                 false => group.out -= 1,
             });
         }
     }
-
-    /// Changes every group of target `id`.
-    fn change(&mut self, id: TargetId, change: impl Fn(&mut Group)) {
-        self.change_group(ALL, &change);
-        let group = self.group_of[id as usize];
-        if group != NO_GROUP {
-            self.change_group(group as usize, &change);
-        }
-    }
-
-    fn change_group(&mut self, index: usize, change: impl Fn(&mut Group)) {
-        let fraction = self.rules.max_down_fraction;
-        let group = &mut self.groups[index];
-        let state =
-            |group: &Group| (u32::from(group.counted() > 0), u32::from(group.over(fraction)));
-        let (live, over) = state(group);
-        change(group);
-        let (live_now, over_now) = state(group);
-        if index != ALL {
-            self.live = self.live + live_now - live;
-            self.over = self.over + over_now - over;
-        }
-    }
-}
-
-impl Reference {
-    fn new(target: TargetId) -> Reference {
-        Reference { target, passed: false, failing: false, calm: false, down_ms: None }
-    }
 }
 
 #[cfg(test)]
-#[path = "limiter_tests.rs"]
 mod tests;

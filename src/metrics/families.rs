@@ -98,6 +98,8 @@ families! {
         "Probes that ended, by result; resolve and internal are faults of this host.";
     PROBE_DURATION Histogram "windrose_probe_duration_seconds" ["check"]
         "Time a probe took, from start to verdict.";
+    PROBE_HANDSHAKES Counter "windrose_probe_handshakes_total" ["check", "kind"]
+        "TLS handshakes of probes: full ones, and those that resumed a session.";
     PROBE_LAG Gauge "windrose_probe_lag_seconds" []
         "How far the most overdue probe is behind its schedule.";
     CONFIG_GENERATION Gauge "windrose_config_generation" []

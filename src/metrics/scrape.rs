@@ -88,6 +88,8 @@ pub struct CheckTotals {
     pub results: Vec<(&'static str, u64)>,
     /// From start to verdict.
     pub duration: HistogramTotals,
+    /// Kinds of TLS handshakes and how often: ("full", 5), …; none without TLS.
+    pub handshakes: Vec<(&'static str, u64)>,
 }
 
 /// Values that live with the WIPs. Each method gives all its series to `emit`,
@@ -299,6 +301,12 @@ fn probes(page: &mut Page<'_>, scrape: &Scrape<'_>) {
     let mut samples = page.begin(&family::PROBE_DURATION);
     for check in scrape.probes {
         samples.histogram(&[&check.check], &check.duration);
+    }
+    let mut samples = page.begin(&family::PROBE_HANDSHAKES);
+    for check in scrape.probes {
+        for (kind, count) in &check.handshakes {
+            samples.sample(&[&check.check, kind], Value::Whole(*count));
+        }
     }
     if let Some(lag_ms) = scrape.probe_lag_ms {
         page.single(&family::PROBE_LAG, Value::Milliseconds(lag_ms));

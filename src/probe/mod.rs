@@ -12,22 +12,36 @@
 //! It must not know snapshots, answers or how the plan came about.
 
 mod attempt;
+mod body;
+mod bounded;
+mod certificate;
 mod connect;
 mod counters;
 mod dns;
 pub mod dns_reply;
 mod exec;
 mod file;
+mod grpc;
 mod http;
+mod http1;
+mod http2;
 mod icmp;
 mod limit;
+mod lookups;
 mod notice;
 mod packet;
+mod prepared;
+mod proxy_header;
+mod redirect;
 mod resolve;
 mod runner;
+mod session;
 mod summary;
 mod tcp;
 mod tls;
+mod tls_files;
+mod tls_verify;
+mod verify;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
@@ -42,11 +56,14 @@ pub use self::counters::{BUCKETS_US, CheckCounters, ProbeMetrics};
 pub use self::limit::ProbeLimits;
 pub use self::notice::{Notice, Noticed, Who};
 pub use self::summary::{Certificate, Summary};
+pub use self::tls_files::{load_client, load_roots};
+pub use self::verify::{Checked, Flaw, verify};
 
 use self::counters::Counters;
 use self::notice::Listener;
+use self::prepared::Prepared;
 use self::runner::{Command, Runner};
-use self::tls::TlsConfigs;
+use self::session::Handshake;
 use crate::clock::Clock;
 use crate::health::plan::{Plan, Target, TargetId};
 use crate::health::table::Table;
@@ -134,6 +151,8 @@ struct Progress {
     waited: Option<(Phase, u64)>,
     /// When the certificate that the peer showed expires, in unix seconds.
     certificate_expires_s: Option<u64>,
+    /// How the TLS handshake went, the last one where there were several.
+    handshake: Option<Handshake>,
 }
 
 /// What the runner tells without being asked.
@@ -163,6 +182,8 @@ impl Shared {
 pub struct Prober {
     commands: mpsc::UnboundedSender<Command>,
     shared: Arc<Shared>,
+    /// Of the plan applied last: what did not change goes on.
+    prepared: Mutex<Arc<Prepared>>,
     clock: Clock,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -186,7 +207,8 @@ impl Prober {
             runtime.block_on(run);
             runtime.shutdown_timeout(STOP_WAIT);
         })?;
-        Ok(Prober { commands, shared, clock, thread: Some(thread) })
+        let prepared = Mutex::default();
+        Ok(Prober { commands, shared, prepared, clock, thread: Some(thread) })
     }
 
     /// Probes `plan` from now on, keeping history. The table is fully written;
@@ -196,9 +218,14 @@ impl Prober {
     /// # Errors
     /// [`Stopped`].
     pub fn apply(&self, plan: Plan) -> Result<Arc<Table>, Stopped> {
-        let tls = TlsConfigs::load(&plan);
+        let prepared = {
+            // Replaced whole: a panic leaves what was there.
+            let mut last = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Arc::new(Prepared::load(&plan, &last));
+            Arc::clone(&last)
+        };
         let (reply, answer) = blocking::sync_channel(1);
-        self.commands.send(Command::Apply { plan, tls, reply }).map_err(|_| Stopped)?;
+        self.commands.send(Command::Apply { plan, prepared, reply }).map_err(|_| Stopped)?;
         answer.recv().map_err(|_| Stopped)
     }
 

@@ -47,6 +47,14 @@ pub enum Notice {
         /// After.
         available: bool,
     },
+    /// A verdict that was lost is up again and kept out of answers; or it may take
+    /// part again after that.
+    Held {
+        /// Whose: of its first target.
+        who: Who,
+        /// After.
+        held: bool,
+    },
     /// No verdict for three intervals.
     Silent {
         /// Name of the check.
@@ -146,6 +154,10 @@ impl Notice {
                     );
                     Notice::LimiterReleased { held, by_operator }
                 }
+                Event::Held { verdict, held } => {
+                    let Some(who) = log_held(plan, verdict, held) else { continue };
+                    Notice::Held { who, held }
+                }
                 Event::Available { verdict, available } => {
                     let Some(target) = first_target(plan, verdict) else { continue };
                     Notice::Available { who: Who::of(&plan.targets[target as usize]), available }
@@ -194,6 +206,22 @@ fn log_transition(
             "member is {to}",
         );
     }
+}
+
+/// Also of a verdict that has no target but its site's.
+fn log_held(plan: &Plan, id: VerdictId, held: bool) -> Option<Who> {
+    let verdict = plan.verdicts.get(id as usize)?;
+    let of_gate = verdict.gate.and_then(|gate| first_target(plan, gate));
+    let target = &plan.targets[verdict.targets.first().copied().or(of_gate)? as usize];
+    let (wip, member) = (target.wip.as_deref(), &target.member);
+    let address = &target.identity.address;
+    if held {
+        let failback = verdict.failback.as_str();
+        tracing::warn!(wip, member, %address, failback, "member is up and held");
+    } else {
+        tracing::info!(wip, member, %address, "member takes part again");
+    }
+    Some(Who::of(target))
 }
 
 fn log_silent(target: &Target, failure: Option<&Failure>) {

@@ -76,6 +76,14 @@ pub enum EventKind {
         /// Whether it may be answered.
         available: bool,
     },
+    /// A member that was lost is up and kept out of answers, or may take part again.
+    Held {
+        /// Which.
+        #[serde(flatten)]
+        subject: Subject,
+        /// Whether it is kept out.
+        held: bool,
+    },
     /// No verdict for three intervals: the prober's trouble, not the target's.
     Silent {
         /// Name of the check.
@@ -145,6 +153,7 @@ impl EventKind {
         match self {
             EventKind::Transition { .. } => "transition",
             EventKind::Available { .. } => "available",
+            EventKind::Held { .. } => "held",
             EventKind::Silent { .. } => "silent",
             EventKind::CertificateExpiring { .. } => "certificate_expiring",
             EventKind::LimiterTripped { .. } => "limiter_tripped",

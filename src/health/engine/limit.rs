@@ -3,7 +3,7 @@
 //! It must not know when it trips: that is the [limiter's](super::super::limiter).
 
 use super::super::event::{Event, Now};
-use super::super::limiter::{Before, Change, LimiterPhase, LimiterStatus, Seen};
+use super::super::limiter::{Answer, Before, Change, LimiterPhase, LimiterStatus, Seen};
 use super::super::plan::TargetId;
 use super::Engine;
 use super::judge::Cause;
@@ -55,7 +55,8 @@ impl Engine {
         let change = self.limiter.see(id, seen, now.mono_ms);
         self.change(change, phase, now, events);
         let phase = self.limiter.phase();
-        let change = self.limiter.see_reference(id, !failing, calm, !eligible, now.mono_ms);
+        let answer = Answer { passed: !failing, calm, down: !eligible };
+        let change = self.limiter.see_reference(id, answer, now.mono_ms);
         self.change(change, phase, now, events);
     }
 

@@ -46,6 +46,7 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
             counts: vec![0, 1, 1],
             sum: 11_003_200,
         },
+        handshakes: vec![("full", 1), ("resumed", 0)],
     };
     let mut out = String::new();
     let scrape = Scrape {

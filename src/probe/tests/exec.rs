@@ -145,8 +145,8 @@ async fn waiting_for_a_turn_is_no_fault_of_the_target() {
     }
     let mut target = shell("exit 0");
     let run = async |target: &Target| {
-        let (tls, mut progress) = (TlsConfigs::default(), Progress::default());
-        match attempt(target, &tls, &commons, Clock::start(), &mut progress).await {
+        let (tools, mut progress) = (Tools::default(), Progress::default());
+        match attempt(target, &tools, &commons, Clock::start(), &mut progress).await {
             Ok(()) => "ok".to_owned(),
             Err(failure) => failure.to_string(),
         }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::check::TcpProbe;
+use super::super::check::{ProbeKind, TcpProbe};
 use super::super::plan::{Identity, Target, Thresholds};
 use super::*;
 
@@ -38,6 +38,10 @@ fn plan(datacenters: &[u32], without: u32, references: u32) -> Plan {
     plan
 }
 
+fn answer(passed: bool, calm: bool, down: bool) -> Answer {
+    Answer { passed, calm, down }
+}
+
 fn before() -> Before {
     Before { machine: Machine::default(), since_s: 0, lost_at_s: 0 }
 }
@@ -65,7 +69,7 @@ fn calm(limiter: &mut Limiter, ids: impl IntoIterator<Item = TargetId>) -> Optio
 
 #[test]
 fn it_trips_when_more_than_the_fraction_of_every_datacenter_is_lost() {
-    let mut limiter = Limiter::new(&plan(&[10, 10], 3, 0), |_| true, None);
+    let mut limiter = Limiter::new(&plan(&[10, 10], 3, 0), |_| true);
     // All of one, and half of the other: not more than the fraction of each.
     assert!(lose(&mut limiter, (0..10).chain(10..15), 0).is_empty());
     // Those without a datacenter count in none.
@@ -86,11 +90,11 @@ fn it_trips_when_more_than_the_fraction_of_every_datacenter_is_lost() {
 
 #[test]
 fn losses_older_than_the_window_and_members_that_came_back_do_not_count() {
-    let mut limiter = Limiter::new(&plan(&[10, 10], 0, 0), |_| true, None);
+    let mut limiter = Limiter::new(&plan(&[10, 10], 0, 0), |_| true);
     assert!(lose(&mut limiter, 0..10, 0).is_empty());
     // Ten seconds later nothing of the first is left to speak: one is no two.
     assert!(lose(&mut limiter, 10..20, 10_001).is_empty());
-    let mut limiter = Limiter::new(&plan(&[10, 10], 0, 0), |_| true, None);
+    let mut limiter = Limiter::new(&plan(&[10, 10], 0, 0), |_| true);
     assert!(lose(&mut limiter, 0..10, 0).is_empty());
     for id in 0..5 {
         assert!(limiter.see(id, Seen::Risen, 5_000).is_none());
@@ -101,23 +105,23 @@ fn losses_older_than_the_window_and_members_that_came_back_do_not_count() {
 #[test]
 fn a_datacenter_that_was_down_already_neither_trips_nor_hinders() {
     let down_before = |id: TargetId| !(20..30).contains(&id);
-    let mut limiter = Limiter::new(&plan(&[10, 10, 10], 0, 0), down_before, None);
+    let mut limiter = Limiter::new(&plan(&[10, 10, 10], 0, 0), down_before);
     assert!(lose(&mut limiter, 0..10, 0).is_empty());
     assert_eq!(lose(&mut limiter, 10..16, 0).len(), 16);
     // It comes back: that is an answer from somewhere.
     assert!(matches!(limiter.see(20, Seen::Risen, 0), Some(Change::Release(16))));
     // Two of which one was down before are one.
-    let mut limiter = Limiter::new(&plan(&[10, 10], 0, 0), |id| id < 10, None);
+    let mut limiter = Limiter::new(&plan(&[10, 10], 0, 0), |id| id < 10);
     assert!(lose(&mut limiter, 0..10, 0).is_empty());
 }
 
 #[test]
 fn few_targets_and_a_fraction_of_one_never_trip_it() {
-    let mut limiter = Limiter::new(&plan(&[5, 4], 9, 0), |_| true, None);
+    let mut limiter = Limiter::new(&plan(&[5, 4], 9, 0), |_| true);
     assert!(lose(&mut limiter, 0..18, 0).is_empty());
     let mut off = plan(&[10, 10], 0, 0);
     off.limiter.max_down_fraction = 1.0;
-    let mut limiter = Limiter::new(&off, |_| true, None);
+    let mut limiter = Limiter::new(&off, |_| true);
     assert!(lose(&mut limiter, 0..20, 0).is_empty());
 }
 
@@ -126,30 +130,30 @@ fn one_datacenter_trips_it_only_if_references_that_worked_fail_too() {
     for (passed_first, still_passing, trips) in
         [(true, false, true), (true, true, false), (false, false, false)]
     {
-        let mut limiter = Limiter::new(&plan(&[20], 5, 2), |_| true, None);
+        let mut limiter = Limiter::new(&plan(&[20], 5, 2), |_| true);
         for id in 25..27 {
-            limiter.see_reference(id, passed_first, passed_first, false, 0);
+            limiter.see_reference(id, answer(passed_first, passed_first, false), 0);
         }
-        limiter.see_reference(25, false, false, false, 1_000);
+        limiter.see_reference(25, answer(false, false, false), 1_000);
         assert!(lose(&mut limiter, 0..25, 1_000).is_empty(), "one reference passes, or none ever");
-        let change = limiter.see_reference(26, still_passing, still_passing, false, 2_000);
+        let change = limiter.see_reference(26, answer(still_passing, still_passing, false), 2_000);
         assert_eq!(matches!(change, Some(Change::Trip(_))), trips, "{change:?}");
         if trips {
             // One packet through does not open it, enough in a row do.
-            assert!(limiter.see_reference(25, true, false, false, 3_000).is_none());
-            assert!(limiter.see_reference(25, true, true, false, 4_000).is_some());
+            assert!(limiter.see_reference(25, answer(true, false, false), 3_000).is_none());
+            assert!(limiter.see_reference(25, answer(true, true, false), 4_000).is_some());
         }
     }
     // A reference that has been down for long is no witness.
-    let mut limiter = Limiter::new(&plan(&[20], 0, 1), |_| true, None);
-    limiter.see_reference(20, true, true, false, 0);
-    limiter.see_reference(20, false, false, true, 1_000);
+    let mut limiter = Limiter::new(&plan(&[20], 0, 1), |_| true);
+    limiter.see_reference(20, answer(true, true, false), 0);
+    limiter.see_reference(20, answer(false, false, true), 1_000);
     assert!(lose(&mut limiter, 0..20, 60_000).is_empty());
 }
 
 #[test]
 fn an_operators_word_holds_until_it_would_have_released_by_itself() {
-    let mut limiter = Limiter::new(&plan(&[10, 10], 0, 0), |_| true, None);
+    let mut limiter = Limiter::new(&plan(&[10, 10], 0, 0), |_| true);
     assert_eq!(limiter.overrule(), None);
     assert_eq!(lose(&mut limiter, 0..16, 0).len(), 16);
     assert_eq!(limiter.overrule(), Some(16));
@@ -166,21 +170,20 @@ fn an_operators_word_holds_until_it_would_have_released_by_itself() {
 
 #[test]
 fn a_reload_keeps_what_is_held_and_releases_where_it_changes_the_world() {
-    let mut limiter = Limiter::new(&plan(&[10, 10], 0, 0), |_| true, None);
+    let mut limiter = Limiter::new(&plan(&[10, 10], 0, 0), |_| true);
     lose(&mut limiter, 0..8, 0);
     // In the window, over a reload in which everything has another index.
     let old_id = |id: TargetId| (id < 20).then_some(19 - id);
     let mut next = plan(&[10, 10], 0, 0);
-    let mut limiter = Limiter::new(&next, |id| id < 12, Some((&limiter, &old_id)));
+    let mut limiter = Limiter::after(&limiter, old_id, &next, |id| id < 12);
     let undone = lose(&mut limiter, 0..6, 5_000);
     assert_eq!(undone.len(), 14);
     assert!(undone.contains(&12) && undone.contains(&19) && !undone.contains(&11));
-    let limiter = Limiter::new(&next, |_| true, Some((&limiter, &|id| Some(id))));
+    let limiter = Limiter::after(&limiter, Some, &next, |_| true);
     assert_eq!((limiter.phase(), limiter.held()), (LimiterPhase::Tripped, 14));
     // A third datacenter, of which nothing is known to fail.
     next.targets.extend((0..10).map(|number| target(Some(2), 100 + number)));
-    let mut limiter =
-        Limiter::new(&next, |_| true, Some((&limiter, &|id| (id < 20).then_some(id))));
+    let mut limiter = Limiter::after(&limiter, |id| (id < 20).then_some(id), &next, |_| true);
     assert!(matches!(limiter.settle(6_000), Some(Change::Release(14))));
 }
 
@@ -230,7 +233,7 @@ proptest! {
         plan.limiter.max_down_fraction = fraction;
         let count = plan.targets.len() as u32;
         let in_datacenters = sizes.iter().sum::<u32>();
-        let mut limiter = Limiter::new(&plan, |_| true, None);
+        let mut limiter = Limiter::new(&plan, |_| true);
         let mut world = vec![Known::Up; count as usize];
         let mut tripped = false;
         let mut now_ms = 0;
@@ -295,10 +298,10 @@ proptest! {
     ) {
         let plan = plan(&sizes, 10, references);
         let lost = lost % sizes.len();
-        let mut limiter = Limiter::new(&plan, |_| true, None);
+        let mut limiter = Limiter::new(&plan, |_| true);
         for id in plan.references.clone() {
-            limiter.see_reference(id, true, true, false, 0);
-            limiter.see_reference(id, false, false, false, 0);
+            limiter.see_reference(id, answer(true, true, false), 0);
+            limiter.see_reference(id, answer(false, false, false), 0);
         }
         // The whole of one, all without a datacenter, and at most half of each other.
         let mut gone: Vec<TargetId> = Vec::new();
