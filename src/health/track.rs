@@ -91,6 +91,8 @@ impl Results {
 #[derive(Clone, Debug)]
 pub(super) struct Tracked {
     pub key: ProbeKey,
+    /// The target of the plan before whose place it took.
+    pub heir_of: Option<ProbeKey>,
     pub phase: u64,
     pub machine: Machine,
     /// Not to be probed: always up.
@@ -127,6 +129,7 @@ impl Tracked {
         let idle = target.identity.probe == ProbeKind::Always;
         Tracked {
             key,
+            heir_of: None,
             phase: schedule::phase(&target.identity),
             machine: if idle { Machine::always_up() } else { Machine::default() },
             idle,

@@ -29,6 +29,8 @@ pub struct Scrape<'a> {
     pub probes: &'a [CheckTotals],
     /// Targets of each check: unknown, up, down.
     pub targets: &'a [(String, [u64; 3])],
+    /// The blast-radius limiter.
+    pub limiter: LimiterTotals,
     /// Check, member, and when the member's certificate expires, in unix seconds; each
     /// pair once.
     pub certificates: &'a [(String, String, u64)],
@@ -63,6 +65,17 @@ pub struct ConnectionTotals {
     pub stalled: u64,
     /// Closed: nothing in what it sent could be answered.
     pub unanswerable: u64,
+}
+
+/// The blast-radius limiter.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LimiterTotals {
+    /// It has tripped.
+    pub active: bool,
+    /// Targets it holds.
+    pub held: u64,
+    /// How often it tripped.
+    pub trips: u64,
 }
 
 /// Probes of one check.
@@ -106,6 +119,8 @@ pub enum MemberState {
     ForcedUp = 4,
     /// Forced down by an operator.
     ForcedDown = 5,
+    /// Up again after a loss, and kept out of answers.
+    Held = 6,
 }
 
 /// What the system says about this process.
@@ -268,6 +283,10 @@ fn health(page: &mut Page<'_>, scrape: &Scrape<'_>) {
             samples.sample(&[check, state], Value::Whole(*count));
         }
     }
+    let LimiterTotals { active, held, trips } = scrape.limiter;
+    page.single(&family::LIMITER_ACTIVE, Value::Whole(active.into()));
+    page.single(&family::LIMITER_HELD, Value::Whole(held));
+    page.single(&family::LIMITER_TRIPS, Value::Whole(trips));
     let mut samples = page.begin(&family::CERTIFICATE_EXPIRY);
     for (check, member, expires_s) in scrape.certificates {
         samples.sample(&[check, member], Value::Whole(*expires_s));

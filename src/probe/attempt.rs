@@ -118,7 +118,9 @@ async fn run(
         ProbeKind::Dns(probe) => {
             dns::exchange(probe, SocketAddr::new(address, probe.port), progress).await
         }
-        ProbeKind::Grpc(probe) => grpc::check(probe, address, tools, progress).await,
+        ProbeKind::Grpc(probe) => {
+            grpc::check(probe, address, target.timeout_ms, tools, progress).await
+        }
         ProbeKind::Exec(_) | ProbeKind::File(_) | ProbeKind::Always => Ok(()),
     }
 }

@@ -22,11 +22,13 @@ pub mod dns_reply;
 mod exec;
 mod file;
 mod grpc;
+pub mod grpc_reply;
 mod http;
 mod http1;
 mod http2;
 mod icmp;
 mod limit;
+mod lookups;
 mod notice;
 mod packet;
 mod prepared;
@@ -40,6 +42,7 @@ mod tcp;
 mod tls;
 mod tls_files;
 mod tls_verify;
+mod verify;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
@@ -55,6 +58,7 @@ pub use self::limit::ProbeLimits;
 pub use self::notice::{Notice, Noticed, Who};
 pub use self::summary::{Certificate, Summary};
 pub use self::tls_files::{load_client, load_roots};
+pub use self::verify::{Checked, Flaw, verify};
 
 use self::counters::Counters;
 use self::notice::Listener;
@@ -64,7 +68,7 @@ use self::session::Handshake;
 use crate::clock::Clock;
 use crate::health::plan::{Plan, Target, TargetId};
 use crate::health::table::Table;
-use crate::health::{Engine, FailureKind, Now, TargetStatus};
+use crate::health::{Engine, Event, FailureKind, Now, TargetStatus};
 
 /// Threads that make probes, beside the one that owns the engine.
 const WORKERS: usize = 2;
@@ -262,6 +266,26 @@ impl Prober {
             let _ = reply.send(look(engine, now));
         });
         self.commands.send(Command::Look(look)).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// An operator's word to the engine, which is told to the listener like everything
+    /// else: `act` gives what happened, and an answer.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn act<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Engine, Now) -> (Vec<Event>, T) + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let act = Box::new(move |engine: &mut Engine, now: Now| {
+            let (events, value) = act(engine, now);
+            // An asker who went away needs no answer.
+            let _ = reply.send(value);
+            events
+        });
+        self.commands.send(Command::Act(act)).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 

@@ -32,6 +32,7 @@ pub(super) enum Command {
     Apply { plan: Plan, prepared: Arc<Prepared>, reply: blocking::SyncSender<Arc<Table>> },
     Limits(ProbeLimits),
     Listen(Listener),
+    Act(Box<dyn FnOnce(&mut Engine, Now) -> Vec<Event> + Send>),
     Look(Box<dyn FnOnce(&Engine, Now) + Send>),
     Stop,
 }
@@ -187,6 +188,12 @@ impl Runner {
                 let _ = reply.send(Arc::clone(self.engine.table()));
             }
             Command::Listen(listener) => self.listener = listener,
+            Command::Act(act) => {
+                let at_us = self.clock.unix_us();
+                let events = act(&mut self.engine, self.clock.now());
+                self.announce(events, at_us);
+                self.census.hurry();
+            }
             Command::Look(look) => look(&self.engine, self.clock.now()),
             Command::Limits(limits) => self.slots.set_limits(limits),
             Command::Stop => {}

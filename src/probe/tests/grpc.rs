@@ -20,6 +20,7 @@ where
         assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
         assert_eq!(request.method(), "POST");
         assert_eq!(request.headers()["te"], "trailers");
+        assert_eq!(request.headers()["grpc-timeout"], "400m");
         tokio::spawn(async move {
             let mut asked = Vec::new();
             let mut body = request.into_body();
@@ -30,6 +31,9 @@ where
             head.headers_mut().insert("content-type", "application/grpc+proto".parse().unwrap());
             let mut trailers = HeaderMap::new();
             trailers.insert("grpc-status", status.parse().unwrap());
+            if status == "14" {
+                trailers.insert("grpc-message", "no%20back%20end".parse().unwrap());
+            }
             if trailers_only {
                 head.headers_mut().extend(trailers);
                 let _ = respond.send_response(head, true);
@@ -55,7 +59,7 @@ async fn a_service_passes_while_it_is_serving() {
         ("", "0", false, "ok"),
         ("web", "0", false, "ok"),
         ("cart", "0", false, "status: the service is NOT_SERVING"),
-        ("web", "14", false, "status: grpc-status 14 (UNAVAILABLE)"),
+        ("web", "14", false, "status: grpc-status 14 (UNAVAILABLE): no back end"),
         (
             "web",
             "5",

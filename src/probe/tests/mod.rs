@@ -5,6 +5,7 @@ mod exec;
 mod faults;
 mod file;
 mod grpc;
+mod hostile;
 mod http;
 mod http2;
 mod icmp;
