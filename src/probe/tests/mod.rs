@@ -124,6 +124,11 @@ pub(super) async fn probe(probe: ProbeKind) -> String {
     probe_target(target(probe)).await
 }
 
+/// The same with time enough on a busy machine: how soon is not the point.
+pub(super) async fn patient(probe: ProbeKind) -> String {
+    probe_target(Target { timeout_ms: 10_000, ..target(probe) }).await
+}
+
 pub(super) async fn probe_target(target: Target) -> String {
     let plan = Plan { targets: vec![target.clone()], ..Plan::default() };
     let (tools, commons) = (tools(&plan), Commons::default());
