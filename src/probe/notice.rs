@@ -141,8 +141,9 @@ impl Notice {
                     tracing::error!(
                         undone,
                         targets,
-                        "nearly every target of every datacenter was lost at once: the fault is \
-                         held to be this host's, and no target is called down",
+                        "the limiter tripped: most targets of every datacenter were lost at once, so \
+                         the fault is held to be this host's and none is called down; if they are \
+                         truly lost: windrose limiter release",
                     );
                     Notice::LimiterTripped { undone, targets }
                 }

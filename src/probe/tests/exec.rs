@@ -66,6 +66,16 @@ async fn a_command_that_cannot_run_is_our_failure() {
 }
 
 #[tokio::test]
+async fn a_relative_program_is_found_from_where_the_server_was_started() {
+    let here = std::env::current_dir().unwrap();
+    let root = "../".repeat(here.components().count() - 1);
+    let command = vec![format!("{root}bin/sh"), "-c".to_owned(), "exit 7".to_owned()];
+    let mut target = target(ProbeKind::Exec(ExecProbe { command, host: None }));
+    target.timeout_ms = 10_000;
+    assert_eq!(probe_target(target).await, "status: exit status 7");
+}
+
+#[tokio::test]
 async fn a_command_finds_what_is_documented_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let seen = directory.path().join("seen");
