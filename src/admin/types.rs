@@ -89,7 +89,7 @@ pub struct MemberStatus {
     pub address: String,
     /// What probes say: "unknown", "up", "down".
     pub probed: String,
-    /// What queries see: the same, or "drained", "forced-up", "forced-down".
+    /// What queries see: the same, or "held", "drained", "forced-up", "forced-down".
     pub effective: String,
     /// When the probed state last changed; none: not since the start.
     pub since_s: Option<u64>,

@@ -16,7 +16,7 @@ use crate::admin::types::{
 use crate::dns::Name;
 use crate::health::check::ProbeKind;
 use crate::health::plan::{Plan, Target, TargetId, VerdictId};
-use crate::health::table::{Override, State};
+use crate::health::table::State;
 use crate::health::{Engine, FailureKind, LimiterPhase, LimiterStatus, Now, TargetStatus};
 use crate::snapshot::{Serving, Snapshot};
 
@@ -355,7 +355,7 @@ fn each_not_up(
             for vip in member.vips.clone() {
                 let id = verdicts[usize::from(vip)];
                 let word = serving.health.word(id);
-                if word.state() == State::Up && word.over() == Override::None || !seen.insert(id) {
+                if word.effective() == State::Up.as_str() || !seen.insert(id) {
                     continue;
                 }
                 let status = || MemberStatus {
@@ -363,13 +363,7 @@ fn each_not_up(
                     member: name.to_owned(),
                     address: strategy.vips[usize::from(vip)].record.address().to_string(),
                     probed: word.state().as_str().to_owned(),
-                    effective: match word.over() {
-                        Override::None => word.state().as_str(),
-                        Override::Drained => "drained",
-                        Override::ForcedUp => "forced-up",
-                        Override::ForcedDown => "forced-down",
-                    }
-                    .to_owned(),
+                    effective: word.effective().to_owned(),
                     ..MemberStatus::default()
                 };
                 let verdict = snapshot.plan.verdicts.get(id as usize);

@@ -128,15 +128,17 @@ fn member_state(words: impl Iterator<Item = Word>) -> MemberState {
         (Override::Drained, _) => MemberState::Drained,
         (Override::ForcedUp, _) => MemberState::ForcedUp,
         (Override::ForcedDown, _) => MemberState::ForcedDown,
+        (Override::None, _) if word.is_held() => MemberState::Held,
         (Override::None, _) if !word.available() => MemberState::Down,
         (Override::None, State::Up) => MemberState::Up,
         (Override::None, _) => MemberState::Unknown,
     });
     let rank = |state: &MemberState| match state {
-        MemberState::ForcedUp => 5,
-        MemberState::Up => 4,
-        MemberState::Unknown => 3,
-        MemberState::Drained => 2,
+        MemberState::ForcedUp => 6,
+        MemberState::Up => 5,
+        MemberState::Unknown => 4,
+        MemberState::Drained => 3,
+        MemberState::Held => 2,
         MemberState::Down => 1,
         MemberState::ForcedDown => 0,
     };

@@ -79,7 +79,7 @@ families! {
     WIP_FAIL_OPEN Counter "windrose_wip_fail_open_total" ["wip"]
         "Answers given although no member was available.";
     MEMBER_STATE Gauge "windrose_member_state" ["wip", "member"]
-        "State now: 0 unknown, 1 up, 2 down, 3 drained, 4 forced up, 5 forced down.";
+        "State now: 0 unknown, 1 up, 2 down, 3 drained, 4 forced up, 5 forced down, 6 held.";
     HEALTH_TRANSITIONS Counter "windrose_health_transitions_total" ["wip", "member", "to"]
         "Changes of a probed state. Targets shared by several WIPs count under the first; \
          a datacenter's own checks have an empty wip.";

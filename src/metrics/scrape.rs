@@ -119,6 +119,8 @@ pub enum MemberState {
     ForcedUp = 4,
     /// Forced down by an operator.
     ForcedDown = 5,
+    /// Up again after a loss, and kept out of answers.
+    Held = 6,
 }
 
 /// What the system says about this process.
