@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::events::{Event, EventKind, EventsRequest, Subject};
 pub use self::health::{
-    CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, HealthStatus, ProberStatus,
+    CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, HealthStatus,
+    LimiterReleased, LimiterState, ProberStatus,
 };
 use crate::dns::Name;
 

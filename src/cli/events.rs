@@ -133,6 +133,13 @@ fn words(what: &EventKind) -> String {
             let whose = whose(subject);
             format!("{whose} {check}: certificate expires on {year}-{month:02}-{day:02}")
         }
+        EventKind::LimiterTripped { undone, targets } => format!(
+            "LIMITER TRIPPED: {undone} of {targets} targets lost at once, held to be our own fault"
+        ),
+        EventKind::LimiterReleased { held, by_operator } => {
+            let by = if *by_operator { "by an operator" } else { "enough is back" };
+            format!("limiter released ({by}): {held} targets were held")
+        }
         EventKind::ConfigLoaded { generation, cause, changes } => {
             let changes =
                 if changes.is_empty() { "" } else { ": " }.to_owned() + &changes.join("; ");

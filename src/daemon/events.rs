@@ -46,6 +46,12 @@ fn event(notice: Notice) -> EventKind {
             let (reason, detail) = words(failure);
             EventKind::Silent { check, subject: subject(who), reason, detail }
         }
+        Notice::LimiterTripped { undone, targets } => {
+            EventKind::LimiterTripped { undone: u64::from(undone), targets: u64::from(targets) }
+        }
+        Notice::LimiterReleased { held, by_operator } => {
+            EventKind::LimiterReleased { held: u64::from(held), by_operator }
+        }
         Notice::CertificateExpiring { check, who, expires_s } => {
             let subject = subject(who);
             EventKind::CertificateExpiring { check, subject, expires_at_s: expires_s }

@@ -115,6 +115,11 @@ impl Engine {
         self.target_id(key).map(|id| &self.plan.targets[id as usize])
     }
 
+    /// Whether the target of `key` is up, and nothing speaks against that.
+    pub fn calm(&self, key: ProbeKey) -> bool {
+        self.target_id(key).is_some_and(|id| self.targets[id as usize].calm())
+    }
+
     /// True once every target was judged, or cannot be from this host.
     pub fn first_verdicts_done(&self) -> bool {
         self.unjudged == 0

@@ -158,6 +158,12 @@ impl Tracked {
         self.failing && self.last_failure.as_ref().is_some_and(|failure| failure.family_unrouted)
     }
 
+    /// Up, the last probe passed, and nothing is pending.
+    pub(super) fn calm(&self) -> bool {
+        let machine = &self.machine;
+        machine.state() == State::Up && !self.failing && !machine.contrary_pending()
+    }
+
     /// Takes in one result; `hold`: a failure that would make it DOWN does not.
     pub(super) fn take(
         &mut self,

@@ -73,6 +73,20 @@ pub enum Notice {
         /// Unix second.
         expires_s: u64,
     },
+    /// Nearly everything was lost at once: the fault is held to be ours.
+    LimiterTripped {
+        /// Losses that were undone.
+        undone: u32,
+        /// Targets that count.
+        targets: u32,
+    },
+    /// The limiter holds nothing any more.
+    LimiterReleased {
+        /// Targets that it held.
+        held: u32,
+        /// An operator said so; else what was lost is back.
+        by_operator: bool,
+    },
 }
 
 /// Who asked for a target first.
@@ -127,10 +141,11 @@ impl Notice {
                     tracing::error!(
                         undone,
                         targets,
-                        "nearly every target of every datacenter was lost at once: the fault is \
-                         held to be this host's, and no target is called down",
+                        "the limiter tripped: most targets of every datacenter were lost at once, so \
+                         the fault is held to be this host's and none is called down; if they are \
+                         truly lost: windrose limiter release",
                     );
-                    continue;
+                    Notice::LimiterTripped { undone, targets }
                 }
                 Event::LimiterReleased { held, by_operator } => {
                     tracing::warn!(
@@ -138,7 +153,7 @@ impl Notice {
                         by_operator,
                         "the limiter holds no more: what still fails is called down",
                     );
-                    continue;
+                    Notice::LimiterReleased { held, by_operator }
                 }
                 Event::Held { verdict, held } => {
                     let Some(who) = log_held(plan, verdict, held) else { continue };

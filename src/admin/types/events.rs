@@ -106,6 +106,21 @@ pub enum EventKind {
         /// When it expires, in unix seconds; it may be over.
         expires_at_s: u64,
     },
+    /// Nearly every target of every datacenter was lost at once: the fault is held to be
+    /// this host's, and no target is called down.
+    LimiterTripped {
+        /// Losses that were undone.
+        undone: u64,
+        /// Targets that count.
+        targets: u64,
+    },
+    /// The limiter holds nothing any more: what still fails is called down.
+    LimiterReleased {
+        /// Targets that it held.
+        held: u64,
+        /// An operator said so; else enough is back.
+        by_operator: bool,
+    },
     /// A config came into force.
     ConfigLoaded {
         /// Its number.
@@ -141,6 +156,8 @@ impl EventKind {
             EventKind::Held { .. } => "held",
             EventKind::Silent { .. } => "silent",
             EventKind::CertificateExpiring { .. } => "certificate_expiring",
+            EventKind::LimiterTripped { .. } => "limiter_tripped",
+            EventKind::LimiterReleased { .. } => "limiter_released",
             EventKind::ConfigLoaded { .. } => "config_loaded",
             EventKind::ConfigRefused { .. } => "config_refused",
             EventKind::Lagged { .. } => "lagged",
