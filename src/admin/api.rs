@@ -192,11 +192,11 @@ async fn status(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> 
 /// A request's parameters, as they come.
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
+/// How parameters become a request; the error is words for the client.
+type ReadPairs<T> = fn(&[(String, String)]) -> Result<T, String>;
+
 /// Reads a request's parameters.
-fn parse<T>(
-    pairs: Pairs,
-    read: fn(&[(String, String)]) -> Result<T, String>,
-) -> Result<T, Problem> {
+fn parse<T>(pairs: Pairs, read: ReadPairs<T>) -> Result<T, Problem> {
     pairs
         .map_err(|rejection| rejection.body_text())
         .and_then(|Query(pairs)| read(&pairs))
