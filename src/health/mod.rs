@@ -26,7 +26,7 @@ mod verdict;
 
 pub use budget::BURST_RATE_MIN;
 pub use engine::Engine;
-pub use event::{Due, Event, Now, ProbeKey};
+pub use event::{Due, Event, Now, ProbeKey, Purpose};
 pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
 pub use limiter::{DatacenterLoss, LimiterPhase, LimiterStatus};
 pub use track::{Glance, Results, SILENT_INTERVALS, TargetStatus};
