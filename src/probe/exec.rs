@@ -90,6 +90,8 @@ fn command(probe: &ExecProbe, target: &Target, output: PipeWriter) -> Result<Com
     let host = probe.host.as_deref().unwrap_or_default();
     let filled =
         arguments.iter().map(|text| text.replace("{address}", &address).replace("{host}", host));
+    // Before the directory changes: the path of a config named by a relative one is too.
+    let program = std::path::absolute(program).map_err(|error| format!("{program}: {error}"))?;
     let mut command = Command::new(program);
     command
         .args(filled)

@@ -161,12 +161,12 @@ fn has_source(route: &Route, address: &IpAddr) -> bool {
     }
 }
 
-fn system(host: &str) -> io::Result<Vec<IpAddr>> {
+pub(super) fn system(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
 }
 
 /// "failed to lookup address information: Name or service not known": its end alone.
-fn plain(error: &io::Error) -> String {
+pub(super) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split_once("information: ").map_or(text.as_str(), |(_, reason)| reason).to_lowercase()
 }
