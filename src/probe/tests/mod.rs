@@ -9,6 +9,7 @@ mod hostile;
 mod http;
 mod http2;
 mod icmp;
+mod names;
 mod prober;
 mod route;
 mod sessions;
