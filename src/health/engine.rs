@@ -271,8 +271,13 @@ impl Engine {
         }
     }
 
+    /// Writes every word again, whoever wrote to it since it was judged.
+    pub fn rejudge_all(&self, now: Now) {
+        self.judge_all(now);
+    }
+
     /// Writes every word: gates first, for the others read them.
-    fn judge_all(&mut self, now: Now) {
+    fn judge_all(&self, now: Now) {
         let mut events = Vec::new();
         for gated in [false, true] {
             for (id, verdict) in (0..).zip(&self.plan.verdicts) {

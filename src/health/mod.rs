@@ -16,11 +16,15 @@ mod failure;
 mod links;
 pub mod machine;
 pub mod plan;
+mod resume;
+pub mod saved;
 pub mod schedule;
+pub mod stable;
 pub mod table;
 mod track;
 mod verdict;
 
 pub use engine::{Due, Engine, Event, Now, ProbeKey};
 pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
+pub use resume::{COUNTERS_KEPT_S, History, Resumed};
 pub use track::{SILENT_INTERVALS, TargetStatus};
