@@ -12,7 +12,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::check::Require;
-use super::engine::{Engine, Now, ProbeKey};
+use super::engine::Engine;
+use super::event::{Now, ProbeKey};
 use super::plan::{Identity, Plan, ProbeAddress, Target, TargetId, Verdict};
 use super::schedule::{self, Start, steady_per_s};
 use super::table::{Override, State, Table, Word};

@@ -13,92 +13,20 @@
 //!
 //! It must not know sockets, threads or the clock: time comes as [`Now`].
 
+mod judge;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::carry;
-use super::failure::{Failure, Outcome};
+use super::event::{Due, Event, Now, ProbeKey};
+use super::failure::Outcome;
 use super::links::Links;
-use super::machine::{Step, Transition};
-use super::plan::{Plan, Target, TargetId, VerdictId};
+use super::machine::Step;
+use super::plan::{Plan, Target, TargetId};
 use super::schedule::{self, Budget, Queue};
-use super::table::{Override, State, Table, Word};
+use super::table::Table;
 use super::track::{TargetStatus, Tracked};
-use super::verdict::{Vote, rule};
-
-//------------ Words of the interface -----------------------------------------
-
-/// One moment on both clocks.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Now {
-    /// Monotonic milliseconds since some start.
-    pub mono_ms: u64,
-    /// Unix seconds; may jump.
-    pub unix_s: u32,
-}
-
-/// Names a target's probes across reloads.
-pub type ProbeKey = u64;
-
-/// A probe to be made now. Exactly one result must follow.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Due {
-    /// For [`Engine::result`] and [`Engine::target_of`].
-    pub key: ProbeKey,
-    /// Index into the plan of the engine that gave it.
-    pub target: TargetId,
-    /// When it should have started, monotonic milliseconds.
-    pub due_ms: u64,
-}
-
-/// Something worth a log line, a counter, a page.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// A target changed state.
-    Transition {
-        /// Which.
-        target: TargetId,
-        /// Before.
-        from: State,
-        /// After.
-        to: State,
-        /// The failure that did it; none: successes, or silence.
-        failure: Option<Failure>,
-        /// Results in a row that would turn it again.
-        results_needed: u8,
-    },
-    /// No verdict for [`super::SILENT_INTERVALS`]: the prober's trouble, not the target's.
-    Silent {
-        /// Which.
-        target: TargetId,
-        /// The last failure of our own, if probes ended at all.
-        failure: Option<Failure>,
-    },
-    /// A verdict's availability changed.
-    Available {
-        /// Which.
-        verdict: VerdictId,
-        /// After.
-        available: bool,
-    },
-}
-
-impl Event {
-    fn transition(
-        target: TargetId,
-        transition: Transition,
-        failure: Option<Failure>,
-        results_needed: u8,
-    ) -> Event {
-        Event::Transition {
-            target,
-            from: transition.from,
-            to: transition.to,
-            failure,
-            results_needed,
-        }
-    }
-}
 
 //------------ Engine ---------------------------------------------------------
 
@@ -269,78 +197,6 @@ impl Engine {
                 self.silence.push(tracked.silent_ms(target), id);
             }
         }
-    }
-
-    /// Writes every word again, whoever wrote to it since it was judged.
-    pub fn rejudge_all(&self, now: Now) {
-        self.judge_all(now);
-    }
-
-    /// Writes every word: gates first, for the others read them.
-    fn judge_all(&self, now: Now) {
-        let mut events = Vec::new();
-        for gated in [false, true] {
-            for (id, verdict) in (0..).zip(&self.plan.verdicts) {
-                if verdict.gate.is_some() == gated {
-                    self.judge(id, now, &mut events);
-                }
-            }
-        }
-    }
-
-    /// Judges again all that depends on target `id`.
-    fn rejudge(&self, id: TargetId, now: Now, events: &mut Vec<Event>) {
-        for &verdict in self.links.of_target(id) {
-            self.judge_with_gated(verdict, now, events);
-        }
-        for &sibling in self.links.siblings(id) {
-            if self.targets[sibling as usize].unrouted() {
-                for &verdict in self.links.of_target(sibling) {
-                    self.judge_with_gated(verdict, now, events);
-                }
-            }
-        }
-    }
-
-    fn judge_with_gated(&self, verdict: VerdictId, now: Now, events: &mut Vec<Event>) {
-        if self.judge(verdict, now, events) {
-            for &gated in self.links.of_gate(verdict) {
-                self.judge(gated, now, events);
-            }
-        }
-    }
-
-    /// Judges one verdict; true when its word changed.
-    fn judge(&self, id: VerdictId, now: Now, events: &mut Vec<Event>) -> bool {
-        let verdict = &self.plan.verdicts[id as usize];
-        let mut votes: Vec<Vote> =
-            verdict.targets.iter().map(|target| self.vote_of(*target)).collect();
-        let gate = verdict.gate.map(|gate| self.table.word(gate));
-        let ruling = rule(&mut votes, verdict.require, gate);
-        let old = self.table.word(id);
-        let lost = old.available() && !ruling.available;
-        let lost_at_s = if lost { now.unix_s } else { old.lost_at_s() };
-        let new =
-            Word::new(ruling.state, ruling.available, Override::None, ruling.ttl_cap_s, lost_at_s);
-        if new == old {
-            return false;
-        }
-        self.table.set(id, new);
-        if old.available() != new.available() {
-            events.push(Event::Available { verdict: id, available: new.available() });
-        }
-        true
-    }
-
-    /// A target's own vote, or its other family's where this host cannot probe it.
-    fn vote_of(&self, id: TargetId) -> Vote {
-        let own = |id: TargetId| self.targets[id as usize].vote(&self.plan.targets[id as usize]);
-        if !self.targets[id as usize].unrouted() {
-            return own(id);
-        }
-        let others = self.links.siblings(id).iter();
-        let routed = others.filter(|sibling| !self.targets[**sibling as usize].unrouted());
-        routed.map(|sibling| own(*sibling)).max_by_key(|vote| vote.eligible).unwrap_or(own(id))
     }
 }
 

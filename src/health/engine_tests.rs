@@ -1,10 +1,11 @@
 //! The engine driven by hand: results in, words and due probes out.
 
 use super::super::check::{HttpProbe, ProbeKind, TcpProbe};
+use super::super::plan::VerdictId;
 use super::super::plan::{Identity, Target, Thresholds, Verdict};
-use super::super::table::TTL_CAP_NONE;
+use super::super::table::{State, TTL_CAP_NONE, Word};
 use super::*;
-use crate::health::FailureKind;
+use crate::health::{Failure, FailureKind};
 
 fn tcp(port: u16) -> ProbeKind {
     ProbeKind::Tcp(TcpProbe { port, ..TcpProbe::default() })

@@ -12,6 +12,7 @@
 mod carry;
 pub mod check;
 pub mod engine;
+mod event;
 mod failure;
 mod links;
 pub mod machine;
@@ -24,7 +25,8 @@ pub mod table;
 mod track;
 mod verdict;
 
-pub use engine::{Due, Engine, Event, Now, ProbeKey};
+pub use engine::Engine;
+pub use event::{Due, Event, Now, ProbeKey};
 pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
 pub use resume::{COUNTERS_KEPT_S, History, Resumed};
 pub use track::{SILENT_INTERVALS, TargetStatus};

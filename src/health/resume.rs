@@ -16,7 +16,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::engine::{Engine, Now};
+use super::engine::Engine;
+use super::event::Now;
 use super::machine::Machine;
 use super::plan::{Plan, TargetId};
 use super::saved::{KeptTarget, Saved, SavedHold};
@@ -109,8 +110,10 @@ impl Engine {
 
 impl Tracked {
     fn keep(&self, now: Now) -> KeptTarget {
+        // Stale counters would look younger than they are.
+        let machine = if self.stale { self.machine.inherit() } else { self.machine.clone() };
         KeptTarget {
-            machine: self.machine.keep(now.mono_ms),
+            machine: machine.keep(now.mono_ms),
             since_s: self.since_s,
             lost_at_s: self.lost_at_s,
             transitions: self.transitions,
@@ -121,7 +124,7 @@ impl Tracked {
     fn resume(&mut self, kept: &KeptTarget, age_ms: Option<u64>, now: Now) {
         let machine = Machine::resume(&kept.machine, age_ms.unwrap_or(0), now.mono_ms);
         self.machine = if age_ms.is_some() { machine } else { machine.inherit() };
-        self.stale = true;
+        self.stale = kept.machine.known;
         self.since_s = kept.since_s;
         self.lost_at_s = kept.lost_at_s;
         self.transitions = kept.transitions;

@@ -3,7 +3,7 @@
 //! It must not know other targets, verdicts or the queue.
 
 use super::check::ProbeKind;
-use super::engine::{Now, ProbeKey};
+use super::event::{Now, ProbeKey};
 use super::failure::{Failure, FailureKind, Outcome};
 use super::machine::{Machine, Step, Transition};
 use super::plan::Target;

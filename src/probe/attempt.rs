@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::connect::connect;
+use super::resolve::Resolver;
 use super::tls::TlsConfigs;
-use super::{Phase, Progress, http, tcp};
+use super::{Phase, Progress, dns, exec, file, http, icmp, tcp};
 use crate::clock::Clock;
-use crate::health::check::{HttpProbe, ProbeKind, TcpProbe, TlsProbe};
+use crate::health::check::{HttpProbe, ProbeKind, Route, TcpProbe, TlsProbe};
 use crate::health::plan::{ProbeAddress, Target};
 use crate::health::{Failure, FailureKind};
 
@@ -15,16 +16,30 @@ use crate::health::{Failure, FailureKind};
 /// starved or stopped, and the target cannot be blamed.
 const STALL_MS: u64 = 500;
 
+/// A deadline that fires after more than a quarter of the time went by in waiting
+/// for means of ours blames those.
+const WAITED_SHARE: u64 = 4;
+
+/// What all probes share, whatever the plan.
+#[derive(Debug, Default)]
+pub(super) struct Commons {
+    pub(super) resolver: Resolver,
+    pub(super) turns: exec::Turns,
+    pub(super) reads: file::Reads,
+}
+
 /// Makes one probe of `target`; what it sees on the way goes to `progress`.
 pub(super) async fn attempt(
     target: &Target,
     tls: &TlsConfigs,
+    commons: &Commons,
     clock: Clock,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let started_us = clock.mono_us();
     let deadline = Duration::from_millis(u64::from(target.timeout_ms.max(1)));
-    match tokio::time::timeout(deadline, run(target, tls, progress)).await {
+    let run = run(target, tls, commons, clock, progress);
+    match tokio::time::timeout(deadline, run).await {
         Ok(result) => result,
         Err(_) => {
             let elapsed_ms = (clock.mono_us() - started_us) / 1_000;
@@ -33,20 +48,67 @@ pub(super) async fn attempt(
                 let detail = format!("the prober stood still for {late_ms} ms");
                 Failure::new(FailureKind::Internal, detail)
             } else {
-                let missing = progress.phase.missing();
-                let detail = format!("{missing} within {} ms", target.timeout_ms);
-                Failure::new(FailureKind::Timeout, detail)
+                out_of_time(target.timeout_ms, progress)
             })
         }
     }
 }
 
-async fn run(target: &Target, tls: &TlsConfigs, progress: &mut Progress) -> Result<(), Failure> {
+fn out_of_time(timeout_ms: u32, progress: &Progress) -> Failure {
+    let missing = progress.phase.missing();
+    let detail = format!("{missing} within {timeout_ms} ms");
+    match progress.waited {
+        Some((phase, waited_ms)) if waited_ms * WAITED_SHARE > u64::from(timeout_ms) => {
+            let detail = format!("{detail}, {waited_ms} ms of them with {}", phase.missing());
+            Failure::new(phase.kind(), detail)
+        }
+        _ => Failure::new(progress.phase.kind(), detail),
+    }
+}
+
+/// Waits for `what` in `phase`, and keeps how long.
+async fn wait_for<T>(
+    phase: Phase,
+    what: impl Future<Output = T>,
+    clock: Clock,
+    progress: &mut Progress,
+) -> T {
+    let (before, started_us) = (progress.phase, clock.mono_us());
+    progress.phase = phase;
+    let done = what.await;
+    progress.phase = before;
+    progress.waited = Some((phase, (clock.mono_us() - started_us) / 1_000));
+    done
+}
+
+async fn run(
+    target: &Target,
+    tls: &TlsConfigs,
+    commons: &Commons,
+    clock: Clock,
+    progress: &mut Progress,
+) -> Result<(), Failure> {
+    let probe = &target.identity.probe;
+    let Some(route) = route_of(probe) else {
+        return match probe {
+            ProbeKind::Exec(probe) => {
+                let turn = wait_for(Phase::Turn, commons.turns.take(), clock, progress).await?;
+                exec::run(probe, target, turn, progress).await
+            }
+            ProbeKind::File(probe) => {
+                file::read(probe, &target.identity.address, &commons.reads, progress).await
+            }
+            _ => Ok(()),
+        };
+    };
     let address = match &target.identity.address {
         ProbeAddress::Ip(address) => *address,
-        ProbeAddress::Host(_) => return Err(not_built_in()),
+        ProbeAddress::Host(host) => {
+            let lookup = commons.resolver.resolve(host, route, clock);
+            wait_for(Phase::Resolve, lookup, clock, progress).await?
+        }
     };
-    match &target.identity.probe {
+    match probe {
         ProbeKind::Http(probe) => {
             let host = probe.host.clone().unwrap_or_else(|| host_of(address));
             http_probe(probe, &host, SocketAddr::new(address, probe.port), tls, progress).await
@@ -54,12 +116,25 @@ async fn run(target: &Target, tls: &TlsConfigs, progress: &mut Progress) -> Resu
         ProbeKind::Tcp(probe) => {
             tcp_probe(probe, SocketAddr::new(address, probe.port), tls, progress).await
         }
-        ProbeKind::Icmp(_) => Err(not_built_in()),
-        ProbeKind::Dns(_) => Err(not_built_in()),
+        ProbeKind::Icmp(probe) => icmp::exchange(probe, address, progress).await,
+        ProbeKind::Dns(probe) => {
+            dns::exchange(probe, SocketAddr::new(address, probe.port), progress).await
+        }
         ProbeKind::Grpc(_) => Err(not_built_in()),
-        ProbeKind::Exec(_) => Err(not_built_in()),
-        ProbeKind::File(_) => Err(not_built_in()),
-        ProbeKind::Always => Ok(()),
+        ProbeKind::Exec(_) | ProbeKind::File(_) | ProbeKind::Always => Ok(()),
+    }
+}
+
+/// How packets get to the target; none for probes that send none, whose address
+/// need not be resolved.
+fn route_of(probe: &ProbeKind) -> Option<&Route> {
+    match probe {
+        ProbeKind::Http(probe) => Some(&probe.route),
+        ProbeKind::Tcp(probe) => Some(&probe.route),
+        ProbeKind::Icmp(probe) => Some(&probe.route),
+        ProbeKind::Dns(probe) => Some(&probe.route),
+        ProbeKind::Grpc(probe) => Some(&probe.route),
+        ProbeKind::Exec(_) | ProbeKind::File(_) | ProbeKind::Always => None,
     }
 }
 

@@ -30,6 +30,11 @@ pub(super) async fn connect(to: SocketAddr, reset_at_close: bool) -> Result<TcpS
 
 /// What went wrong before the connection stood.
 fn connect_failure(error: &io::Error, address: IpAddr) -> Failure {
+    network_failure(error, address, "connect")
+}
+
+/// What the system says about the way to `address`, during `what`.
+pub(super) fn network_failure(error: &io::Error, address: IpAddr, what: &str) -> Failure {
     use FailureKind::{Internal, Refused, Reset, Timeout, Unreachable};
     let kind = match error.raw_os_error().unwrap_or(0) {
         libc::ECONNREFUSED => Refused,
@@ -47,7 +52,7 @@ fn connect_failure(error: &io::Error, address: IpAddr) -> Failure {
         // EPERM (a filter of our own): ours. So is whatever we do not know.
         _ => Internal,
     };
-    Failure::new(kind, format!("connect: {}", plain(error)))
+    Failure::new(kind, format!("{what}: {}", plain(error)))
 }
 
 /// What went wrong on a connection that stood, while waiting for `what`.

@@ -14,8 +14,15 @@
 mod attempt;
 mod connect;
 mod counters;
+mod dns;
+pub mod dns_reply;
+mod exec;
+mod file;
 mod http;
+mod icmp;
 mod limit;
+mod packet;
+mod resolve;
 mod runner;
 mod tcp;
 mod tls;
@@ -38,7 +45,7 @@ use self::tls::TlsConfigs;
 use crate::clock::Clock;
 use crate::health::plan::{Plan, ProbeAddress, Target};
 use crate::health::table::{State, Table};
-use crate::health::{Failure, TargetStatus};
+use crate::health::{Failure, FailureKind, TargetStatus};
 
 /// Threads that make probes, beside the one that owns the engine.
 const WORKERS: usize = 2;
@@ -96,6 +103,12 @@ impl View {
 enum Phase {
     #[default]
     Connect,
+    Resolve,
+    Answer,
+    Echo,
+    Turn,
+    Exit,
+    Read,
     Handshake,
     Response,
     Body,
@@ -107,11 +120,26 @@ impl Phase {
     fn missing(self) -> &'static str {
         match self {
             Phase::Connect => "no connection",
+            Phase::Resolve => "no address",
+            Phase::Answer => "no answer",
+            Phase::Echo => "no echo reply",
+            Phase::Turn => "no turn for its command",
+            Phase::Exit => "no exit of the command",
+            Phase::Read => "file not read",
             Phase::Handshake => "no TLS handshake",
             Phase::Response => "no response",
             Phase::Body => "expected text not in the body",
             Phase::Send => "not all sent",
             Phase::Expect => "expected text not received",
+        }
+    }
+
+    /// Whose fault it is when time runs out here.
+    fn kind(self) -> FailureKind {
+        match self {
+            Phase::Resolve => FailureKind::Resolve,
+            Phase::Turn | Phase::Read => FailureKind::Internal,
+            _ => FailureKind::Timeout,
         }
     }
 }
@@ -120,6 +148,8 @@ impl Phase {
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     phase: Phase,
+    /// What it had to wait for before it began, and how long in milliseconds.
+    waited: Option<(Phase, u64)>,
     /// When the certificate that the peer showed expires, in unix seconds.
     certificate_expires_s: Option<u64>,
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::attempt::attempt;
+use super::attempt::{Commons, attempt};
 use super::counters::{Lag, TURN_MS_MAX};
 use super::limit::{ProbeLimits, Slots, Wanted};
 use super::tls::TlsConfigs;
@@ -48,6 +48,7 @@ struct Report {
 pub(super) struct Runner {
     engine: Engine,
     tls: Arc<TlsConfigs>,
+    commons: Arc<Commons>,
     slots: Slots,
     lag: Lag,
     clock: Clock,
@@ -69,6 +70,7 @@ impl Runner {
         let mut runner = Runner {
             engine: Engine::new(Plan::default(), None, clock.now()),
             tls: Arc::default(),
+            commons: Arc::default(),
             slots: Slots::new(limits),
             lag: Lag::default(),
             clock,
@@ -128,12 +130,12 @@ impl Runner {
 
     fn start(&self, key: ProbeKey, id: TargetId, address: ProbeAddress) {
         let plan = Arc::clone(self.engine.plan());
-        let tls = Arc::clone(&self.tls);
+        let (tls, commons) = (Arc::clone(&self.tls), Arc::clone(&self.commons));
         let clock = self.clock;
         let mut guard = Guard::new(key, address, clock, self.reports.clone());
         tokio::spawn(async move {
             let target = &plan.targets[id as usize];
-            let result = attempt(target, &tls, clock, &mut guard.progress).await;
+            let result = attempt(target, &tls, &commons, clock, &mut guard.progress).await;
             guard.end(result);
         });
     }

@@ -19,6 +19,9 @@ pub mod hash;
 pub mod order;
 mod pick;
 mod policy;
+mod ramp;
+#[cfg(test)]
+mod ramp_tests;
 mod set;
 pub mod strategy;
 

@@ -214,7 +214,9 @@ impl View<'_> {
                 let chosen = chosen.join(", ");
                 match decision.stage {
                     Stage::AllDown => format!("nobody is available: failing open to {chosen}"),
-                    Stage::Drained => format!("only drained sites are healthy: {chosen}"),
+                    Stage::Drained => {
+                        format!("only sites that are drained or held are healthy: {chosen}")
+                    }
                     Stage::BelowMinimum => {
                         format!("no pool has its min_available; the first with any: {chosen}")
                     }

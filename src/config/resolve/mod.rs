@@ -25,10 +25,10 @@ pub(super) fn resolve(
     problems: &mut Problems,
 ) -> (Config, Origins, Used) {
     let mut resolver = Resolver {
-        checks: index(raw.health_checks.iter().map(|check| check.value.name.as_str())),
+        checks: index(raw.health_checks.iter().map(|raw| raw.check.name.as_str())),
         datacenter_ids: index(raw.datacenters.iter().map(|site| site.name.as_str())),
         pool_ids: index(raw.pools.iter().map(|pool| pool.name.as_str())),
-        health_checks: raw.health_checks.iter().map(|check| &check.value).collect(),
+        health_checks: raw.health_checks.iter().map(|raw| &raw.check).collect(),
         datacenters: Vec::new(),
         pools: Vec::new(),
         pool_spots: Vec::new(),
@@ -72,6 +72,7 @@ fn finish(
         records: raw.zones.iter().map(|zone| zone.record_spots.clone()).collect(),
         datacenters: raw.datacenters.iter().map(|site| site.spot).collect(),
         health_checks: raw.health_checks.iter().map(|check| check.spot).collect(),
+        check_keys: raw.health_checks.iter().map(|check| check.key_spots.clone()).collect(),
         pools: pool_spots,
         wips: wips.clone(),
     };
@@ -84,7 +85,7 @@ fn finish(
         log: raw.log,
         zones: raw.zones.into_iter().map(|zone| zone.zone).collect(),
         datacenters,
-        health_checks: raw.health_checks.into_iter().map(|check| check.value).collect(),
+        health_checks: raw.health_checks.into_iter().map(|raw| raw.check).collect(),
         pools,
         wip_settings,
         wips,
@@ -146,6 +147,7 @@ impl Resolver<'_> {
             wildcard: site.wildcard.as_ref().map(|wildcard| wildcard.value.clone()),
             health_checks,
             require,
+            ramp_ms: site.ramp_ms,
         }
     }
 

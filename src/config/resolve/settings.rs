@@ -69,6 +69,8 @@ impl Resolver<'_> {
                 .unwrap_or_default(),
             ecs: own.ecs.or(defaults.ecs).is_none_or(|at| at.value),
             families: or(own.families, defaults.families),
+            failback: or(own.failback, defaults.failback),
+            ramp_ms: or(own.ramp_ms, defaults.ramp_ms),
         }
     }
 

@@ -1,5 +1,9 @@
 //! Probes against real servers on loopback that answer in odd ways.
 
+mod dns;
+mod exec;
+mod file;
+mod icmp;
 mod prober;
 mod tls;
 
@@ -10,9 +14,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::attempt::attempt;
+use super::attempt::{Commons, attempt};
 use super::*;
-use crate::health::FailureKind;
 use crate::health::check::{HttpProbe, ProbeKind, TcpProbe, TextMatch};
 use crate::health::plan::{Identity, ProbeAddress, Thresholds};
 
@@ -105,10 +108,13 @@ pub(super) fn target(probe: ProbeKind) -> Target {
 
 /// "ok" or "kind: detail" of one attempt.
 pub(super) async fn probe(probe: ProbeKind) -> String {
-    let target = target(probe);
+    probe_target(target(probe)).await
+}
+
+pub(super) async fn probe_target(target: Target) -> String {
     let plan = Plan { targets: vec![target.clone()], ..Plan::default() };
-    match attempt(&target, &TlsConfigs::load(&plan), Clock::start(), &mut Progress::default()).await
-    {
+    let (tls, commons) = (TlsConfigs::load(&plan), Commons::default());
+    match attempt(&target, &tls, &commons, Clock::start(), &mut Progress::default()).await {
         Ok(()) => "ok".to_owned(),
         Err(failure) => format!("{}: {}", failure.kind.as_str(), failure.detail),
     }
@@ -274,8 +280,8 @@ async fn without_a_host_the_address_is_named() {
         let wanted = HttpProbe { host: None, ..http_probe(address.port()) };
         let mut target = target(ProbeKind::Http(wanted));
         target.identity.address = address.ip().into();
-        let configs = TlsConfigs::default();
-        attempt(&target, &configs, Clock::start(), &mut Progress::default()).await.unwrap();
+        let (tls, commons) = (TlsConfigs::default(), Commons::default());
+        attempt(&target, &tls, &commons, Clock::start(), &mut Progress::default()).await.unwrap();
         let head = heads.recv().await.unwrap();
         assert!(head.contains(host), "{head}");
     }
