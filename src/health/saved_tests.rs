@@ -7,8 +7,8 @@ use super::*;
 fn kept(seed: u32) -> KeptTarget {
     KeptTarget {
         machine: KeptMachine {
-            eligible: seed % 2 == 0,
-            known: seed % 3 != 0,
+            eligible: seed & 1 == 0,
+            known: seed & 2 == 0,
             failures: seed as u8,
             successes: (seed >> 1) as u8,
             doublings: (seed >> 2) as u8,

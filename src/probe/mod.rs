@@ -26,6 +26,7 @@ mod resolve;
 mod runner;
 mod tcp;
 mod tls;
+mod watchdog;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,10 +43,12 @@ pub use self::limit::ProbeLimits;
 use self::counters::Counters;
 use self::runner::{Command, Runner};
 use self::tls::TlsConfigs;
+use self::watchdog::{Watchdog, Watched};
 use crate::clock::Clock;
 use crate::health::plan::{Plan, ProbeAddress, Target};
+use crate::health::saved::Saved;
 use crate::health::table::{State, Table};
-use crate::health::{Failure, FailureKind, TargetStatus};
+use crate::health::{Failure, FailureKind, History, TargetStatus};
 
 /// Threads that make probes, beside the one that owns the engine.
 const WORKERS: usize = 2;
@@ -159,6 +162,7 @@ struct Progress {
 struct Shared {
     counters: Counters,
     ready: AtomicBool,
+    watched: Watched,
 }
 
 impl Shared {
@@ -178,6 +182,7 @@ pub struct Prober {
     shared: Arc<Shared>,
     clock: Clock,
     thread: Option<thread::JoinHandle<()>>,
+    watchdog: Watchdog,
 }
 
 impl Prober {
@@ -200,7 +205,17 @@ impl Prober {
             runtime.block_on(run);
             runtime.shutdown_timeout(STOP_WAIT);
         })?;
-        Ok(Prober { commands, notices, shared, clock, thread: Some(thread) })
+        let watchdog = Watchdog::start(Arc::clone(&shared), clock)?;
+        Ok(Prober { commands, notices, shared, clock, thread: Some(thread), watchdog })
+    }
+
+    /// Takes in what an earlier process kept, with the first plan. Before the first
+    /// [`Prober::apply`], or it does nothing.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn resume(&self, saved: Saved) -> Result<(), Stopped> {
+        self.commands.send(Command::Resume(saved)).map_err(|_| Stopped)
     }
 
     /// Probes `plan` from now on, keeping history. The table is fully written;
@@ -234,6 +249,16 @@ impl Prober {
         answer.await.map_err(|_| Stopped)
     }
 
+    /// What is to be kept over a restart.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn history(&self) -> Result<History, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::History(reply)).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
     /// True once a plan was applied and every target in it has its first verdict.
     pub fn ready(&self) -> bool {
         self.shared.ready.load(Ordering::Relaxed)
@@ -241,7 +266,10 @@ impl Prober {
 
     /// Counters and lag. Does not need the prober to be alive.
     pub fn metrics(&self) -> ProbeMetrics {
-        self.shared.counters.read(self.clock.now().mono_ms)
+        ProbeMetrics {
+            stalled: self.shared.watched.is_stalled(),
+            ..self.shared.counters.read(self.clock.now().mono_ms)
+        }
     }
 
     /// Changes of state from now on. A listener that is too slow loses the oldest.
@@ -255,6 +283,7 @@ impl Prober {
     }
 
     fn stop(&mut self) {
+        self.watchdog.stop();
         let _ = self.commands.send(Command::Stop);
         if let Some(thread) = self.thread.take() {
             // A panic of the runner has been reported by the panic hook already.

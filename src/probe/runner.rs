@@ -18,8 +18,9 @@ use super::tls::TlsConfigs;
 use super::{Notice, Progress, Shared, View};
 use crate::clock::Clock;
 use crate::health::plan::{Plan, ProbeAddress, TargetId};
+use crate::health::saved::Saved;
 use crate::health::table::{State, Table};
-use crate::health::{Engine, Event, Failure, FailureKind, Now, Outcome, ProbeKey};
+use crate::health::{Engine, Event, Failure, FailureKind, History, Now, Outcome, ProbeKey};
 
 /// Reports taken in before the schedule is looked at again.
 const REPORTS_PER_TURN: usize = 256;
@@ -29,9 +30,25 @@ const SILENT_LOGGED_MAX: usize = 8;
 
 /// What the handle asks of the runner.
 pub(super) enum Command {
-    Apply { plan: Plan, tls: TlsConfigs, reply: blocking::SyncSender<Arc<Table>> },
+    Apply {
+        plan: Plan,
+        tls: TlsConfigs,
+        reply: blocking::SyncSender<Arc<Table>>,
+    },
     Limits(ProbeLimits),
     View(oneshot::Sender<View>),
+    /// For the first plan.
+    Resume(Saved),
+    History(oneshot::Sender<History>),
+    /// Blocks the runner, as a bug would, until there is something or nobody.
+    #[cfg(test)]
+    Hang(blocking::Receiver<()>),
+    /// Blocks every thread that makes probes, likewise.
+    #[cfg(test)]
+    HangWorkers([blocking::Receiver<()>; super::WORKERS]),
+    /// Ends the runner, as a bug would.
+    #[cfg(test)]
+    Break,
     Stop,
 }
 
@@ -55,6 +72,8 @@ pub(super) struct Runner {
     shared: Arc<Shared>,
     notices: broadcast::Sender<Arc<Notice>>,
     reports: mpsc::UnboundedSender<Report>,
+    /// What an earlier process kept, until the first plan is there.
+    saved: Option<Saved>,
 }
 
 impl Runner {
@@ -77,6 +96,7 @@ impl Runner {
             shared,
             notices,
             reports,
+            saved: None,
         };
         loop {
             let wait = runner.turn();
@@ -109,6 +129,10 @@ impl Runner {
         let events = self.engine.expire(now);
         self.announce(events, now);
         let shared = &self.shared;
+        if self.slots.in_flight() == 0 {
+            shared.watched.result(now.mono_ms);
+        }
+        shared.watched.lift(|| self.engine.rejudge_all(now));
         shared.counters.turn_ms.store(now.mono_ms, Ordering::Relaxed);
         shared.counters.lag_ms.store(self.lag.most_ms(now.mono_ms), Ordering::Relaxed);
         shared.counters.in_flight.store(u64::from(self.slots.in_flight()), Ordering::Relaxed);
@@ -143,6 +167,7 @@ impl Runner {
     fn take(&mut self, report: Report) {
         self.slots.release(&report.address);
         let now = self.clock.now();
+        self.shared.watched.result(now.mono_ms);
         if let Some(target) = self.engine.target_of(report.key) {
             let kind = report.result.as_ref().err().map(|failure| failure.kind);
             self.shared.counters.add(&target.check, kind, report.duration_us);
@@ -161,7 +186,7 @@ impl Runner {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Apply { plan, tls, reply } => {
-                self.engine = Engine::new(plan, Some(&self.engine), self.clock.now());
+                self.take_plan(plan);
                 self.tls = Arc::new(tls);
                 self.shared.keep_checks(self.engine.plan());
                 self.shared.ready.store(self.engine.first_verdicts_done(), Ordering::Relaxed);
@@ -175,8 +200,41 @@ impl Runner {
                 let _ = reply.send(View { plan, targets });
             }
             Command::Limits(limits) => self.slots.set_limits(limits),
+            Command::Resume(saved) => self.saved = Some(saved),
+            Command::History(reply) => drop(reply.send(self.engine.history(self.clock.now()))),
+            #[cfg(test)]
+            Command::Hang(until) => {
+                let _ = until.recv();
+            }
+            #[cfg(test)]
+            Command::HangWorkers(until) => {
+                for until in until {
+                    tokio::spawn(async move { until.recv() });
+                }
+            }
+            #[cfg(test)]
+            Command::Break => panic!("as a bug would"),
             Command::Stop => {}
         }
+    }
+
+    fn take_plan(&mut self, plan: Plan) {
+        let now = self.clock.now();
+        self.engine = Engine::new(plan, Some(&self.engine), now);
+        if let Some(saved) = self.saved.take() {
+            let resumed = self.engine.resume(&saved, now);
+            tracing::info!(
+                targets = resumed.targets,
+                of = self.engine.plan().targets.len(),
+                age_s = resumed.age_s,
+                counters = resumed.counters,
+                "health state of an earlier run taken in"
+            );
+        }
+        let timeouts_ms = self.engine.plan().targets.iter().map(|target| target.timeout_ms);
+        let longest_ms = u64::from(timeouts_ms.max().unwrap_or(0));
+        let in_flight = self.slots.in_flight() > 0;
+        self.shared.watched.publish(self.engine.table(), longest_ms, in_flight);
     }
 
     fn announce(&self, events: Vec<Event>, now: Now) {
