@@ -1,6 +1,11 @@
 //! What the admin listener asks of the daemon.
 
-use super::types::{ExplainRequest, ReloadRefused, ReloadReport, Status};
+use std::sync::Arc;
+
+use super::journal::Journal;
+use super::types::{
+    ChecksPage, ChecksRequest, ExplainRequest, ReloadRefused, ReloadReport, Status,
+};
 
 /// The daemon, as the admin listener sees it.
 ///
@@ -16,6 +21,13 @@ pub trait Desk: Send + Sync + 'static {
 
     /// What runs, and how it is.
     fn status(&self) -> Status;
+
+    /// What is probed and how it is, one by one.
+    fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError>;
+
+    /// What happened last, and what happens. Called on an async thread: it must not
+    /// wait.
+    fn journal(&self) -> Arc<Journal>;
 
     /// Why a client gets its answer, as JSON for people and programs.
     fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError>;

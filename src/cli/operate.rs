@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::client::{Client, ClientError};
 use super::{Failed, OperateArguments, counted, print, print_json};
-use crate::admin::types::{ReloadReport, Status};
+use crate::admin::types::{HealthStatus, ReloadReport, Status};
 
 /// Runs one request against the server that the arguments name.
 pub(super) fn ask<T>(
@@ -62,6 +62,7 @@ fn status_text(status: &Status) -> String {
         let _ = writeln!(text, "the last reload was REFUSED, the config before it is in force:");
         let _ = writeln!(text, "{}", refused.report);
     }
+    health_text(&mut text, &status.health);
     for datacenter in &status.datacenters {
         let gate = datacenter.gate.as_ref().map_or(String::new(), |gate| format!(", site {gate}"));
         let _ = writeln!(
@@ -83,3 +84,27 @@ fn status_text(status: &Status) -> String {
     }
     text
 }
+
+fn health_text(text: &mut String, health: &HealthStatus) {
+    let HealthStatus { up, down, unknown, pending, silent, .. } = health;
+    let _ = writeln!(text, "probes: {up} up, {down} down, {unknown} unknown, {pending} in doubt");
+    if *silent > 0 {
+        let _ = writeln!(text, "NO VERDICT for three intervals: {}", counted(*silent, "probe"));
+    }
+    if health.certificates_expiring > 0 {
+        let certificates = counted(health.certificates_expiring, "certificate");
+        let _ = writeln!(text, "about to expire: {certificates}");
+    }
+    let prober = &health.prober;
+    if prober.unresponsive {
+        let _ = writeln!(text, "THE PROBER DOES NOT ANSWER: what is shown of health may be old");
+    }
+    if prober.lag_ms >= LAG_SHOWN_MS {
+        let (s, tenth) = (prober.lag_ms / 1_000, prober.lag_ms % 1_000 / 100);
+        let waiting = counted(prober.waiting, "probe");
+        let _ = writeln!(text, "probing is {s}.{tenth} s behind, {waiting} waiting");
+    }
+}
+
+/// A lag that people should see.
+const LAG_SHOWN_MS: u64 = 1_000;

@@ -1,6 +1,5 @@
 //! A scrape's values, gathered from the hands that count them.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::publisher::Publisher;
@@ -10,7 +9,7 @@ use crate::health::table::{Override, State, Word};
 use crate::listen::Running;
 use crate::metrics::{
     self, CheckTotals, ConnectionTotals, DropReason, HistogramTotals, MemberState, Scrape,
-    TransitionTo, Transport, WipSeries,
+    Transport, WipSeries,
 };
 use crate::probe::{CheckCounters, ProbeMetrics};
 use crate::snapshot::Serving;
@@ -72,28 +71,6 @@ fn check_totals(probes: &ProbeMetrics) -> Vec<CheckTotals> {
         CheckTotals { check: check.clone(), results, duration: duration(counters) }
     };
     probes.checks.iter().map(total).collect()
-}
-
-/// Counts changes of health until the prober ends.
-pub(super) async fn count_transitions(publisher: Arc<Publisher>) {
-    use tokio::sync::broadcast::error::RecvError;
-    let Some(mut notices) = publisher.prober().map(|prober| prober.notices()) else { return };
-    loop {
-        match notices.recv().await {
-            Ok(notice) => {
-                let to = match notice.to {
-                    State::Unknown => TransitionTo::Unknown,
-                    State::Up => TransitionTo::Up,
-                    State::Down => TransitionTo::Down,
-                };
-                // A datacenter's own check has no WIP.
-                let wip = notice.wip.as_deref().unwrap_or_default();
-                publisher.transitions.record(wip, &notice.member, to);
-            }
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return,
-        }
-    }
 }
 
 /// Series of WIPs and members, read where they are kept.

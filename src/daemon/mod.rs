@@ -10,8 +10,10 @@
 //! The hands (listeners, prober, admin) never meet; they are joined here.
 
 mod changes;
+mod checks;
 mod desk;
 pub mod disk;
+mod events;
 pub(crate) mod geo;
 pub mod load;
 mod metrics;
@@ -121,7 +123,6 @@ impl Daemon {
             tracing::info!(%address, "answering over UDP and TCP");
         }
         let (stop, stopping) = signal::channel(false);
-        runtime.spawn(metrics::count_transitions(Arc::clone(&publisher)));
         if let Some(bound) = admin_bound {
             let desk = desk::FrontDesk::new(&publisher, &running, runtime.handle());
             let mut stopping = stopping.clone();

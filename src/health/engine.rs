@@ -26,7 +26,7 @@ use super::machine::Step;
 use super::plan::{Plan, Target, TargetId};
 use super::schedule::{self, Budget, Queue};
 use super::table::Table;
-use super::track::{TargetStatus, Tracked};
+use super::track::{Glance, TargetStatus, Tracked};
 
 //------------ Engine ---------------------------------------------------------
 
@@ -164,6 +164,11 @@ impl Engine {
             self.rejudge(id, now, &mut events);
         }
         events
+    }
+
+    /// The least of what is known about target `id`; none past the last.
+    pub fn glance(&self, id: TargetId) -> Option<Glance> {
+        self.targets.get(id as usize).map(Tracked::glance)
     }
 
     /// What is known about target `id`; none past the last.

@@ -29,4 +29,4 @@ pub use engine::Engine;
 pub use event::{Due, Event, Now, ProbeKey};
 pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
 pub use resume::{COUNTERS_KEPT_S, History, Resumed};
-pub use track::{SILENT_INTERVALS, TargetStatus};
+pub use track::{Glance, Results, SILENT_INTERVALS, TargetStatus};

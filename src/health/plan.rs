@@ -31,6 +31,8 @@ pub struct Plan {
     pub references: Vec<TargetId>,
     /// When simultaneous losses are held to be our own fault.
     pub limiter: LimiterRules,
+    /// A certificate that expires sooner is warned about, in seconds; 0: none is.
+    pub certificate_warning_s: u32,
 }
 
 /// `[health]`: the blast-radius limiter.

@@ -43,6 +43,48 @@ pub struct TargetStatus {
     pub failing: bool,
     /// How often it became unknown, up and down, in the order of [`State`].
     pub transitions: [u32; 3],
+    /// Results since the start.
+    pub results: Results,
+    /// When the certificate last shown expires, in unix seconds; none: none was shown.
+    pub certificate_expires_s: Option<u64>,
+    /// No verdict for [`SILENT_INTERVALS`].
+    pub silent: bool,
+    /// When it is probed next, monotonic milliseconds; none: never.
+    pub next_ms: Option<u64>,
+    /// A probe is under way, or waits for a slot.
+    pub in_flight: bool,
+}
+
+/// The least of a [`TargetStatus`], for counting: it costs no allocation.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance {
+    /// Probed state.
+    pub state: State,
+    /// Results speak against it.
+    pub contrary_pending: bool,
+    /// No verdict for [`SILENT_INTERVALS`].
+    pub silent: bool,
+    /// When the certificate last shown expires, in unix seconds.
+    pub certificate_expires_s: Option<u64>,
+}
+
+/// How the probes of one target ended. Counts stop at their largest number.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Results {
+    /// Passed.
+    pub passed: u32,
+    /// Failed, in the order of [`FailureKind::ALL`].
+    pub failed: [u32; FailureKind::ALL.len()],
+}
+
+impl Results {
+    fn add(&mut self, result: Result<(), FailureKind>) {
+        let count = match result {
+            Ok(()) => &mut self.passed,
+            Err(kind) => &mut self.failed[kind as usize],
+        };
+        *count = count.saturating_add(1);
+    }
 }
 
 /// A target with its history.
@@ -71,6 +113,8 @@ pub(super) struct Tracked {
     pub last_failure: Option<Failure>,
     pub failing: bool,
     pub transitions: [u32; 3],
+    pub results: Results,
+    pub certificate_expires_s: Option<u64>,
 }
 
 impl Tracked {
@@ -95,6 +139,8 @@ impl Tracked {
             last_failure: None,
             failing: false,
             transitions: [0; 3],
+            results: Results::default(),
+            certificate_expires_s: None,
         }
     }
 
@@ -112,6 +158,10 @@ impl Tracked {
         self.last_at_s = now.unix_s;
         self.last_duration_ms = outcome.duration_ms;
         self.failing = result.is_err();
+        self.results.add(result);
+        if outcome.certificate_expires_s.is_some() {
+            self.certificate_expires_s = outcome.certificate_expires_s;
+        }
         if let Err(failure) = &outcome.result {
             self.last_failure = Some(failure.clone());
         }
@@ -171,6 +221,15 @@ impl Tracked {
         Vote { state: machine.state(), eligible: machine.eligible(), ttl_cap_s }
     }
 
+    pub(super) fn glance(&self) -> Glance {
+        Glance {
+            state: self.machine.state(),
+            contrary_pending: self.machine.contrary_pending(),
+            silent: self.silent,
+            certificate_expires_s: self.certificate_expires_s,
+        }
+    }
+
     pub(super) fn status(&self, target: &Target) -> TargetStatus {
         let machine = &self.machine;
         TargetStatus {
@@ -187,6 +246,11 @@ impl Tracked {
             last_failure: self.last_failure.clone(),
             failing: self.failing,
             transitions: self.transitions,
+            results: self.results,
+            certificate_expires_s: self.certificate_expires_s,
+            silent: self.silent,
+            next_ms: (!self.idle).then_some(self.due_ms),
+            in_flight: self.in_flight,
         }
     }
 }

@@ -21,39 +21,42 @@ mod file;
 mod http;
 mod icmp;
 mod limit;
+mod notice;
 mod packet;
 mod resolve;
 mod runner;
+mod summary;
 mod tcp;
 mod tls;
 mod watchdog;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use tokio::runtime;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 pub use self::counters::{BUCKETS_US, CheckCounters, ProbeMetrics};
 pub use self::limit::ProbeLimits;
+pub use self::notice::{Notice, Noticed, Who};
+pub use self::summary::{Certificate, Summary};
 
 use self::counters::Counters;
+use self::notice::Listener;
 use self::runner::{Command, Runner};
 use self::tls::TlsConfigs;
 use self::watchdog::{Watchdog, Watched};
 use crate::clock::Clock;
-use crate::health::plan::{Plan, ProbeAddress, Target};
+use crate::health::plan::{Plan, Target, TargetId};
 use crate::health::saved::Saved;
-use crate::health::table::{State, Table};
-use crate::health::{Failure, FailureKind, History, TargetStatus};
+use crate::health::table::Table;
+use crate::health::{Engine, FailureKind, Now, TargetStatus};
 
 /// Threads that make probes, beside the one that owns the engine.
 const WORKERS: usize = 2;
-/// Notices kept for a listener that is slow.
-const NOTICES_KEPT: usize = 1_024;
 /// Longest that probes in flight are waited for at a stop.
 const STOP_WAIT: Duration = Duration::from_millis(500);
 
@@ -63,27 +66,6 @@ const STOP_WAIT: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the prober has stopped")]
 pub struct Stopped;
-
-/// A target's change of state, for event streams and counters.
-#[derive(Clone, Debug)]
-pub struct Notice {
-    /// Name of the check.
-    pub check: String,
-    /// First WIP that asked for the target; none for a datacenter's own check.
-    pub wip: Option<String>,
-    /// Its member.
-    pub member: String,
-    /// Where the probe went.
-    pub address: ProbeAddress,
-    /// Before.
-    pub from: State,
-    /// After.
-    pub to: State,
-    /// The failure that did it; none: successes, or silence.
-    pub failure: Option<Failure>,
-    /// Unix second.
-    pub at_s: u32,
-}
 
 /// All targets at one moment.
 #[derive(Clone, Debug)]
@@ -163,9 +145,15 @@ struct Shared {
     counters: Counters,
     ready: AtomicBool,
     watched: Watched,
+    summary: Mutex<Arc<Summary>>,
 }
 
 impl Shared {
+    fn summary(&self) -> MutexGuard<'_, Arc<Summary>> {
+        // It is replaced whole.
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Drops counters of checks that are no more.
     fn keep_checks(&self, plan: &Plan) {
         self.counters.keep(plan.targets.iter().map(|target| target.check.as_str()));
@@ -178,7 +166,6 @@ impl Shared {
 #[derive(Debug)]
 pub struct Prober {
     commands: mpsc::UnboundedSender<Command>,
-    notices: broadcast::Sender<Arc<Notice>>,
     shared: Arc<Shared>,
     clock: Clock,
     thread: Option<thread::JoinHandle<()>>,
@@ -198,15 +185,14 @@ impl Prober {
             .enable_time()
             .build()?;
         let (commands, receiver) = mpsc::unbounded_channel();
-        let (notices, _) = broadcast::channel(NOTICES_KEPT);
         let shared = Arc::new(Shared::default());
-        let run = Runner::run(limits, clock, Arc::clone(&shared), notices.clone(), receiver);
+        let run = Runner::run(limits, clock, Arc::clone(&shared), receiver);
         let thread = thread::Builder::new().name("prober".to_owned()).spawn(move || {
             runtime.block_on(run);
             runtime.shutdown_timeout(STOP_WAIT);
         })?;
         let watchdog = Watchdog::start(Arc::clone(&shared), clock)?;
-        Ok(Prober { commands, notices, shared, clock, thread: Some(thread), watchdog })
+        Ok(Prober { commands, shared, clock, thread: Some(thread), watchdog })
     }
 
     /// Takes in what an earlier process kept, with the first plan. Before the first
@@ -239,23 +225,34 @@ impl Prober {
         self.commands.send(Command::Limits(limits)).map_err(|_| Stopped)
     }
 
-    /// All targets and their state.
+    /// All targets and their state. It copies them all: [`Prober::look`] is for less.
     ///
     /// # Errors
     /// [`Stopped`].
     pub async fn view(&self) -> Result<View, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::View(reply)).map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
+        self.look(|engine, _| {
+            let ids = 0..engine.plan().targets.len() as TargetId;
+            let targets = ids.filter_map(|id| engine.status(id)).collect();
+            View { plan: Arc::clone(engine.plan()), targets }
+        })
+        .await
     }
 
-    /// What is to be kept over a restart.
+    /// What `look` makes of the engine, between two of its steps. It holds up
+    /// every probe, so it copies what is wanted and no more.
     ///
     /// # Errors
     /// [`Stopped`].
-    pub async fn history(&self) -> Result<History, Stopped> {
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Engine, Now) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::History(reply)).map_err(|_| Stopped)?;
+        let look = Box::new(move |engine: &Engine, now: Now| {
+            // An asker who went away needs no answer.
+            let _ = reply.send(look(engine, now));
+        });
+        self.commands.send(Command::Look(look)).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 
@@ -272,9 +269,19 @@ impl Prober {
         }
     }
 
-    /// Changes of state from now on. A listener that is too slow loses the oldest.
-    pub fn notices(&self) -> broadcast::Receiver<Arc<Notice>> {
-        self.notices.subscribe()
+    /// How all targets are, as of a moment ago. Does not need the prober to be alive.
+    pub fn summary(&self) -> Arc<Summary> {
+        Arc::clone(&self.shared.summary())
+    }
+
+    /// From now on `listener` is told what happens, on the prober's own thread: it
+    /// must not wait.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn listen(&self, listener: impl FnMut(Noticed) + Send + 'static) -> Result<(), Stopped> {
+        let listener: Listener = Box::new(listener);
+        self.commands.send(Command::Listen(listener)).map_err(|_| Stopped)
     }
 
     /// Stops probing and waits for the threads to end. Probes in flight are dropped.

@@ -9,24 +9,23 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc as blocking;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::attempt::{Commons, attempt};
 use super::counters::{Lag, TURN_MS_MAX};
 use super::limit::{ProbeLimits, Slots, Wanted};
+use super::notice::{Listener, Notice, Noticed};
+use super::summary::Census;
 use super::tls::TlsConfigs;
-use super::{Notice, Progress, Shared, View};
+use super::{Progress, Shared};
 use crate::clock::Clock;
 use crate::health::plan::{Plan, ProbeAddress, TargetId};
 use crate::health::saved::Saved;
-use crate::health::table::{State, Table};
-use crate::health::{Engine, Event, Failure, FailureKind, History, Now, Outcome, ProbeKey};
+use crate::health::table::Table;
+use crate::health::{Engine, Event, Failure, FailureKind, Now, Outcome, ProbeKey};
 
 /// Reports taken in before the schedule is looked at again.
 const REPORTS_PER_TURN: usize = 256;
-
-/// Silent targets named one by one; a stalled prober silences all at once.
-const SILENT_LOGGED_MAX: usize = 8;
 
 /// What the handle asks of the runner.
 pub(super) enum Command {
@@ -36,19 +35,10 @@ pub(super) enum Command {
         reply: blocking::SyncSender<Arc<Table>>,
     },
     Limits(ProbeLimits),
-    View(oneshot::Sender<View>),
+    Listen(Listener),
+    Look(Box<dyn FnOnce(&Engine, Now) + Send>),
     /// For the first plan.
     Resume(Saved),
-    History(oneshot::Sender<History>),
-    /// Blocks the runner, as a bug would, until there is something or nobody.
-    #[cfg(test)]
-    Hang(blocking::Receiver<()>),
-    /// Blocks every thread that makes probes, likewise.
-    #[cfg(test)]
-    HangWorkers([blocking::Receiver<()>; super::WORKERS]),
-    /// Ends the runner, as a bug would.
-    #[cfg(test)]
-    Break,
     Stop,
 }
 
@@ -70,7 +60,8 @@ pub(super) struct Runner {
     lag: Lag,
     clock: Clock,
     shared: Arc<Shared>,
-    notices: broadcast::Sender<Arc<Notice>>,
+    census: Census,
+    listener: Listener,
     reports: mpsc::UnboundedSender<Report>,
     /// What an earlier process kept, until the first plan is there.
     saved: Option<Saved>,
@@ -82,7 +73,6 @@ impl Runner {
         limits: ProbeLimits,
         clock: Clock,
         shared: Arc<Shared>,
-        notices: broadcast::Sender<Arc<Notice>>,
         mut commands: mpsc::UnboundedReceiver<Command>,
     ) {
         let (reports, mut ended) = mpsc::unbounded_channel();
@@ -94,7 +84,9 @@ impl Runner {
             lag: Lag::default(),
             clock,
             shared,
-            notices,
+            census: Census::default(),
+            // Until somebody wants to hear.
+            listener: Box::new(|_| {}),
             reports,
             saved: None,
         };
@@ -126,8 +118,13 @@ impl Runner {
             }
         }
         self.start_waiting(now);
+        let at_us = self.clock.unix_us();
         let events = self.engine.expire(now);
-        self.announce(events, now);
+        self.announce(events, at_us);
+        let listener = &mut self.listener;
+        self.census.turn(&self.engine, (now, self.clock), &self.shared, |notice| {
+            listener(Noticed { at_us, notice });
+        });
         let shared = &self.shared;
         if self.slots.in_flight() == 0 {
             shared.watched.result(now.mono_ms);
@@ -168,6 +165,7 @@ impl Runner {
         self.slots.release(&report.address);
         let now = self.clock.now();
         self.shared.watched.result(now.mono_ms);
+        let at_us = self.clock.unix_us();
         if let Some(target) = self.engine.target_of(report.key) {
             let kind = report.result.as_ref().err().map(|failure| failure.kind);
             self.shared.counters.add(&target.check, kind, report.duration_us);
@@ -179,7 +177,7 @@ impl Runner {
             certificate_expires_s: report.certificate_expires_s,
         };
         let events = self.engine.result(report.key, outcome, now);
-        self.announce(events, now);
+        self.announce(events, at_us);
         self.shared.ready.store(self.engine.first_verdicts_done(), Ordering::Relaxed);
     }
 
@@ -189,31 +187,15 @@ impl Runner {
                 self.take_plan(plan);
                 self.tls = Arc::new(tls);
                 self.shared.keep_checks(self.engine.plan());
+                self.census.hurry();
                 self.shared.ready.store(self.engine.first_verdicts_done(), Ordering::Relaxed);
                 // An asker who went away needs no table.
                 let _ = reply.send(Arc::clone(self.engine.table()));
             }
-            Command::View(reply) => {
-                let ids = 0..self.engine.plan().targets.len() as TargetId;
-                let targets = ids.filter_map(|id| self.engine.status(id)).collect();
-                let plan = Arc::clone(self.engine.plan());
-                let _ = reply.send(View { plan, targets });
-            }
+            Command::Listen(listener) => self.listener = listener,
+            Command::Look(look) => look(&self.engine, self.clock.now()),
             Command::Limits(limits) => self.slots.set_limits(limits),
             Command::Resume(saved) => self.saved = Some(saved),
-            Command::History(reply) => drop(reply.send(self.engine.history(self.clock.now()))),
-            #[cfg(test)]
-            Command::Hang(until) => {
-                let _ = until.recv();
-            }
-            #[cfg(test)]
-            Command::HangWorkers(until) => {
-                for until in until {
-                    tokio::spawn(async move { until.recv() });
-                }
-            }
-            #[cfg(test)]
-            Command::Break => panic!("as a bug would"),
             Command::Stop => {}
         }
     }
@@ -237,82 +219,13 @@ impl Runner {
         self.shared.watched.publish(self.engine.table(), longest_ms, in_flight);
     }
 
-    fn announce(&self, events: Vec<Event>, now: Now) {
-        let mut silent = 0_usize;
-        for event in events {
-            match event {
-                Event::Transition { target, from, to, failure, results_needed } => {
-                    let notice = self.notice(target, from, to, failure, now);
-                    notice.log(results_needed);
-                    // Nobody may be listening.
-                    let _ = self.notices.send(Arc::new(notice));
-                }
-                Event::Silent { target, failure } => {
-                    silent += 1;
-                    if silent <= SILENT_LOGGED_MAX {
-                        self.log_silent(target, failure.as_ref());
-                    }
-                }
-                Event::Available { .. } => {}
-            }
-        }
-        if silent > SILENT_LOGGED_MAX {
-            tracing::error!(targets = silent, "no verdict for three intervals: many targets");
+    /// Tells of `events`, which happened at `at_us`.
+    fn announce(&mut self, events: Vec<Event>, at_us: u64) {
+        if !events.is_empty() {
+            let listener = &mut self.listener;
+            Notice::all(self.engine.plan(), events, |notice| listener(Noticed { at_us, notice }));
         }
     }
-
-    fn log_silent(&self, target: TargetId, failure: Option<&Failure>) {
-        let target = &self.engine.plan().targets[target as usize];
-        let (reason, detail) = words(failure);
-        let (check, wip, member) = (&target.check, target.wip.as_deref(), &target.member);
-        let address = &target.identity.address;
-        tracing::error!(
-            check, wip, member, %address, reason, detail,
-            "no verdict for three intervals: the prober cannot judge this target",
-        );
-    }
-
-    fn notice(
-        &self,
-        target: TargetId,
-        from: State,
-        to: State,
-        failure: Option<Failure>,
-        now: Now,
-    ) -> Notice {
-        let target = &self.engine.plan().targets[target as usize];
-        Notice {
-            check: target.check.clone(),
-            wip: target.wip.clone(),
-            member: target.member.clone(),
-            address: target.identity.address.clone(),
-            from,
-            to,
-            failure,
-            at_s: now.unix_s,
-        }
-    }
-}
-
-impl Notice {
-    fn log(&self, results_needed: u8) {
-        let (reason, detail) = words(self.failure.as_ref());
-        let (from, to) = (self.from.as_str(), self.to.as_str());
-        let (wip, member, check) = (self.wip.as_deref(), &self.member, &self.check);
-        let address = &self.address;
-        if self.to == State::Up {
-            tracing::info!(check, wip, member, %address, from, to, results_needed, "member is up");
-        } else {
-            tracing::warn!(
-                check, wip, member, %address, from, to, reason, detail, results_needed,
-                "member is {to}",
-            );
-        }
-    }
-}
-
-fn words(failure: Option<&Failure>) -> (Option<&'static str>, Option<&str>) {
-    (failure.map(|failure| failure.kind.as_str()), failure.map(|failure| failure.detail.as_str()))
 }
 
 /// Reports exactly once, even when the probe panics: it reports as it is dropped.

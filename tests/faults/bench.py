@@ -26,7 +26,7 @@ HEAD = f"""
 listen = ["127.0.0.1:53"]
 
 [health]
-#max_down_fraction = 1.0
+max_down_fraction = 1.0
 
 [zone."{ZONE}"]
 nameservers = ["ns1.example.com"]

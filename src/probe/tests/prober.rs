@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU16;
 
 use super::*;
 use crate::health::plan::Verdict;
-use crate::health::table::Word;
+use crate::health::table::{State, Word};
 
 /// A site whose answer can be changed while it runs.
 async fn site(status: Arc<AtomicU16>) -> SocketAddr {
@@ -40,7 +40,8 @@ async fn a_site_that_stops_is_lost_and_comes_back() {
     let status = Arc::new(AtomicU16::new(200));
     let port = site(Arc::clone(&status)).await.port();
     let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
-    let mut notices = prober.notices();
+    let (told, notices) = std::sync::mpsc::channel();
+    prober.listen(move |noticed| told.send(noticed).unwrap()).unwrap();
     assert!(!prober.ready(), "nothing applied yet");
     let plan = Plan {
         targets: vec![target(ProbeKind::Http(http_probe(port))), target(ProbeKind::Always)],
@@ -66,10 +67,14 @@ async fn a_site_that_stops_is_lost_and_comes_back() {
     eventually("up", || table.word(0).available()).await;
 
     let mut seen = Vec::new();
-    while let Ok(notice) = notices.try_recv() {
-        seen.push((notice.from.as_str(), notice.to.as_str()));
+    while let Ok(noticed) = notices.try_recv() {
+        seen.push(match noticed.notice {
+            Notice::Transition { from, to, .. } => format!("{} {}", from.as_str(), to.as_str()),
+            Notice::Available { available, .. } => format!("{available}"),
+            other => panic!("{other:?}"),
+        });
     }
-    assert_eq!(seen, [("unknown", "up"), ("up", "down"), ("down", "up")]);
+    assert_eq!(seen, ["unknown up", "up down", "false", "down up", "true"]);
     let metrics = prober.metrics();
     let counters = &metrics.checks["ready"];
     assert!(counters.failed[FailureKind::Status as usize] >= 3);
@@ -174,7 +179,10 @@ async fn words_of_a_prober_that_hangs_become_unknown_and_come_back() {
     let lost_at_s = table.word(1).lost_at_s();
 
     let (release, hang) = blocking::channel();
-    prober.commands.send(Command::Hang(hang)).unwrap();
+    let hangs = Command::Look(Box::new(move |_, _| {
+        let _ = hang.recv();
+    }));
+    prober.commands.send(hangs).unwrap();
     eventually("veiled", || judged(&table) == (State::Unknown, State::Unknown)).await;
     assert!(prober.metrics().stalled && prober.metrics().lag_s > 2.0);
     for (id, available) in [(0, true), (1, false)] {
@@ -189,7 +197,8 @@ async fn words_of_a_prober_that_hangs_become_unknown_and_come_back() {
     assert_eq!(table.word(1).lost_at_s(), lost_at_s);
 
     // A thread that is gone does not come back, nor do verdicts.
-    prober.commands.send(Command::Break).unwrap();
+    let breaks = Command::Look(Box::new(|_, _| panic!("as a bug would")));
+    prober.commands.send(breaks).unwrap();
     eventually("veiled for ever", || judged(&table) == (State::Unknown, State::Unknown)).await;
     assert!(prober.metrics().stalled && prober.apply(plan).is_err());
 }
@@ -205,9 +214,14 @@ async fn threads_that_hang_veil_the_words_of_this_plan_and_the_next() {
     };
     let table = prober.apply(plan.clone()).unwrap();
     eventually("up", || table.word(0).state() == State::Up).await;
-    let channels = [(); WORKERS].map(|()| blocking::channel());
+    let channels = [(); WORKERS].map(|()| blocking::channel::<()>());
     let release = channels.each_ref().map(|(release, _)| release.clone());
-    prober.commands.send(Command::HangWorkers(channels.map(|(_, hang)| hang))).unwrap();
+    let hangs = Command::Look(Box::new(|_, _| {
+        for (_, hang) in channels {
+            tokio::spawn(async move { hang.recv() });
+        }
+    }));
+    prober.commands.send(hangs).unwrap();
     eventually("veiled", || table.word(0).state() == State::Unknown).await;
     assert!(prober.metrics().stalled && table.word(0).available());
     let next = prober.apply(plan).unwrap();
@@ -240,7 +254,7 @@ async fn a_history_goes_from_one_prober_to_the_next() {
     let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
     let table = prober.apply(plan(&wanted)).unwrap();
     eventually("down", || table.word(0).state() == State::Down).await;
-    let history = prober.history().await.unwrap();
+    let history = prober.look(|engine, now| engine.history(now)).await.unwrap();
     prober.shutdown();
 
     // No probe ends from here on.

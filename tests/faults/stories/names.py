@@ -3,6 +3,7 @@
 import socket
 import threading
 
+from back_end import BackEnd, healthy
 from bench import Fault, FaultStory, INTERVAL_S
 from support.world import report, wait_until
 
@@ -39,6 +40,8 @@ class NameServer:
         while True:
             try:
                 query, client = self.socket.recvfrom(4096)
+                if not query:
+                    return  # shut down
                 message = self.answer(query)
                 if message:
                     self.socket.sendto(message, client)
@@ -65,10 +68,10 @@ class Dns(FaultStory):
             # And nothing answers over TCP.
             ("truncated", DNS, lambda q: reply(q, flags=AUTHORITATIVE | TRUNCATED), "refused",
              "refused", False),
-            ("mute", DNS, lambda q: None, "timeout", "no response", True),
-            ("garbage", DNS, lambda q: b"\x00" * 40, "timeout", "no response", True),
+            ("mute", DNS, lambda q: None, "timeout", "no answer", True),
+            ("garbage", DNS, lambda q: b"\x00" * 40, "timeout", "no answer", True),
             ("spoofed", DNS, lambda q: bytes([q[0] ^ 1]) + good(q)[1:], "timeout",
-             "no response", True),
+             "no answer", True),
         ]
         faults, servers = [], {}
         for number, (name, check, bad, kind, detail, slow) in enumerate(cases, 1):
@@ -106,7 +109,6 @@ class Resolver(FaultStory):
 
     def test_a_resolver_that_is_down_makes_nothing_down(self):
         self.address("10.5.2.1", "10.5.2.53")
-        from back_end import BackEnd, healthy
         BackEnd(self, ("10.5.2.1", 80), healthy)
         resolver = NameServer(self, "10.5.2.53", lambda q: reply(
             q, ["10.5.2.1"] if q[-3] == 1 else [], flags=RECURSION))

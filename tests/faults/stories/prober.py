@@ -2,6 +2,7 @@
 may be called down for it.
 """
 
+import socket
 import time
 
 from back_end import BackEnd, healthy, silent
@@ -83,7 +84,6 @@ class OneFamily(FaultStory):
 
     def test_an_ipv6_only_site_is_judged(self):
         self.address("fd00:7::1")
-        import socket
         end = BackEnd(self, ("fd00:7::1", 80), healthy, family=socket.AF_INET6)
         fault = Fault("six", "fd00:7::1", HTTP, end.close, "refused", "connection refused")
         self.serve(fault)
