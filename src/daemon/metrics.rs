@@ -51,7 +51,7 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
             probes: &checks,
             probe_lag_ms: probes.as_ref().map(|probes| (probes.lag_s * 1_000.0) as u64),
             prober_stalled: probes.as_ref().map(|probes| probes.stalled),
-            state: None,
+            state: publisher.state.as_ref().map(|state| state.totals()),
             config_generation: serving.snapshot.generation,
             config_reload_success: publisher.refused().is_none(),
             config_reload_at_s: publisher.loaded_at_s.load(Ordering::Relaxed),

@@ -256,6 +256,22 @@ impl Prober {
         answer.await.map_err(|_| Stopped)
     }
 
+    /// As [`Prober::look`], for threads: waits so long and no longer. None: the prober
+    /// has stopped, or is stuck.
+    pub fn look_within<T: Send + 'static>(
+        &self,
+        within: Duration,
+        look: impl FnOnce(&Engine, Now) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (reply, answer) = blocking::sync_channel(1);
+        let look = Box::new(move |engine: &Engine, now: Now| {
+            // An asker who went away needs no answer.
+            let _ = reply.send(look(engine, now));
+        });
+        self.commands.send(Command::Look(look)).ok()?;
+        answer.recv_timeout(within).ok()
+    }
+
     /// True once a plan was applied and every target in it has its first verdict.
     pub fn ready(&self) -> bool {
         self.shared.ready.load(Ordering::Relaxed)
