@@ -10,6 +10,8 @@ pub struct Origins {
     pub(super) master_files: Vec<Option<FileId>>,
     pub(super) records: Vec<Vec<Spot>>,
     pub(super) datacenters: Vec<Spot>,
+    /// Those of `[health] reference`.
+    pub(super) references: Vec<Spot>,
     pub(super) health_checks: Vec<Spot>,
     pub(super) check_keys: Vec<Vec<(&'static str, Spot)>>,
     pub(super) pools: Vec<Spot>,

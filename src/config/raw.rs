@@ -33,6 +33,8 @@ pub(super) struct Raw {
     pub(super) admin: Admin,
     pub(super) geo: Geo,
     pub(super) health: Health,
+    /// Where each of its references stands.
+    pub(super) reference_spots: Vec<Spot>,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
     pub(super) zones: Vec<RawZone>,

@@ -11,7 +11,7 @@ use crate::metrics::{
     self, CheckTotals, ConnectionTotals, DropReason, HistogramTotals, MemberState, Scrape,
     Transport, WipSeries,
 };
-use crate::probe::{CheckCounters, ProbeMetrics};
+use crate::probe::{CheckCounters, ProbeMetrics, Summary};
 use crate::snapshot::Serving;
 
 /// Appends the metrics page.
@@ -36,7 +36,11 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
         stalled: tcp.stalled,
         unanswerable: tcp.unanswerable,
     };
-    let probes = publisher.prober().map(|prober| prober.metrics());
+    let prober = publisher.prober();
+    let probes = prober.as_ref().map(|prober| prober.metrics());
+    let summary = prober.map(|prober| prober.summary()).unwrap_or_default();
+    let targets: Vec<_> =
+        summary.checks.iter().map(|(check, counts)| (check.clone(), *counts)).collect();
     let checks = probes.as_ref().map(check_totals).unwrap_or_default();
     let series = Series(&serving);
     let per_wip = metrics::scrape::has_series_per_wip(config.metrics.per_wip, config.wips.len());
@@ -49,6 +53,8 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
             wips: per_wip.then_some(&series as &dyn WipSeries),
             transitions: &publisher.transitions,
             probes: &checks,
+            targets: &targets,
+            certificates: &certificates(&summary),
             probe_lag_ms: probes.as_ref().map(|probes| (probes.lag_s * 1_000.0) as u64),
             prober_stalled: probes.as_ref().map(|probes| probes.stalled),
             state: publisher.state.as_ref().map(|state| state.totals()),
@@ -60,6 +66,11 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
         },
         out,
     );
+}
+
+fn certificates(summary: &Summary) -> Vec<(String, String, u64)> {
+    let certificates = summary.certificates.iter();
+    certificates.map(|c| (c.check.clone(), c.member.clone(), c.expires_s)).collect()
 }
 
 fn check_totals(probes: &ProbeMetrics) -> Vec<CheckTotals> {

@@ -136,7 +136,7 @@ impl Publisher {
             events::listener(Arc::clone(&journal), Arc::clone(&transitions), wake.clone());
         prober.listen(listener).map_err(|error| error.to_string())?;
         if let Some(saved) = state.as_ref().and_then(|state| state.read_health()) {
-            prober.resume(saved).map_err(|error| error.to_string())?;
+            prober.restore(saved).map_err(|error| error.to_string())?;
         }
         let table = prober.apply(plan).map_err(|error| error.to_string())?;
         if let Some(state) = &state {

@@ -11,6 +11,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::budget::{self, Purpose};
 use super::check::Require;
 use super::engine::Engine;
 use super::event::{Now, ProbeKey};
@@ -28,8 +29,9 @@ pub(super) fn targets(
 ) -> (Vec<Tracked>, ProbeKey) {
     let history = History::new(previous, plan);
     let steady_per_s = steady_per_s(&plan.targets);
-    let new = plan.targets.iter().filter(|target| history.same(target).is_none()).count();
-    let start = Start::new(new, steady_per_s);
+    let same = || plan.targets.iter().filter(|target| history.same(target).is_some());
+    let first_per_s = budget::first_per_s(steady_per_s, schedule::steady_per_s(same()));
+    let start = Start::new(plan.targets.len() - same().count(), first_per_s);
     let mut fresh = |target: &Target| {
         let mut tracked = Tracked::new(target, next_key, now);
         next_key += 1;
@@ -100,6 +102,9 @@ fn kept(old: &Tracked, target: &Target, now: Now) -> Tracked {
     }
     if tracked.due_ms > now.mono_ms + interval_ms {
         tracked.due_ms = schedule::steady_due_ms(target, tracked.phase, now.mono_ms);
+        if tracked.purpose == Purpose::Confirm {
+            tracked.purpose = Purpose::Steady;
+        }
     }
     tracked
 }

@@ -13,18 +13,26 @@
 //!
 //! It must not know sockets, threads or the clock: time comes as [`Now`].
 
+mod due;
 mod judge;
+mod limit;
+mod restore;
+mod wake;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use self::judge::Cause;
+pub use self::restore::{COUNTERS_KEPT_S, History, Restored};
+use self::wake::Clocks;
+use super::budget::{Budget, Purpose};
 use super::carry;
-use super::event::{Due, Event, Now, ProbeKey};
+use super::event::{Event, Now, ProbeKey};
 use super::failure::Outcome;
+use super::limiter::Limiter;
 use super::links::Links;
-use super::machine::Step;
 use super::plan::{Plan, Target, TargetId};
-use super::schedule::{self, Budget, Queue};
+use super::schedule::{self, Queue};
 use super::table::Table;
 use super::track::{Glance, TargetStatus, Tracked};
 
@@ -37,10 +45,18 @@ pub struct Engine {
     pub(super) table: Arc<Table>,
     pub(super) targets: Vec<Tracked>,
     by_key: HashMap<ProbeKey, TargetId>,
-    links: Links,
+    links: Arc<Links>,
     due: Queue,
     silence: Queue,
+    /// First probes that the budget had no room for, oldest first.
+    refused: VecDeque<TargetId>,
     budget: Budget,
+    clocks: Clocks,
+    limiter: Limiter,
+    /// Unix second at which the limiter's phase began; 0: at the start.
+    limiter_since_s: u32,
+    /// When each verdict was lost before its last loss, should that one be undone.
+    lost_before: Vec<u32>,
     pub(super) next_key: ProbeKey,
     unjudged: usize,
 }
@@ -54,11 +70,16 @@ impl Engine {
         let (targets, next_key) = carry::targets(&plan, previous, next_key, now);
         let table = Arc::new(carry::table(&plan, &targets, previous));
         let mut engine = Engine {
-            links: Links::new(&plan),
+            links: Arc::new(Links::new(&plan)),
             by_key: targets.iter().zip(0..).map(|(target, id)| (target.key, id)).collect(),
             due: Queue::default(),
             silence: Queue::default(),
-            budget: Budget::new(schedule::steady_per_s(&plan.targets), now.mono_ms),
+            refused: VecDeque::new(),
+            budget: budget(&plan, &targets, previous, now),
+            clocks: previous.map_or(Clocks::new(now), |engine| engine.clocks),
+            limiter: limiter(&plan, &targets, previous),
+            limiter_since_s: previous.map_or(0, |engine| engine.limiter_since_s),
+            lost_before: (0..table.len()).map(|id| table.word(id as u32).lost_at_s()).collect(),
             unjudged: targets.iter().filter(|target| !target.judged).count(),
             next_key,
             plan,
@@ -66,6 +87,7 @@ impl Engine {
             targets,
         };
         engine.queue_all();
+        engine.wake(now);
         engine.judge_all(now);
         engine
     }
@@ -95,33 +117,21 @@ impl Engine {
         self.unjudged == 0
     }
 
-    /// When [`Engine::take_due`] or [`Engine::expire`] has something to do next,
-    /// monotonic milliseconds.
-    pub fn next_ms(&self) -> Option<u64> {
-        self.due.next_ms().into_iter().chain(self.silence.next_ms()).min()
-    }
-
-    /// The next probe that is due. Call until none is left.
-    pub fn take_due(&mut self, now: Now) -> Option<Due> {
-        loop {
-            let (due_ms, target) = self.due.pop_due(now.mono_ms)?;
-            let tracked = &mut self.targets[target as usize];
-            // An entry that was overtaken by a later decision is left lying in the queue.
-            if !tracked.in_flight && tracked.due_ms == due_ms {
-                tracked.in_flight = true;
-                return Some(Due { key: tracked.key, target, due_ms });
-            }
-        }
-    }
-
     /// Takes in how the probe `key` ended. A probe of a target that is gone says
     /// nothing to anyone.
     pub fn result(&mut self, key: ProbeKey, outcome: Outcome, now: Now) -> Vec<Event> {
         let Some(&id) = self.by_key.get(&key) else { return Vec::new() };
+        self.wake(now);
+        let started_ms = now.mono_ms.saturating_sub(u64::from(outcome.duration_ms));
+        let outcome = self.excuse(outcome, started_ms);
         let target = &self.plan.targets[id as usize];
         let tracked = &mut self.targets[id as usize];
+        let was_eligible = tracked.machine.eligible();
+        let falls = tracked.would_fall(target, &outcome);
+        let hold = falls && self.limiter.holds(id);
+        let undo_to = (falls && !hold).then(|| tracked.before());
         let before = (tracked.vote(target), tracked.unrouted());
-        let step = tracked.take(target, &outcome, now);
+        let step = tracked.take(target, &outcome, hold, now);
         let changed = before != (tracked.vote(target), tracked.unrouted());
         if tracked.silent && tracked.judged_ms == now.mono_ms {
             tracked.silent = false;
@@ -131,8 +141,7 @@ impl Engine {
             tracked.judged = true;
             self.unjudged -= 1;
         }
-        let started_ms = now.mono_ms.saturating_sub(u64::from(outcome.duration_ms));
-        self.schedule(id, step, started_ms, now);
+        self.schedule(id, self.started_ms(started_ms));
         let mut events = Vec::new();
         if let Some(transition) = step.transition {
             let failure = outcome.result.err();
@@ -140,14 +149,17 @@ impl Engine {
             events.push(Event::transition(id, transition, failure, results_needed));
         }
         if changed {
-            self.rejudge(id, now, &mut events);
+            self.rejudge(id, Cause::Result, now, &mut events);
         }
+        self.limit(id, undo_to, was_eligible, hold, now, &mut events);
         events
     }
 
     /// Makes targets UNKNOWN that had no verdict for [`super::SILENT_INTERVALS`].
     pub fn expire(&mut self, now: Now) -> Vec<Event> {
+        self.wake(now);
         let mut events = Vec::new();
+        self.settle_limiter(now, &mut events);
         while let Some((_, id)) = self.silence.pop_due(now.mono_ms) {
             let target = &self.plan.targets[id as usize];
             let tracked = &mut self.targets[id as usize];
@@ -161,7 +173,7 @@ impl Engine {
                 events.push(Event::transition(id, transition, failure.clone(), 1));
             }
             events.push(Event::Silent { target: id, failure });
-            self.rejudge(id, now, &mut events);
+            self.rejudge(id, Cause::Result, now, &mut events);
         }
         events
     }
@@ -175,34 +187,24 @@ impl Engine {
     pub fn status(&self, id: TargetId) -> Option<TargetStatus> {
         Some(self.targets.get(id as usize)?.status(self.plan.targets.get(id as usize)?))
     }
+}
 
-    /// Sets when target `id`, whose last probe started at `started_ms`, is probed next.
-    fn schedule(&mut self, id: TargetId, step: Step, started_ms: u64, now: Now) {
-        let target = &self.plan.targets[id as usize];
-        let tracked = &mut self.targets[id as usize];
-        let steady_ms = schedule::steady_due_ms(target, tracked.phase, started_ms);
-        let confirm_ms = schedule::confirm_due_ms(target, tracked.phase, started_ms);
-        let urgent = tracked.machine.eligible();
-        let confirm = step.contrary_pending
-            && confirm_ms < steady_ms
-            && self.budget.take(urgent, now.mono_ms);
-        tracked.due_ms = if confirm { confirm_ms } else { steady_ms };
-        self.due.push(tracked.due_ms, id);
-    }
+/// The budget of `plan`, of which `targets` were probed before, all but those whose
+/// first probe is to come.
+fn budget(plan: &Plan, targets: &[Tracked], previous: Option<&Engine>, now: Now) -> Budget {
+    let both = plan.targets.iter().zip(targets);
+    let old = both.filter(|(_, tracked)| tracked.purpose != Purpose::First);
+    let old_per_s = schedule::steady_per_s(old.map(|(target, _)| target));
+    let steady_per_s = schedule::steady_per_s(&plan.targets);
+    Budget::new(steady_per_s, old_per_s, previous.map(|engine| &engine.budget), now.mono_ms)
+}
 
-    fn queue_all(&mut self) {
-        for (id, (target, tracked)) in (0..).zip(self.plan.targets.iter().zip(&self.targets)) {
-            if tracked.idle {
-                continue;
-            }
-            if !tracked.in_flight {
-                self.due.push(tracked.due_ms, id);
-            }
-            if !tracked.silent {
-                self.silence.push(tracked.silent_ms(target), id);
-            }
-        }
-    }
+/// The limiter of `plan`, which goes on with what it knows of targets that stay.
+fn limiter(plan: &Plan, targets: &[Tracked], previous: Option<&Engine>) -> Limiter {
+    let eligible = |id: TargetId| targets[id as usize].machine.eligible();
+    let Some(previous) = previous else { return Limiter::new(plan, eligible) };
+    let old_id = |id: TargetId| previous.target_id(targets[id as usize].key);
+    Limiter::after(&previous.limiter, old_id, plan, eligible)
 }
 
 #[cfg(test)]

@@ -55,6 +55,28 @@ pub enum Event {
         /// The last failure of our own, if probes ended at all.
         failure: Option<Failure>,
     },
+    /// A loss was undone, for the limiter tripped: the target is what it was before.
+    Undone {
+        /// Which.
+        target: TargetId,
+        /// What it is again.
+        to: State,
+    },
+    /// Nearly everything was lost at once: the fault is ours. No target goes DOWN
+    /// until it releases. The losses undone follow.
+    LimiterTripped {
+        /// Losses undone.
+        undone: u32,
+        /// Targets that are counted.
+        targets: u32,
+    },
+    /// The limiter holds no more: what still fails goes DOWN.
+    LimiterReleased {
+        /// Targets that were still held.
+        held: u32,
+        /// An operator did it; otherwise enough targets answered again.
+        by_operator: bool,
+    },
     /// A verdict's availability changed.
     Available {
         /// Which.

@@ -130,7 +130,7 @@ impl Machine {
     }
 
     /// The machine that was kept `age_ms` ago.
-    pub(super) fn resume(kept: &KeptMachine, age_ms: u64, now_ms: u64) -> Machine {
+    pub(super) fn restore(kept: &KeptMachine, age_ms: u64, now_ms: u64) -> Machine {
         let left_ms = u64::from(kept.flap_left_ms).min(FLAP_WINDOW_MS).saturating_sub(age_ms);
         Machine {
             eligible: kept.eligible,
@@ -186,6 +186,22 @@ impl Machine {
             self.rise_effective(thresholds).saturating_sub(self.successes)
         };
         needed.max(1)
+    }
+
+    /// Whether one more failure makes it DOWN.
+    pub fn would_fall(&self, thresholds: &Thresholds) -> bool {
+        self.eligible && self.failures.saturating_add(1) >= thresholds.fall
+    }
+
+    /// Whether it is up and has passed often enough in a row to forget failures.
+    pub fn calm(&self, thresholds: &Thresholds) -> bool {
+        self.eligible && self.successes >= thresholds.clear
+    }
+
+    /// Takes in a failure that would make it DOWN, and is held: it stays at the brink.
+    pub fn hold(&mut self) -> Step {
+        self.successes = 0;
+        Step { transition: None, contrary_pending: true, results_needed: 1 }
     }
 
     /// Takes one result in. `now_ms` is monotonic.

@@ -9,15 +9,16 @@
 //! Pure: results and time come in as arguments. It must not know sockets,
 //! runtimes, zones or answers.
 
+mod budget;
 mod carry;
 pub mod check;
 pub mod engine;
 mod event;
 mod failure;
+mod limiter;
 mod links;
 pub mod machine;
 pub mod plan;
-mod resume;
 pub mod saved;
 pub mod schedule;
 pub mod stable;
@@ -25,8 +26,9 @@ pub mod table;
 mod track;
 mod verdict;
 
-pub use engine::Engine;
+pub use budget::BURST_RATE_MIN;
+pub use engine::{COUNTERS_KEPT_S, Engine, History, Restored};
 pub use event::{Due, Event, Now, ProbeKey};
 pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
-pub use resume::{COUNTERS_KEPT_S, History, Resumed};
+pub use limiter::{DatacenterLoss, LimiterPhase, LimiterStatus};
 pub use track::{Glance, Results, SILENT_INTERVALS, TargetStatus};

@@ -151,6 +151,11 @@ impl Word {
         (self.0 >> 16) as u16
     }
 
+    /// The same, lost at another second.
+    pub fn with_lost_at_s(self, lost_at_s: u32) -> Word {
+        Word(self.0 & u64::from(u32::MAX) | u64::from(lost_at_s) << 32)
+    }
+
     /// Unix second at which it last stopped being available; 0: never.
     pub fn lost_at_s(self) -> u32 {
         (self.0 >> 32) as u32

@@ -2,9 +2,11 @@
 //!
 //! It must not know other targets, verdicts or the queue.
 
+use super::budget::Purpose;
 use super::check::ProbeKind;
 use super::event::{Now, ProbeKey};
 use super::failure::{Failure, FailureKind, Outcome};
+use super::limiter::Before;
 use super::machine::{Machine, Step, Transition};
 use super::plan::Target;
 use super::schedule;
@@ -97,6 +99,12 @@ pub(super) struct Tracked {
     pub idle: bool,
     pub in_flight: bool,
     pub due_ms: u64,
+    /// Why it is probed then.
+    pub purpose: Purpose,
+    /// When it is probed if the budget has no confirm probe for it.
+    pub steady_ms: u64,
+    /// It would be DOWN but for the limiter.
+    pub held: bool,
     /// Monotonic time of the last result that judges, or of the first wait for one.
     pub judged_ms: u64,
     /// Ever judged.
@@ -128,6 +136,9 @@ impl Tracked {
             idle,
             in_flight: false,
             due_ms: now.mono_ms,
+            purpose: Purpose::First,
+            steady_ms: now.mono_ms,
+            held: false,
             judged_ms: now.mono_ms,
             judged: idle,
             stale: false,
@@ -149,12 +160,22 @@ impl Tracked {
         self.failing && self.last_failure.as_ref().is_some_and(|failure| failure.family_unrouted)
     }
 
-    /// Takes in one result.
-    pub(super) fn take(&mut self, target: &Target, outcome: &Outcome, now: Now) -> Step {
+    /// Takes in one result; `hold`: a failure that would make it DOWN does not.
+    pub(super) fn take(
+        &mut self,
+        target: &Target,
+        outcome: &Outcome,
+        hold: bool,
+        now: Now,
+    ) -> Step {
         let was_eligible = self.machine.eligible();
         let result = outcome.result.as_ref().copied().map_err(|failure| failure.kind);
-        let step = self.machine.step(&target.thresholds, result, now.mono_ms);
+        let step = match hold {
+            true => self.machine.hold(),
+            false => self.machine.step(&target.thresholds, result, now.mono_ms),
+        };
         self.in_flight = false;
+        self.held = hold || self.held && !self.machine.calm(&target.thresholds);
         self.last_at_s = now.unix_s;
         self.last_duration_ms = outcome.duration_ms;
         self.failing = result.is_err();
@@ -174,6 +195,32 @@ impl Tracked {
             self.lost_at_s = now.unix_s;
         }
         step
+    }
+
+    /// Whether `outcome` would make it DOWN.
+    pub(super) fn would_fall(&self, target: &Target, outcome: &Outcome) -> bool {
+        let judges = outcome.result.as_ref().is_err_and(|failure| failure.kind.judges());
+        judges && self.machine.would_fall(&target.thresholds)
+    }
+
+    /// What a loss that comes now would be undone to.
+    pub(super) fn before(&self) -> Before {
+        Before { machine: self.machine.clone(), since_s: self.since_s, lost_at_s: self.lost_at_s }
+    }
+
+    /// The last loss was none: everything is as it was, one failure before it.
+    pub(super) fn undo(&mut self, before: Before) {
+        self.machine = before.machine;
+        self.since_s = before.since_s;
+        self.lost_at_s = before.lost_at_s;
+        let downs = &mut self.transitions[State::Down as usize];
+        *downs = downs.saturating_sub(1);
+        self.held = true;
+    }
+
+    /// Whether results speak against the verdict and the matter is not settled.
+    pub(super) fn contrary_pending(&self) -> bool {
+        self.held || self.machine.contrary_pending()
     }
 
     /// No verdict for too long. Our own failure, if that is why.
@@ -215,7 +262,7 @@ impl Tracked {
         let ttl_cap_s = match machine.state() {
             State::Unknown => 0,
             _ if self.stale => 0,
-            _ if machine.contrary_pending() => pending_s(),
+            _ if self.contrary_pending() => pending_s(),
             _ => TTL_CAP_NONE,
         };
         Vote { state: machine.state(), eligible: machine.eligible(), ttl_cap_s }

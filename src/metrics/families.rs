@@ -83,6 +83,11 @@ families! {
     HEALTH_TRANSITIONS Counter "windrose_health_transitions_total" ["wip", "member", "to"]
         "Changes of a probed state. Targets shared by several WIPs count under the first; \
          a datacenter's own checks have an empty wip.";
+    HEALTH_TARGETS Gauge "windrose_health_targets" ["check", "state"]
+        "Distinct probes by their state now.";
+    CERTIFICATE_EXPIRY Gauge "windrose_certificate_expiry_timestamp_seconds" ["check", "member"]
+        "Unix time at which the certificate that a member showed expires; of several, the first. \
+         At most a thousand, those that expire first.";
     PROBE_RESULTS Counter "windrose_probe_results_total" ["check", "result"]
         "Probes that ended, by result; resolve and internal are faults of this host.";
     PROBE_DURATION Histogram "windrose_probe_duration_seconds" ["check"]

@@ -27,6 +27,11 @@ pub struct Scrape<'a> {
     pub transitions: &'a TransitionCounters,
     /// Counts of all checks.
     pub probes: &'a [CheckTotals],
+    /// Targets of each check: unknown, up, down.
+    pub targets: &'a [(String, [u64; 3])],
+    /// Check, member, and when the member's certificate expires, in unix seconds; each
+    /// pair once.
+    pub certificates: &'a [(String, String, u64)],
     /// How far the most overdue probe is behind, in milliseconds; none: no prober runs.
     pub probe_lag_ms: Option<u64>,
     /// Whether the prober is stuck or dead; none: no prober runs.
@@ -149,6 +154,7 @@ pub fn render(scrape: &Scrape<'_>, out: &mut String) {
     if let Some(wips) = scrape.wips {
         per_wip(&mut page, wips, scrape.transitions);
     }
+    health(&mut page, scrape);
     probes(&mut page, scrape);
     config(&mut page, scrape);
     if let Some(process) = &scrape.process {
@@ -260,6 +266,22 @@ impl Members {
         for (member, value) in self.values.drain(..) {
             samples.sample(&[&self.wip, &member], Value::Whole(value));
         }
+    }
+}
+
+/// The `state` label, in the order of [`Scrape::targets`].
+const STATES: [&str; 3] = ["unknown", "up", "down"];
+
+fn health(page: &mut Page<'_>, scrape: &Scrape<'_>) {
+    let mut samples = page.begin(&family::HEALTH_TARGETS);
+    for (check, counts) in scrape.targets {
+        for (state, count) in STATES.iter().zip(counts) {
+            samples.sample(&[check, state], Value::Whole(*count));
+        }
+    }
+    let mut samples = page.begin(&family::CERTIFICATE_EXPIRY);
+    for (check, member, expires_s) in scrape.certificates {
+        samples.sample(&[check, member], Value::Whole(*expires_s));
     }
 }
 

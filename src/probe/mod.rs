@@ -200,8 +200,8 @@ impl Prober {
     ///
     /// # Errors
     /// [`Stopped`].
-    pub fn resume(&self, saved: Saved) -> Result<(), Stopped> {
-        self.commands.send(Command::Resume(saved)).map_err(|_| Stopped)
+    pub fn restore(&self, saved: Saved) -> Result<(), Stopped> {
+        self.commands.send(Command::Restore(saved)).map_err(|_| Stopped)
     }
 
     /// Probes `plan` from now on, keeping history. The table is fully written;

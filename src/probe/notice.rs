@@ -108,6 +108,30 @@ impl Notice {
                     }
                     Notice::Silent { check: target.check.clone(), who: Who::of(target), failure }
                 }
+                Event::Undone { target, to } => {
+                    // Too many for a line each: the limiter's says how many.
+                    let target = &plan.targets[target as usize];
+                    let (check, who) = (target.check.clone(), Who::of(target));
+                    let from = State::Down;
+                    Notice::Transition { check, who, from, to, failure: None, results_needed: 1 }
+                }
+                Event::LimiterTripped { undone, targets } => {
+                    tracing::error!(
+                        undone,
+                        targets,
+                        "nearly every target of every datacenter was lost at once: the fault is \
+                         held to be this host's, and no target is called down",
+                    );
+                    continue;
+                }
+                Event::LimiterReleased { held, by_operator } => {
+                    tracing::warn!(
+                        held,
+                        by_operator,
+                        "the limiter holds no more: what still fails is called down",
+                    );
+                    continue;
+                }
                 Event::Available { verdict, available } => {
                     let Some(target) = first_target(plan, verdict) else { continue };
                     Notice::Available { who: Who::of(&plan.targets[target as usize]), available }

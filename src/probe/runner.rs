@@ -38,7 +38,7 @@ pub(super) enum Command {
     Listen(Listener),
     Look(Box<dyn FnOnce(&Engine, Now) + Send>),
     /// For the first plan.
-    Resume(Saved),
+    Restore(Saved),
     Stop,
 }
 
@@ -195,7 +195,7 @@ impl Runner {
             Command::Listen(listener) => self.listener = listener,
             Command::Look(look) => look(&self.engine, self.clock.now()),
             Command::Limits(limits) => self.slots.set_limits(limits),
-            Command::Resume(saved) => self.saved = Some(saved),
+            Command::Restore(saved) => self.saved = Some(saved),
             Command::Stop => {}
         }
     }
@@ -204,12 +204,12 @@ impl Runner {
         let now = self.clock.now();
         self.engine = Engine::new(plan, Some(&self.engine), now);
         if let Some(saved) = self.saved.take() {
-            let resumed = self.engine.resume(&saved, now);
+            let restored = self.engine.restore(&saved, now);
             tracing::info!(
-                targets = resumed.targets,
+                targets = restored.targets,
                 of = self.engine.plan().targets.len(),
-                age_s = resumed.age_s,
-                counters = resumed.counters,
+                age_s = restored.age_s,
+                counters = restored.counters,
                 "health state of an earlier run taken in"
             );
         }

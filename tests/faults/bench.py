@@ -97,13 +97,15 @@ class FaultStory(Story):
 
     def drop(self, rule):
         """Drops what matches an nftables rule of the input hook."""
+        # The tests of a story share its network.
+        self.addCleanup(self.restore)
         self.nft("add table inet faults",
                  "add chain inet faults input { type filter hook input priority 0; }",
                  f"add rule inet faults input {rule} drop")
 
     def restore(self):
         """Lets everything through again."""
-        self.nft("delete table inet faults")
+        self.nft("add table inet faults", "delete table inet faults")
 
     def nft(self, *commands):
         self.tool("nft", "-f", "-", input="\n".join(commands) + "\n")

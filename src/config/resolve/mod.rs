@@ -71,6 +71,7 @@ fn finish(
         master_files: raw.zones.iter().map(|zone| zone.master_file).collect(),
         records: raw.zones.iter().map(|zone| zone.record_spots.clone()).collect(),
         datacenters: raw.datacenters.iter().map(|site| site.spot).collect(),
+        references: raw.reference_spots,
         health_checks: raw.health_checks.iter().map(|check| check.spot).collect(),
         check_keys: raw.health_checks.iter().map(|check| check.key_spots.clone()).collect(),
         pools: pool_spots,
@@ -126,13 +127,20 @@ impl Resolver<'_> {
             if self.health_checks.get(*id as usize).is_some_and(|check| needs_host(check)) {
                 let title =
                     format!("the check \"{}\" of a whole site has no host to send", at.value);
+                let name = &at.value;
+                let help = match &self.health_checks[*id as usize].probe {
+                    ProbeKind::Tcp(_) => {
+                        format!("add to [health_check.{name}]: sni = \"www.example.com\"")
+                    }
+                    ProbeKind::Exec(_) => {
+                        format!("write what is meant for \"{{host}}\" in [health_check.{name}]")
+                    }
+                    _ => format!("add to [health_check.{name}]: host = \"www.example.com\""),
+                };
                 self.problems.push(
                     Problem::error("check-needs-host", title)
                         .at_with(at.spot, "a site is no WIP, whose name could be sent")
-                        .help(format!(
-                            "add to [health_check.{}]: host = \"www.example.com\" (for tcp: sni)",
-                            at.value
-                        )),
+                        .help(help),
                 );
             }
         }

@@ -91,6 +91,12 @@ fn failback(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Failback> {
             Err(bad) => item.bad(&bad, cx),
         };
     }
+    let text = item.text(cx)?;
+    if values::duration_ms(text).is_ok() {
+        let bad = values::Bad::new("unknown-value", format!("cannot be \"{text}\""))
+            .help(format!("to wait for so long: \"after:{text}\""));
+        return item.bad(&bad, cx);
+    }
     Some(match item.choice(cx)? {
         "manual" => Failback::Manual,
         _ => Failback::Auto,

@@ -25,6 +25,18 @@ pub(in crate::config) fn probe_address(text: &str) -> Result<ProbeAddress, Bad> 
     // A name has no colon, and its last label is no number (RFC 1123 2.1).
     let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     let numeric = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some((host, port)) = text.rsplit_once(':')
+        && !port.is_empty()
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+        && host_name(host).is_ok()
+    {
+        return Err(Bad::new("bad-address", "has a port")
+            .help(format!("write address = \"{host}\" and port = {port}")));
+    }
+    if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return Err(Bad::new("bad-address", "has brackets")
+            .help(format!("write the address alone: \"{inner}\"")));
+    }
     if numeric || (text.contains(':') && !text.contains("://")) || text.contains('%') {
         return address(text).map(ProbeAddress::Ip);
     }
@@ -54,7 +66,7 @@ fn host_name(text: &str) -> Result<String, Bad> {
             return Err(bad("labels have 1 to 63 bytes"));
         }
         if !label.bytes().all(allowed) || label.starts_with('-') || label.ends_with('-') {
-            return Err(bad(&format!("\"{label}\" is no label of one"))
+            return Err(bad(&format!("\"{label}\" cannot stand between dots"))
                 .label("labels have letters, digits and, within, `-`"));
         }
     }
@@ -68,8 +80,10 @@ pub(in crate::config) fn source(text: &str) -> Result<IpAddr, Bad> {
     if unspecified {
         return Err(bad("every address is meant").help("leave it out: the system chooses"));
     }
-    let address = address(text)?;
-    match address {
+    if text.parse::<SocketAddr>().is_ok() {
+        return Err(bad("it has a port").help("write the address alone: the system picks a port"));
+    }
+    match address(text)? {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => Err(bad("it is link-local")
             .label("means nothing without an interface")
             .help("write a global or unique local address")),
@@ -112,12 +126,15 @@ pub(in crate::config) fn regex(text: &str) -> Result<String, Bad> {
     }
     match check::body_regex(text) {
         Ok(_) => Ok(text.to_owned()),
+        Err(regex::Error::CompiledTooBig(_)) => {
+            Err(bad("it needs more than a megabyte").help("repetitions multiply: write fewer"))
+        }
         Err(error) => {
             // Of several lines the last says what is wrong, the others draw where.
             let said = error.to_string();
             let last = said.lines().last().unwrap_or_default();
             let reason = last.trim_start_matches("error: ").trim_end_matches('.');
-            Err(bad(reason).help("in '…' (single quotes) TOML leaves backslashes as they are"))
+            Err(bad(reason).help("the syntax: https://docs.rs/regex/#syntax"))
         }
     }
 }
@@ -214,7 +231,7 @@ pub(in crate::config) fn record_data(text: &str, rtype: u16) -> Result<String, B
         Bad::new("bad-record", format!("is not the data of a record of type {mnemonic}: {reason}"))
     };
     if text.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
-        return Err(bad("it has a control character"));
+        return Err(bad("it has a control character").label("written as `\\DDD`"));
     }
     let line = format!("x 0 IN {mnemonic} {text}\n");
     match master::parse(line.as_bytes(), &Name::root(), 0) {

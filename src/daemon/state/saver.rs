@@ -167,14 +167,17 @@ impl Saving {
 
 /// When the next write is due. Pure.
 struct Pace {
-    saved_ms: u64,
+    /// Not before: the last one was too close.
+    earliest_ms: u64,
+    /// At the latest.
+    refresh_ms: u64,
     /// The first change since.
     changed_ms: Option<u64>,
 }
 
 impl Pace {
     fn new(now_ms: u64) -> Pace {
-        Pace { saved_ms: now_ms, changed_ms: None }
+        Pace { earliest_ms: 0, refresh_ms: now_ms + REFRESH_MS, changed_ms: None }
     }
 
     fn changed(&mut self, now_ms: u64) {
@@ -182,13 +185,13 @@ impl Pace {
     }
 
     fn saved(&mut self, now_ms: u64) {
-        *self = Pace::new(now_ms);
+        *self = Pace { earliest_ms: now_ms + APART_MS, ..Pace::new(now_ms) };
     }
 
     fn due_ms(&self) -> u64 {
         match self.changed_ms {
-            Some(changed_ms) => (changed_ms + GATHER_MS).max(self.saved_ms + APART_MS),
-            None => self.saved_ms + REFRESH_MS,
+            Some(changed_ms) => (changed_ms + GATHER_MS).max(self.earliest_ms),
+            None => self.refresh_ms,
         }
     }
 }
@@ -200,17 +203,15 @@ mod tests {
     #[test]
     fn a_storm_is_one_write_and_writes_are_apart() {
         let mut pace = Pace::new(0);
-        pace.changed(60_000);
-        pace.changed(60_999);
-        assert_eq!(pace.due_ms(), 61_000);
-        pace.saved(61_010);
-        pace.changed(61_020);
-        assert_eq!(pace.due_ms(), 66_010);
-        pace.saved(66_010);
-        pace.changed(69_900);
-        assert_eq!(pace.due_ms(), 71_010);
-        pace.changed(71_500);
-        assert_eq!(pace.due_ms(), 71_010, "one change after another does not put it off");
+        pace.changed(300);
+        pace.changed(1_299);
+        assert_eq!(pace.due_ms(), 1_300, "one change after another does not put it off");
+        pace.saved(1_310);
+        pace.changed(1_320);
+        assert_eq!(pace.due_ms(), 6_310);
+        pace.saved(6_310);
+        pace.changed(10_900);
+        assert_eq!(pace.due_ms(), 11_900);
     }
 
     #[test]

@@ -7,11 +7,22 @@
 //!
 //! It must not know results, schedules or why a target is in its state.
 
+use std::sync::Arc;
+
 use super::super::event::{Event, Now};
 use super::super::plan::{TargetId, VerdictId};
 use super::super::table::{Override, Word};
 use super::super::verdict::{Vote, rule};
 use super::Engine;
+
+/// Why verdicts are judged again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cause {
+    /// A result, a silence, a reload.
+    Result,
+    /// The limiter undid losses: what comes back was never gone.
+    Undone,
+}
 
 impl Engine {
     /// Writes every word again, whoever wrote to it since it was judged.
@@ -23,46 +34,68 @@ impl Engine {
     pub(super) fn judge_all(&mut self, now: Now) {
         let mut events = Vec::new();
         for gated in [false, true] {
-            for (id, verdict) in (0..).zip(&self.plan.verdicts) {
-                if verdict.gate.is_some() == gated {
-                    self.judge(id, now, &mut events);
+            for id in 0..self.plan.verdicts.len() as VerdictId {
+                if self.plan.verdicts[id as usize].gate.is_some() == gated {
+                    self.judge(id, Cause::Result, now, &mut events);
                 }
             }
         }
     }
 
     /// Judges again all that depends on target `id`.
-    pub(super) fn rejudge(&self, id: TargetId, now: Now, events: &mut Vec<Event>) {
-        for &verdict in self.links.of_target(id) {
-            self.judge_with_gated(verdict, now, events);
+    pub(super) fn rejudge(
+        &mut self,
+        id: TargetId,
+        cause: Cause,
+        now: Now,
+        events: &mut Vec<Event>,
+    ) {
+        let links = Arc::clone(&self.links);
+        for &verdict in links.of_target(id) {
+            self.judge_with_gated(verdict, cause, now, events);
         }
-        for &sibling in self.links.siblings(id) {
+        for &sibling in links.siblings(id) {
             if self.targets[sibling as usize].unrouted() {
-                for &verdict in self.links.of_target(sibling) {
-                    self.judge_with_gated(verdict, now, events);
+                for &verdict in links.of_target(sibling) {
+                    self.judge_with_gated(verdict, cause, now, events);
                 }
             }
         }
     }
 
-    fn judge_with_gated(&self, verdict: VerdictId, now: Now, events: &mut Vec<Event>) {
-        if self.judge(verdict, now, events) {
-            for &gated in self.links.of_gate(verdict) {
-                self.judge(gated, now, events);
+    fn judge_with_gated(
+        &mut self,
+        verdict: VerdictId,
+        cause: Cause,
+        now: Now,
+        events: &mut Vec<Event>,
+    ) {
+        if self.judge(verdict, cause, now, events) {
+            let links = Arc::clone(&self.links);
+            for &gated in links.of_gate(verdict) {
+                self.judge(gated, cause, now, events);
             }
         }
     }
 
     /// Judges one verdict; true when its word changed.
-    fn judge(&self, id: VerdictId, now: Now, events: &mut Vec<Event>) -> bool {
+    fn judge(&mut self, id: VerdictId, cause: Cause, now: Now, events: &mut Vec<Event>) -> bool {
         let verdict = &self.plan.verdicts[id as usize];
         let mut votes: Vec<Vote> =
             verdict.targets.iter().map(|target| self.vote_of(*target)).collect();
         let gate = verdict.gate.map(|gate| self.table.word(gate));
         let ruling = rule(&mut votes, verdict.require, gate);
         let old = self.table.word(id);
-        let lost = old.available() && !ruling.available;
-        let lost_at_s = if lost { now.unix_s } else { old.lost_at_s() };
+        let lost_before = &mut self.lost_before[id as usize];
+        let lost_at_s = match (old.available(), ruling.available) {
+            (true, false) => {
+                *lost_before = old.lost_at_s();
+                now.unix_s
+            }
+            // It was no loss.
+            (false, true) if cause == Cause::Undone => *lost_before,
+            _ => old.lost_at_s(),
+        };
         let new =
             Word::new(ruling.state, ruling.available, Override::None, ruling.ttl_cap_s, lost_at_s);
         if new == old {

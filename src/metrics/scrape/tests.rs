@@ -55,6 +55,8 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
         wips,
         transitions: &transitions,
         probes: &[check],
+        targets: &[("readiness".to_owned(), [0, 2, 1])],
+        certificates: &[("readiness".to_owned(), "fra".to_owned(), 1_810_000_000)],
         probe_lag_ms: Some(12),
         prober_stalled: Some(false),
         state: Some(StateTotals { saved_at_s: 1_799_999_900, failures: 2 }),

@@ -262,7 +262,7 @@ async fn a_history_goes_from_one_prober_to_the_next() {
     (wanted.timeout_ms, wanted.interval_ms) = (300_000, 600_000);
     let keys = [crate::health::stable::target_key(&wanted.identity)];
     let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
-    prober.resume(history.named(&keys)).unwrap();
+    prober.restore(history.named(&keys)).unwrap();
     let next = prober.apply(plan(&wanted)).unwrap();
     let word = next.word(0);
     assert_eq!((word.state(), word.available(), word.ttl_cap_s()), (State::Down, false, 0));

@@ -78,7 +78,8 @@ fn version(table: &Table<'_>, secure: bool, cx: &mut Context<'_>) -> HttpVersion
         for (name, value) in item.map(cx) {
             if NOT_OF_HTTP2.contains(&name.value.to_ascii_lowercase().as_str()) {
                 let reason = format!("cannot have `{}`, which HTTP/2 does not carry", name.value);
-                let bad = Bad::new("bad-header", reason).help("leave it out, or http_version");
+                let bad = Bad::new("bad-header", reason)
+                    .help("leave it out, or write http_version = \"1.1\"");
                 Item { spot: name.spot, ..value }.bad::<()>(&bad, cx);
             }
         }
@@ -98,7 +99,7 @@ fn expected_body(
         &h::EXPECT_BODY,
         &h::EXPECT_BODY_REGEX,
         "a body must hold one or the other",
-        "a pattern can ask for both: \"ready.*ok|ok.*ready\"",
+        "write the text into the pattern, with a backslash before characters such as `.` and `(`",
         cx,
     );
     let text = table.value(&h::EXPECT_BODY, cx, expected_text);

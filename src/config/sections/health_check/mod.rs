@@ -126,6 +126,7 @@ fn refuse_others(table: &Table<'_>, kind: &str, allowed: &[&Key], cx: &mut Conte
             .at_with(table.spot_of(key, cx), format!("not for type = \"{kind}\""));
         cx.problems.push(match (kind, known(&stream::TLS)) {
             ("tcp" | "grpc", true) => problem.help("add: tls = true"),
+            ("https", _) if key.name == h::TLS.name => problem.help("https always speaks TLS"),
             ("http", true) => problem.help("write type = \"https\""),
             _ if names.is_empty() => problem.help("a check that is always up sends nothing"),
             _ => problem.help(format!("for this type: {}", names.join(", "))),

@@ -16,14 +16,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::engine::Engine;
-use super::event::Now;
-use super::machine::Machine;
-use super::plan::{Plan, TargetId};
-use super::saved::{KeptTarget, Saved, SavedHold};
-use super::stable::{StableKey, target_key};
-use super::table::{Override, State, Word};
-use super::track::Tracked;
+use super::super::event::Now;
+use super::super::machine::Machine;
+use super::super::plan::{Plan, TargetId};
+use super::super::saved::{KeptTarget, Saved, SavedHold};
+use super::super::stable::{StableKey, target_key};
+use super::super::table::{Override, State, Word};
+use super::super::track::Tracked;
+use super::{Engine, limiter};
 
 /// Counters of an older history say nothing about now.
 pub const COUNTERS_KEPT_S: u32 = 600;
@@ -52,7 +52,7 @@ impl History {
 
 /// What came of taking a history in.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Resumed {
+pub struct Restored {
     /// So many targets had a history.
     pub targets: usize,
     /// It is so old; none: it says that it is from the future.
@@ -74,14 +74,14 @@ impl Engine {
 
     /// Takes in what an earlier process kept. Only right after [`Engine::new`]
     /// without an engine before: no target has a history yet.
-    pub fn resume(&mut self, saved: &Saved, now: Now) -> Resumed {
+    pub fn restore(&mut self, saved: &Saved, now: Now) -> Restored {
         // A clock that was set back tells no age: the file may be old.
         let age_s = now.unix_s.checked_sub(saved.written_at_s);
         let counters = age_s.is_some_and(|age_s| age_s < COUNTERS_KEPT_S);
         let age_ms = u64::from(age_s.unwrap_or(u32::MAX)) * 1_000;
         let kept: HashMap<StableKey, &KeptTarget> =
             saved.targets.iter().map(|(key, kept)| (*key, kept)).collect();
-        let mut resumed = Resumed { targets: 0, age_s, counters };
+        let mut restored = Restored { targets: 0, age_s, counters };
         for (target, tracked) in self.plan.targets.iter().zip(&mut self.targets) {
             let history = || kept.get(&target_key(&target.identity));
             let Some(kept) =
@@ -89,12 +89,13 @@ impl Engine {
             else {
                 continue;
             };
-            tracked.resume(kept, counters.then_some(age_ms), now);
-            resumed.targets += 1;
+            tracked.restore(kept, counters.then_some(age_ms), now);
+            restored.targets += 1;
         }
+        self.limiter = limiter(&self.plan, &self.targets, None);
         self.note_losses();
-        self.rejudge_all(now);
-        resumed
+        self.judge_all(now);
+        restored
     }
 
     /// Words know when their verdict was lost: the latest loss among its targets.
@@ -104,6 +105,7 @@ impl Engine {
             let latest_s = verdict.targets.iter().map(lost_at_s).max().unwrap_or(0);
             let unjudged = Word::new(State::Unknown, false, Override::None, 0, latest_s);
             self.table.set(id, unjudged);
+            self.lost_before[id as usize] = latest_s;
         }
     }
 }
@@ -121,8 +123,8 @@ impl Tracked {
     }
 
     /// `age_ms`: how old counters are; none: they are not taken in.
-    fn resume(&mut self, kept: &KeptTarget, age_ms: Option<u64>, now: Now) {
-        let machine = Machine::resume(&kept.machine, age_ms.unwrap_or(0), now.mono_ms);
+    fn restore(&mut self, kept: &KeptTarget, age_ms: Option<u64>, now: Now) {
+        let machine = Machine::restore(&kept.machine, age_ms.unwrap_or(0), now.mono_ms);
         self.machine = if age_ms.is_some() { machine } else { machine.inherit() };
         self.stale = kept.machine.known;
         self.since_s = kept.since_s;
@@ -132,5 +134,5 @@ impl Tracked {
 }
 
 #[cfg(test)]
-#[path = "resume_tests.rs"]
+#[path = "restore_tests.rs"]
 mod tests;
