@@ -172,6 +172,7 @@ fn the_examples_of_the_manual_load_together() {
     let mut files = MemoryFiles::default();
     files.insert("windrose.toml", text);
     files.insert("zones/gslb.example.com.zone", "");
+    files.insert("checks/replica.sh", "");
     files.insert(
         "datacenters.toml",
         "[datacenter.iad]\nvip = [\"198.51.100.10\", \"2001:db8:1::10\"]\n\

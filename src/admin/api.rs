@@ -81,6 +81,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         .route("/api/v1/explain", get(explain))
         .route("/api/v1/checks", get(checks))
         .route("/api/v1/events", get(events))
+        .route("/api/v1/limiter/release", post(release_limiter))
         .route("/api/v1/reload", post(reload))
         .fallback(|| async {
             let detail = "The page at / lists what there is.";
@@ -251,6 +252,16 @@ async fn reload(
     let desk = Arc::clone(&shared.desk);
     let report = shared.calls.run(move || desk.reload()).await?;
     Ok(Json(report?).into_response())
+}
+
+async fn release_limiter(
+    State(shared): State<Arc<Shared>>,
+    Extension(Connection { peer, .. }): Extension<Connection>,
+) -> Result<Response, Problem> {
+    tracing::warn!(%peer, "release of the limiter asked for over the admin listener");
+    let desk = Arc::clone(&shared.desk);
+    let released = shared.calls.run(move || desk.release_limiter()).await?;
+    Ok(Json(released?).into_response())
 }
 
 //------------ Calls ----------------------------------------------------------

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::journal::Journal;
 use super::types::{
-    ChecksPage, ChecksRequest, ExplainRequest, ReloadRefused, ReloadReport, Status,
+    ChecksPage, ChecksRequest, ExplainRequest, LimiterReleased, ReloadRefused, ReloadReport, Status,
 };
 
 /// The daemon, as the admin listener sees it.
@@ -32,6 +32,9 @@ pub trait Desk: Send + Sync + 'static {
     /// Why a client gets its answer, as JSON for people and programs.
     fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError>;
 
+    /// Lets the losses that the blast-radius limiter holds take their course.
+    fn release_limiter(&self) -> Result<LimiterReleased, ApiError>;
+
     /// Loads the config anew. Returns when it is in force, or refused.
     fn reload(&self) -> Result<ReloadReport, ReloadRefused>;
 }
@@ -45,6 +48,9 @@ pub enum ApiError {
     /// It names something that is not there: 404.
     #[error("{0}")]
     NotFound(String),
+    /// There is nothing to do it to, as things are: 409.
+    #[error("{0}")]
+    Conflict(String),
     /// Not now; later it may work: 503.
     #[error("{0}")]
     NotReady(String),

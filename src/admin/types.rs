@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::events::{Event, EventKind, EventsRequest, Subject};
 pub use self::health::{
-    CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, HealthStatus, ProberStatus,
+    CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, HealthStatus,
+    LimiterReleased, LimiterState, ProberStatus,
 };
 use crate::dns::Name;
 
@@ -88,7 +89,7 @@ pub struct MemberStatus {
     pub address: String,
     /// What probes say: "unknown", "up", "down".
     pub probed: String,
-    /// What queries see: the same, or "drained", "forced-up", "forced-down".
+    /// What queries see: the same, or "held", "drained", "forced-up", "forced-down".
     pub effective: String,
     /// When the probed state last changed; none: not since the start.
     pub since_s: Option<u64>,

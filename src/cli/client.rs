@@ -15,7 +15,9 @@ use serde::de::DeserializeOwned;
 
 pub use self::events::Events;
 use crate::admin::problem::{self, Problem};
-use crate::admin::types::{ChecksPage, ChecksRequest, ExplainRequest, ReloadReport, Status};
+use crate::admin::types::{
+    ChecksPage, ChecksRequest, ExplainRequest, LimiterReleased, ReloadReport, Status,
+};
 
 /// The server when none is named.
 pub const SERVER_DEFAULT: &str = "http://127.0.0.1:8053";
@@ -102,6 +104,11 @@ impl Client {
         request: &ExplainRequest,
     ) -> Result<serde_json::Value, ClientError> {
         self.get("/api/v1/explain", &request.to_query()).await
+    }
+
+    /// `POST /api/v1/limiter/release`
+    pub async fn release_limiter(&self) -> Result<LimiterReleased, ClientError> {
+        self.post("/api/v1/limiter/release", None::<&()>).await
     }
 
     /// `POST /api/v1/reload`. A config that is refused is a

@@ -120,6 +120,10 @@ fn words(what: &EventKind) -> String {
         EventKind::Available { subject, available: false } => {
             format!("{} is OUT of answers", whose(subject))
         }
+        EventKind::Held { subject, held: true } => {
+            format!("{} is up and HELD: see failback", whose(subject))
+        }
+        EventKind::Held { subject, held: false } => format!("{} is no longer held", whose(subject)),
         EventKind::Silent { check, subject, reason, detail } => {
             let why = why(reason.as_ref(), detail.as_ref());
             format!("{} {check}: NO VERDICT, the prober's own trouble{why}", whose(subject))
@@ -128,6 +132,13 @@ fn words(what: &EventKind) -> String {
             let (year, month, day) = date(expires_at_s / 86_400);
             let whose = whose(subject);
             format!("{whose} {check}: certificate expires on {year}-{month:02}-{day:02}")
+        }
+        EventKind::LimiterTripped { undone, targets } => format!(
+            "LIMITER TRIPPED: {undone} of {targets} targets lost at once, held to be our own fault"
+        ),
+        EventKind::LimiterReleased { held, by_operator } => {
+            let by = if *by_operator { "by an operator" } else { "enough is back" };
+            format!("limiter released ({by}): {held} targets were held")
         }
         EventKind::ConfigLoaded { generation, cause, changes } => {
             let changes =

@@ -46,6 +46,9 @@ enum Command {
     Status(StatusArguments),
     /// Follow what happens on a running server
     Events(EventsArguments),
+    /// Say what the blast-radius limiter is to do
+    #[command(subcommand)]
+    Limiter(LimiterCommand),
     /// Make a running server load its config again
     Reload(OperateArguments),
     /// A tour on loopback: a server and pretend sites, nothing else needed
@@ -173,6 +176,12 @@ enum ConfigCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum LimiterCommand {
+    /// The losses that it holds are true: let them take their course
+    Release(OperateArguments),
+}
+
+#[derive(Debug, Subcommand)]
 enum GeoCommand {
     /// Sources, sizes, dates and attributions of the databases in use
     Info {
@@ -196,6 +205,7 @@ pub fn run() -> ExitCode {
         }
         Command::Status(arguments) => operate::status(&arguments.operate),
         Command::Events(arguments) => events::run(&arguments),
+        Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };

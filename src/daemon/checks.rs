@@ -10,14 +10,14 @@ use tokio::time::timeout;
 use super::publisher::Publisher;
 use crate::admin::ApiError;
 use crate::admin::types::{
-    CheckStatus, ChecksPage, ChecksRequest, HealthStatus, MEMBERS_NOT_UP_MAX, MemberStatus,
-    ProberStatus,
+    CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, HealthStatus, LimiterReleased,
+    LimiterState, MEMBERS_NOT_UP_MAX, MemberStatus, ProberStatus,
 };
 use crate::dns::Name;
 use crate::health::check::ProbeKind;
 use crate::health::plan::{Plan, Target, TargetId, VerdictId};
-use crate::health::table::{Override, State};
-use crate::health::{Engine, FailureKind, Now, TargetStatus};
+use crate::health::table::State;
+use crate::health::{Engine, FailureKind, LimiterPhase, LimiterStatus, Now, TargetStatus};
 use crate::snapshot::{Serving, Snapshot};
 
 /// Longest wait for the prober, which answers between two probes.
@@ -54,7 +54,7 @@ pub(super) fn statuses(
 //------------ Summary --------------------------------------------------------
 
 /// Health as a whole; needs no answer of the prober's.
-pub(super) fn health(publisher: &Publisher) -> HealthStatus {
+pub(super) fn health(publisher: &Publisher, serving: &Serving) -> HealthStatus {
     let Some(prober) = publisher.prober() else { return HealthStatus::default() };
     let (summary, metrics) = (prober.summary(), prober.metrics());
     let states = summary.states();
@@ -65,6 +65,7 @@ pub(super) fn health(publisher: &Publisher) -> HealthStatus {
         pending: summary.pending,
         silent: summary.silent,
         certificates_expiring: summary.certificates_expiring,
+        limiter: limiter(&summary.limiter, serving),
         prober: ProberStatus {
             lag_ms: (metrics.lag_s * 1_000.0) as u64,
             in_flight: metrics.in_flight,
@@ -72,6 +73,54 @@ pub(super) fn health(publisher: &Publisher) -> HealthStatus {
             unresponsive: metrics.lag_s >= PROBER_WAIT.as_secs_f64(),
         },
     }
+}
+
+fn limiter(limiter: &LimiterStatus, serving: &Serving) -> LimiterState {
+    let names = &serving.snapshot.config.datacenters;
+    let datacenters = limiter.datacenters.iter().filter_map(|loss| {
+        Some(DatacenterLosses {
+            name: names.get(loss.datacenter as usize)?.name.clone(),
+            targets: u64::from(loss.targets),
+            counted: u64::from(loss.counted),
+            lost: u64::from(loss.lost),
+        })
+    });
+    let phase = match limiter.phase {
+        LimiterPhase::Armed => "armed",
+        LimiterPhase::Tripped => "tripped",
+        LimiterPhase::Overruled => "overruled",
+    };
+    LimiterState {
+        phase: phase.to_owned(),
+        since_s: (limiter.since_s > 0).then_some(u64::from(limiter.since_s)),
+        held: u64::from(limiter.held),
+        trips: limiter.trips,
+        datacenters: datacenters.collect(),
+    }
+}
+
+/// Lets the losses that the limiter holds take their course.
+pub(super) fn release_limiter(
+    publisher: &Publisher,
+    runtime: &Handle,
+) -> Result<LimiterReleased, ApiError> {
+    let prober = publisher.prober().ok_or_else(no_answer)?;
+    let acted = prober.act(|engine, now| {
+        let before = engine.limiter();
+        let events = engine.release_limiter(now);
+        (events, (before.phase == LimiterPhase::Tripped).then_some(before.held))
+    });
+    let released = runtime.block_on(async { timeout(PROBER_WAIT, acted).await.ok()?.ok() });
+    match released.ok_or_else(no_answer)? {
+        Some(held) => Ok(LimiterReleased { held: u64::from(held) }),
+        None => Err(ApiError::Conflict(
+            "The limiter holds nothing: it has not tripped, or was released already.".to_owned(),
+        )),
+    }
+}
+
+fn no_answer() -> ApiError {
+    ApiError::NotReady(format!("The prober did not answer within {} s.", PROBER_WAIT.as_secs()))
 }
 
 //------------ Checks ---------------------------------------------------------
@@ -103,12 +152,9 @@ pub(super) fn checks(
         let is_in_force = Arc::ptr_eq(engine.table(), &table);
         (is_in_force || of_wip.is_none()).then(|| find(engine, now, &wanted, of_wip.as_ref()))
     });
-    let found = found.ok_or_else(|| {
-        let wait = PROBER_WAIT.as_secs();
-        ApiError::NotReady(format!("the prober did not answer within {wait} s"))
-    })?;
+    let found = found.ok_or_else(no_answer)?;
     let mut found =
-        found.ok_or_else(|| ApiError::NotReady("a config is being loaded".to_owned()))?;
+        found.ok_or_else(|| ApiError::NotReady("A config is being loaded.".to_owned()))?;
     let limit = request.limit as usize;
     let next = (found.targets.len() > limit).then(|| found.targets[limit - 1].0);
     found.targets.truncate(limit);
@@ -309,7 +355,7 @@ fn each_not_up(
             for vip in member.vips.clone() {
                 let id = verdicts[usize::from(vip)];
                 let word = serving.health.word(id);
-                if word.state() == State::Up && word.over() == Override::None || !seen.insert(id) {
+                if word.effective() == State::Up.as_str() || !seen.insert(id) {
                     continue;
                 }
                 let status = || MemberStatus {
@@ -317,13 +363,7 @@ fn each_not_up(
                     member: name.to_owned(),
                     address: strategy.vips[usize::from(vip)].record.address().to_string(),
                     probed: word.state().as_str().to_owned(),
-                    effective: match word.over() {
-                        Override::None => word.state().as_str(),
-                        Override::Drained => "drained",
-                        Override::ForcedUp => "forced-up",
-                        Override::ForcedDown => "forced-down",
-                    }
-                    .to_owned(),
+                    effective: word.effective().to_owned(),
                     ..MemberStatus::default()
                 };
                 let verdict = snapshot.plan.verdicts.get(id as usize);

@@ -10,7 +10,7 @@ use super::publisher::{Cause, Publisher};
 use super::{checks, metrics};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, ExplainRequest,
-    ReloadRefused, ReloadReport, Status,
+    LimiterReleased, ReloadRefused, ReloadReport, Status,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
@@ -80,7 +80,7 @@ impl Desk for FrontDesk {
                 wips: config.wips.len() as u64,
                 probes: serving.snapshot.plan.targets.len() as u64,
             },
-            health: checks::health(&self.publisher),
+            health: checks::health(&self.publisher, &serving),
             datacenters: datacenters(&serving),
             members_not_up: members,
             members_not_up_total,
@@ -119,6 +119,10 @@ impl Desk for FrontDesk {
 
     fn journal(&self) -> Arc<Journal> {
         Arc::clone(&self.publisher.journal)
+    }
+
+    fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
+        checks::release_limiter(&self.publisher, &self.runtime)
     }
 
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {

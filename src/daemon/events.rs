@@ -45,9 +45,16 @@ fn event(notice: Notice) -> EventKind {
         Notice::Available { who, available } => {
             EventKind::Available { subject: subject(who), available }
         }
+        Notice::Held { who, held } => EventKind::Held { subject: subject(who), held },
         Notice::Silent { check, who, failure } => {
             let (reason, detail) = words(failure);
             EventKind::Silent { check, subject: subject(who), reason, detail }
+        }
+        Notice::LimiterTripped { undone, targets } => {
+            EventKind::LimiterTripped { undone: u64::from(undone), targets: u64::from(targets) }
+        }
+        Notice::LimiterReleased { held, by_operator } => {
+            EventKind::LimiterReleased { held: u64::from(held), by_operator }
         }
         Notice::CertificateExpiring { check, who, expires_s } => {
             let subject = subject(who);

@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 
 use super::publisher::Publisher;
 use crate::admin::process;
-use crate::health::FailureKind;
 use crate::health::table::{Override, State, Word};
+use crate::health::{FailureKind, LimiterPhase};
 use crate::listen::Running;
 use crate::metrics::{
-    self, CheckTotals, ConnectionTotals, DropReason, HistogramTotals, MemberState, Scrape,
-    Transport, WipSeries,
+    self, CheckTotals, ConnectionTotals, DropReason, HistogramTotals, LimiterTotals, MemberState,
+    Scrape, Transport, WipSeries,
 };
 use crate::probe::{CheckCounters, ProbeMetrics, Summary};
 use crate::snapshot::Serving;
@@ -54,6 +54,11 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
             transitions: &publisher.transitions,
             probes: &checks,
             targets: &targets,
+            limiter: LimiterTotals {
+                active: summary.limiter.phase == LimiterPhase::Tripped,
+                held: u64::from(summary.limiter.held),
+                trips: summary.limiter.trips,
+            },
             certificates: &certificates(&summary),
             probe_lag_ms: probes.as_ref().map(|probes| (probes.lag_s * 1_000.0) as u64),
             prober_stalled: probes.as_ref().map(|probes| probes.stalled),
@@ -79,7 +84,12 @@ fn check_totals(probes: &ProbeMetrics) -> Vec<CheckTotals> {
         results.extend(
             FailureKind::ALL.iter().map(|&kind| (kind.as_str(), counters.failed[kind as usize])),
         );
-        CheckTotals { check: check.clone(), results, duration: duration(counters) }
+        let mut handshakes =
+            vec![("full", counters.handshakes_full), ("resumed", counters.handshakes_resumed)];
+        if handshakes.iter().all(|(_, count)| *count == 0) {
+            handshakes.clear();
+        }
+        CheckTotals { check: check.clone(), results, duration: duration(counters), handshakes }
     };
     probes.checks.iter().map(total).collect()
 }
@@ -120,15 +130,17 @@ fn member_state(words: impl Iterator<Item = Word>) -> MemberState {
         (Override::Drained, _) => MemberState::Drained,
         (Override::ForcedUp, _) => MemberState::ForcedUp,
         (Override::ForcedDown, _) => MemberState::ForcedDown,
+        (Override::None, _) if word.is_held() => MemberState::Held,
         (Override::None, _) if !word.available() => MemberState::Down,
         (Override::None, State::Up) => MemberState::Up,
         (Override::None, _) => MemberState::Unknown,
     });
     let rank = |state: &MemberState| match state {
-        MemberState::ForcedUp => 5,
-        MemberState::Up => 4,
-        MemberState::Unknown => 3,
-        MemberState::Drained => 2,
+        MemberState::ForcedUp => 6,
+        MemberState::Up => 5,
+        MemberState::Unknown => 4,
+        MemberState::Drained => 3,
+        MemberState::Held => 2,
         MemberState::Down => 1,
         MemberState::ForcedDown => 0,
     };

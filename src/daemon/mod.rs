@@ -20,6 +20,7 @@ mod metrics;
 mod publisher;
 mod responder;
 mod state;
+mod verify;
 mod watch;
 
 use std::net::SocketAddr;

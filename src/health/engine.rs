@@ -13,6 +13,7 @@
 //!
 //! It must not know sockets, threads or the clock: time comes as [`Now`].
 
+mod coming_back;
 mod due;
 mod judge;
 mod limit;
@@ -29,6 +30,7 @@ use super::budget::{Budget, Purpose};
 use super::carry;
 use super::event::{Event, Now, ProbeKey};
 use super::failure::Outcome;
+use super::hold::Returns;
 use super::limiter::Limiter;
 use super::links::Links;
 use super::plan::{Plan, Target, TargetId};
@@ -57,6 +59,8 @@ pub struct Engine {
     limiter_since_s: u32,
     /// When each verdict was lost before its last loss, should that one be undone.
     lost_before: Vec<u32>,
+    /// Verdicts that were lost and are not in service again.
+    pub(super) returns: Returns,
     pub(super) next_key: ProbeKey,
     unjudged: usize,
 }
@@ -68,7 +72,7 @@ impl Engine {
         let plan = Arc::new(plan);
         let next_key = previous.map_or(0, |engine| engine.next_key);
         let (targets, next_key) = carry::targets(&plan, previous, next_key, now);
-        let table = Arc::new(carry::table(&plan, &targets, previous));
+        let (table, returns) = carry::verdicts(&plan, &targets, previous);
         let mut engine = Engine {
             links: Arc::new(Links::new(&plan)),
             by_key: targets.iter().zip(0..).map(|(target, id)| (target.key, id)).collect(),
@@ -83,8 +87,9 @@ impl Engine {
             unjudged: targets.iter().filter(|target| !target.judged).count(),
             next_key,
             plan,
-            table,
+            table: Arc::new(table),
             targets,
+            returns,
         };
         engine.queue_all();
         engine.wake(now);
@@ -110,6 +115,11 @@ impl Engine {
     /// As [`Engine::target_id`], the target itself.
     pub fn target_of(&self, key: ProbeKey) -> Option<&Target> {
         self.target_id(key).map(|id| &self.plan.targets[id as usize])
+    }
+
+    /// Whether the target of `key` is up, and nothing speaks against that.
+    pub fn calm(&self, key: ProbeKey) -> bool {
+        self.target_id(key).is_some_and(|id| self.targets[id as usize].calm())
     }
 
     /// True once every target was judged, or cannot be from this host.
@@ -155,7 +165,8 @@ impl Engine {
         events
     }
 
-    /// Makes targets UNKNOWN that had no verdict for [`super::SILENT_INTERVALS`].
+    /// Makes targets UNKNOWN that had no verdict for [`super::SILENT_INTERVALS`], and
+    /// lets verdicts take part again whose time has come.
     pub fn expire(&mut self, now: Now) -> Vec<Event> {
         self.wake(now);
         let mut events = Vec::new();
@@ -175,6 +186,8 @@ impl Engine {
             events.push(Event::Silent { target: id, failure });
             self.rejudge(id, Cause::Result, now, &mut events);
         }
+        // After that: time alone lets nobody in that is unknown.
+        self.come_back(now, &mut events);
         events
     }
 

@@ -77,6 +77,14 @@ pub enum Event {
         /// An operator did it; otherwise enough targets answered again.
         by_operator: bool,
     },
+    /// A verdict that was lost is up again and kept out of answers; or it may take
+    /// part again after that.
+    Held {
+        /// Which.
+        verdict: VerdictId,
+        /// After.
+        held: bool,
+    },
     /// A verdict's availability changed.
     Available {
         /// Which.

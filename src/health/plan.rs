@@ -156,3 +156,14 @@ pub enum Failback {
     /// Once it has been up for so many milliseconds without a break.
     AfterMs(u32),
 }
+
+impl Failback {
+    /// The word for logs and the page, without its time.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Failback::Auto => "auto",
+            Failback::Manual => "manual",
+            Failback::AfterMs(_) => "after",
+        }
+    }
+}

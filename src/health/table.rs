@@ -135,6 +135,18 @@ impl Word {
         ((self.0 & WHOLE) >> 8) as u16 + 1
     }
 
+    /// What queries see, in a word for logs, the API and the page: an operator's word,
+    /// "held", or what probes say.
+    pub fn effective(self) -> &'static str {
+        match self.over() {
+            Override::None if self.is_held() => "held",
+            Override::None => self.state().as_str(),
+            Override::Drained => "drained",
+            Override::ForcedUp => "forced-up",
+            Override::ForcedDown => "forced-down",
+        }
+    }
+
     /// The operator's word.
     pub fn over(self) -> Override {
         match self.0 >> 3 & 0b11 {

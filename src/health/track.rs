@@ -93,6 +93,8 @@ impl Results {
 #[derive(Clone, Debug)]
 pub(super) struct Tracked {
     pub key: ProbeKey,
+    /// The target of the plan before whose place it took.
+    pub heir_of: Option<ProbeKey>,
     pub phase: u64,
     pub machine: Machine,
     /// Not to be probed: always up.
@@ -131,6 +133,7 @@ impl Tracked {
         let idle = target.identity.probe == ProbeKind::Always;
         Tracked {
             key,
+            heir_of: None,
             phase: schedule::phase(&target.identity),
             machine: if idle { Machine::always_up() } else { Machine::default() },
             idle,
@@ -158,6 +161,12 @@ impl Tracked {
     /// This host has no route for the target's family.
     pub(super) fn unrouted(&self) -> bool {
         self.failing && self.last_failure.as_ref().is_some_and(|failure| failure.family_unrouted)
+    }
+
+    /// Up, the last probe passed, and nothing is pending.
+    pub(super) fn calm(&self) -> bool {
+        let machine = &self.machine;
+        machine.state() == State::Up && !self.failing && !machine.contrary_pending()
     }
 
     /// Takes in one result; `hold`: a failure that would make it DOWN does not.

@@ -1,14 +1,15 @@
 //! One probe from its first packet to its outcome, under one deadline.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::connect::connect;
+use super::prepared::Tools;
 use super::resolve::Resolver;
-use super::tls::TlsConfigs;
-use super::{Phase, Progress, dns, exec, file, http, icmp, tcp};
+use super::tls::{Offer, handshake};
+use super::{Phase, Progress, dns, exec, file, grpc, http, icmp, tcp};
 use crate::clock::Clock;
-use crate::health::check::{HttpProbe, ProbeKind, Route, TcpProbe, TlsProbe};
+use crate::health::check::{ProbeKind, Route, TcpProbe, TlsProbe};
 use crate::health::plan::{ProbeAddress, Target};
 use crate::health::{Failure, FailureKind};
 
@@ -31,14 +32,14 @@ pub(super) struct Commons {
 /// Makes one probe of `target`; what it sees on the way goes to `progress`.
 pub(super) async fn attempt(
     target: &Target,
-    tls: &TlsConfigs,
+    tools: &Tools,
     commons: &Commons,
     clock: Clock,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let started_us = clock.mono_us();
     let deadline = Duration::from_millis(u64::from(target.timeout_ms.max(1)));
-    let run = run(target, tls, commons, clock, progress);
+    let run = run(target, tools, commons, clock, progress);
     match tokio::time::timeout(deadline, run).await {
         Ok(result) => result,
         Err(_) => {
@@ -83,7 +84,7 @@ async fn wait_for<T>(
 
 async fn run(
     target: &Target,
-    tls: &TlsConfigs,
+    tools: &Tools,
     commons: &Commons,
     clock: Clock,
     progress: &mut Progress,
@@ -109,18 +110,17 @@ async fn run(
         }
     };
     match probe {
-        ProbeKind::Http(probe) => {
-            let host = probe.host.clone().unwrap_or_else(|| host_of(address));
-            http_probe(probe, &host, SocketAddr::new(address, probe.port), tls, progress).await
-        }
+        ProbeKind::Http(probe) => http::check(probe, address, tools, progress).await,
         ProbeKind::Tcp(probe) => {
-            tcp_probe(probe, SocketAddr::new(address, probe.port), tls, progress).await
+            tcp_probe(probe, SocketAddr::new(address, probe.port), tools, progress).await
         }
         ProbeKind::Icmp(probe) => icmp::exchange(probe, address, progress).await,
         ProbeKind::Dns(probe) => {
             dns::exchange(probe, SocketAddr::new(address, probe.port), progress).await
         }
-        ProbeKind::Grpc(_) => Err(not_built_in()),
+        ProbeKind::Grpc(probe) => {
+            grpc::check(probe, address, target.timeout_ms, tools, progress).await
+        }
         ProbeKind::Exec(_) | ProbeKind::File(_) | ProbeKind::Always => Ok(()),
     }
 }
@@ -138,85 +138,23 @@ fn route_of(probe: &ProbeKind) -> Option<&Route> {
     }
 }
 
-fn not_built_in() -> Failure {
-    Failure::new(FailureKind::Internal, "this type of check is not built in")
-}
-
-/// An address as `Host` has it.
-fn host_of(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    }
-}
-
-async fn http_probe(
-    probe: &HttpProbe,
-    host: &str,
-    to: SocketAddr,
-    configs: &TlsConfigs,
-    progress: &mut Progress,
-) -> Result<(), Failure> {
-    let stream = connect(to, true).await?;
-    let Some(tls) = &probe.tls else {
-        return http::exchange(probe, host, stream, progress).await;
-    };
-    progress.phase = Phase::Handshake;
-    let name = tls.sni.as_deref().unwrap_or_else(|| without_port(host));
-    let stream = configs.handshake(tls, true, name, stream).await?;
-    http::exchange(probe, host, stream, progress).await
-}
-
 async fn tcp_probe(
     probe: &TcpProbe,
     to: SocketAddr,
-    configs: &TlsConfigs,
+    tools: &Tools,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     // RST would throw away what was sent last, if nothing is read after it.
     let reset_at_close = probe.send.is_none() || probe.expect.is_some();
-    let stream = connect(to, reset_at_close).await?;
+    let stream = connect(to, &probe.route, reset_at_close).await?;
     let Some(tls) = &probe.tls else {
         return tcp::exchange(probe, stream, progress).await;
     };
-    progress.phase = Phase::Handshake;
-    let stream = configs.handshake(tls, false, &tls_name(tls, to), stream).await?;
+    let name = tls_name(tls, to);
+    let stream = handshake(tls, Offer::Nothing, &name, stream, tools, progress).await?;
     tcp::exchange(probe, stream, progress).await
 }
 
 fn tls_name(tls: &TlsProbe, to: SocketAddr) -> String {
     tls.sni.clone().unwrap_or_else(|| to.ip().to_string())
-}
-
-/// "shop.example.com:8443" and "[2001:db8::1]:8443" without their port.
-fn without_port(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    match host.rsplit_once(':') {
-        // More than one colon: an IPv6 address without brackets.
-        Some((name, port)) if !name.contains(':') && port.parse::<u16>().is_ok() => name,
-        _ => host,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_and_brackets_are_no_part_of_a_name() {
-        for (host, name) in [
-            ("shop.example.com", "shop.example.com"),
-            ("shop.example.com:8443", "shop.example.com"),
-            ("192.0.2.1:80", "192.0.2.1"),
-            ("[2001:db8::1]:8443", "2001:db8::1"),
-            ("[2001:db8::1]", "2001:db8::1"),
-            ("2001:db8::1", "2001:db8::1"),
-            ("[", ""),
-            ("", ""),
-        ] {
-            assert_eq!(without_port(host), name);
-        }
-    }
 }

@@ -71,7 +71,7 @@ async fn over_tcp(
     to: SocketAddr,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    let mut stream = connect(to, true).await?;
+    let mut stream = connect(to, &probe.route, true).await?;
     progress.phase = Phase::Answer;
     // A name is at most 255 bytes long, so a query is too short to overflow.
     let mut framed = (message.len() as u16).to_be_bytes().to_vec();

@@ -3,18 +3,18 @@
 //! Pure: bytes in, judgement out. A reply that could be anybody's is not ours, so
 //! that nobody off the path can take a member down by guessing.
 
-use std::fmt::Write;
-
 use domain::base::iana::{Class, Opcode, Rcode, Rtype};
 use domain::base::message_builder::MessageBuilder;
 use domain::base::name::{Name, ParsedName};
-use domain::base::rdata::ComposeRecordData;
+use domain::base::rdata::{ComposeRecordData, ParseAnyRecordData};
 use domain::base::{Message, ParsedRecord};
+use domain::dep::octseq::Parser;
 use domain::rdata::AllRecordData;
-use domain::zonefile::inplace::{Entry, Zonefile};
 
+use crate::dns::{self, types::rtype};
 use crate::health::check::DnsProbe;
 use crate::health::{Failure, FailureKind};
+use crate::zone::master;
 
 /// What came back.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,6 +26,8 @@ pub enum Reply {
     /// Passed, or why not.
     Judged(Result<(), Failure>),
 }
+
+type AnyData<'a> = AllRecordData<&'a [u8], ParsedName<&'a [u8]>>;
 
 /// Record data in canonical form and in words.
 struct Data {
@@ -125,24 +127,27 @@ fn answers(probe: &DnsProbe, message: &Message<&[u8]>) -> Option<Vec<Data>> {
 }
 
 fn data(record: &ParsedRecord<'_, &[u8]>) -> Option<Data> {
-    let record = record.to_any_record::<AllRecordData<&[u8], ParsedName<&[u8]>>>().ok()?;
-    let mut wire = Vec::new();
-    record.data().compose_canonical_rdata(&mut wire).ok()?;
-    let mut text = String::new();
-    write!(text, "{}", record.data()).ok()?;
-    Some(Data { wire, text })
+    let record = record.to_any_record::<AnyData<'_>>().ok()?;
+    let wire = canonical(record.data())?;
+    Some(Data { wire, text: record.data().to_string() })
 }
 
-/// `text` as canonical data of type `rtype`; names without a final dot are whole.
-fn expected(rtype: u16, text: &str) -> Option<Vec<u8>> {
-    let mut file = Zonefile::from(format!(". 0 IN TYPE{rtype} {text}\n").as_bytes());
-    file.set_origin(Name::root());
-    file.set_default_class(Class::IN);
-    let Ok(Some(Entry::Record(record))) = file.next_entry() else { return None };
-    // One record and nothing after it.
-    let Ok(None) = file.next_entry() else { return None };
+/// `text` as canonical data of type `rtype`, read as config reads it: as it stands
+/// behind the type in a master file, names without a final dot taken for whole.
+pub(super) fn expected(rtype: u16, text: &str) -> Option<Vec<u8>> {
+    let line = format!("x 0 IN {} {text}\n", rtype::text(rtype));
+    let records = master::parse(line.as_bytes(), &dns::Name::root(), 0).ok()?;
+    let [record] = records.as_slice() else { return None };
+    canonical(
+        &AnyData::parse_any_rdata(Rtype::from_int(rtype), &mut Parser::from_ref(&*record.rdata))
+            .ok()?,
+    )
+}
+
+/// As it is compared: names in lower case (RFC 4034 6.2).
+fn canonical(data: &AnyData<'_>) -> Option<Vec<u8>> {
     let mut wire = Vec::new();
-    record.data().compose_canonical_rdata(&mut wire).ok()?;
+    data.compose_canonical_rdata(&mut wire).ok()?;
     Some(wire)
 }
 
@@ -155,6 +160,7 @@ fn name_of(probe: &DnsProbe) -> Option<Name<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use domain::zonefile::inplace::{Entry, Zonefile};
     use proptest::prelude::*;
 
     use super::*;

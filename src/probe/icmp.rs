@@ -12,8 +12,8 @@ use std::os::fd::OwnedFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::connect::network_failure;
-use super::packet::{nonce, source, source_failure};
+use super::connect::{network_failure, source_failure};
+use super::packet::{nonce, source};
 use super::{Phase, Progress};
 use crate::health::check::IcmpProbe;
 use crate::health::{Failure, FailureKind};
@@ -43,7 +43,7 @@ pub(super) async fn exchange(
     let source = source(&probe.route, to);
     if !source.is_unspecified() {
         let bound = socket.bind(&SocketAddr::new(source, 0).into());
-        bound.map_err(|error| source_failure(source, &error))?;
+        bound.map_err(|error| source_failure(&error, source))?;
     }
     // Connected: it hears `to` alone, and errors on the way there.
     let connected = socket.connect(&SocketAddr::new(to, 0).into());

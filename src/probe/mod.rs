@@ -12,22 +12,37 @@
 //! It must not know snapshots, answers or how the plan came about.
 
 mod attempt;
+mod body;
+mod bounded;
+mod certificate;
 mod connect;
 mod counters;
 mod dns;
 pub mod dns_reply;
 mod exec;
 mod file;
+mod grpc;
+pub mod grpc_reply;
 mod http;
+mod http1;
+mod http2;
 mod icmp;
 mod limit;
+mod lookups;
 mod notice;
 mod packet;
+mod prepared;
+mod proxy_header;
+mod redirect;
 mod resolve;
 mod runner;
+mod session;
 mod summary;
 mod tcp;
 mod tls;
+mod tls_files;
+mod tls_verify;
+mod verify;
 mod watchdog;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,17 +58,20 @@ pub use self::counters::{BUCKETS_US, CheckCounters, ProbeMetrics};
 pub use self::limit::ProbeLimits;
 pub use self::notice::{Notice, Noticed, Who};
 pub use self::summary::{Certificate, Summary};
+pub use self::tls_files::{load_client, load_roots};
+pub use self::verify::{Checked, Flaw, verify};
 
 use self::counters::Counters;
 use self::notice::Listener;
+use self::prepared::Prepared;
 use self::runner::{Command, Runner};
-use self::tls::TlsConfigs;
+use self::session::Handshake;
 use self::watchdog::{Watchdog, Watched};
 use crate::clock::Clock;
 use crate::health::plan::{Plan, Target, TargetId};
 use crate::health::saved::Saved;
 use crate::health::table::Table;
-use crate::health::{Engine, FailureKind, Now, TargetStatus};
+use crate::health::{Engine, Event, FailureKind, Now, TargetStatus};
 
 /// Threads that make probes, beside the one that owns the engine.
 const WORKERS: usize = 2;
@@ -137,6 +155,8 @@ struct Progress {
     waited: Option<(Phase, u64)>,
     /// When the certificate that the peer showed expires, in unix seconds.
     certificate_expires_s: Option<u64>,
+    /// How the TLS handshake went, the last one where there were several.
+    handshake: Option<Handshake>,
 }
 
 /// What the runner tells without being asked.
@@ -167,6 +187,8 @@ impl Shared {
 pub struct Prober {
     commands: mpsc::UnboundedSender<Command>,
     shared: Arc<Shared>,
+    /// Of the plan applied last: what did not change goes on.
+    prepared: Mutex<Arc<Prepared>>,
     clock: Clock,
     thread: Option<thread::JoinHandle<()>>,
     watchdog: Watchdog,
@@ -191,8 +213,9 @@ impl Prober {
             runtime.block_on(run);
             runtime.shutdown_timeout(STOP_WAIT);
         })?;
+        let prepared = Mutex::default();
         let watchdog = Watchdog::start(Arc::clone(&shared), clock)?;
-        Ok(Prober { commands, shared, clock, thread: Some(thread), watchdog })
+        Ok(Prober { commands, shared, prepared, clock, thread: Some(thread), watchdog })
     }
 
     /// Takes in what an earlier process kept, with the first plan. Before the first
@@ -211,9 +234,14 @@ impl Prober {
     /// # Errors
     /// [`Stopped`].
     pub fn apply(&self, plan: Plan) -> Result<Arc<Table>, Stopped> {
-        let tls = TlsConfigs::load(&plan);
+        let prepared = {
+            // Replaced whole: a panic leaves what was there.
+            let mut last = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Arc::new(Prepared::load(&plan, &last));
+            Arc::clone(&last)
+        };
         let (reply, answer) = blocking::sync_channel(1);
-        self.commands.send(Command::Apply { plan, tls, reply }).map_err(|_| Stopped)?;
+        self.commands.send(Command::Apply { plan, prepared, reply }).map_err(|_| Stopped)?;
         answer.recv().map_err(|_| Stopped)
     }
 
@@ -270,6 +298,26 @@ impl Prober {
         });
         self.commands.send(Command::Look(look)).ok()?;
         answer.recv_timeout(within).ok()
+    }
+
+    /// An operator's word to the engine, which is told to the listener like everything
+    /// else: `act` gives what happened, and an answer.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn act<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Engine, Now) -> (Vec<Event>, T) + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let act = Box::new(move |engine: &mut Engine, now: Now| {
+            let (events, value) = act(engine, now);
+            // An asker who went away needs no answer.
+            let _ = reply.send(value);
+            events
+        });
+        self.commands.send(Command::Act(act)).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
     }
 
     /// True once a plan was applied and every target in it has its first verdict.

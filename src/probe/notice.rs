@@ -47,6 +47,14 @@ pub enum Notice {
         /// After.
         available: bool,
     },
+    /// A verdict that was lost is up again and kept out of answers; or it may take
+    /// part again after that.
+    Held {
+        /// Whose: of its first target.
+        who: Who,
+        /// After.
+        held: bool,
+    },
     /// No verdict for three intervals.
     Silent {
         /// Name of the check.
@@ -64,6 +72,20 @@ pub enum Notice {
         who: Who,
         /// Unix second.
         expires_s: u64,
+    },
+    /// Nearly everything was lost at once: the fault is held to be ours.
+    LimiterTripped {
+        /// Losses that were undone.
+        undone: u32,
+        /// Targets that count.
+        targets: u32,
+    },
+    /// The limiter holds nothing any more.
+    LimiterReleased {
+        /// Targets that it held.
+        held: u32,
+        /// An operator said so; else what was lost is back.
+        by_operator: bool,
     },
 }
 
@@ -119,10 +141,11 @@ impl Notice {
                     tracing::error!(
                         undone,
                         targets,
-                        "nearly every target of every datacenter was lost at once: the fault is \
-                         held to be this host's, and no target is called down",
+                        "the limiter tripped: most targets of every datacenter were lost at once, so \
+                         the fault is held to be this host's and none is called down; if they are \
+                         truly lost: windrose limiter release",
                     );
-                    continue;
+                    Notice::LimiterTripped { undone, targets }
                 }
                 Event::LimiterReleased { held, by_operator } => {
                     tracing::warn!(
@@ -130,7 +153,11 @@ impl Notice {
                         by_operator,
                         "the limiter holds no more: what still fails is called down",
                     );
-                    continue;
+                    Notice::LimiterReleased { held, by_operator }
+                }
+                Event::Held { verdict, held } => {
+                    let Some(who) = log_held(plan, verdict, held) else { continue };
+                    Notice::Held { who, held }
                 }
                 Event::Available { verdict, available } => {
                     let Some(target) = first_target(plan, verdict) else { continue };
@@ -180,6 +207,22 @@ fn log_transition(
             "member is {to}",
         );
     }
+}
+
+/// Also of a verdict that has no target but its site's.
+fn log_held(plan: &Plan, id: VerdictId, held: bool) -> Option<Who> {
+    let verdict = plan.verdicts.get(id as usize)?;
+    let of_gate = verdict.gate.and_then(|gate| first_target(plan, gate));
+    let target = &plan.targets[verdict.targets.first().copied().or(of_gate)? as usize];
+    let (wip, member) = (target.wip.as_deref(), &target.member);
+    let address = &target.identity.address;
+    if held {
+        let failback = verdict.failback.as_str();
+        tracing::warn!(wip, member, %address, failback, "member is up and held");
+    } else {
+        tracing::info!(wip, member, %address, "member takes part again");
+    }
+    Some(Who::of(target))
 }
 
 fn log_silent(target: &Target, failure: Option<&Failure>) {

@@ -7,9 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::net::UdpSocket;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::connect::network_failure;
+use super::connect::{network_failure, source_failure};
+use crate::health::Failure;
 use crate::health::check::Route;
-use crate::health::{Failure, FailureKind};
 
 /// Distinct for every probe of this process, and not known from outside: it stands
 /// for the address, the time to the nanosecond and the number of the probe.
@@ -33,20 +33,13 @@ pub(super) fn source(route: &Route, to: IpAddr) -> IpAddr {
     }
 }
 
-/// The check's source cannot be used: ours.
-pub(super) fn source_failure(source: IpAddr, error: &std::io::Error) -> Failure {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default().to_lowercase();
-    Failure::new(FailureKind::Internal, format!("source {source}: {text}"))
-}
-
 /// A socket that hears `to` alone.
 pub(super) fn udp_socket(route: &Route, to: SocketAddr) -> Result<UdpSocket, Failure> {
     let source = source(route, to.ip());
     let socket =
         std::net::UdpSocket::bind((source, 0)).map_err(|error| match source.is_unspecified() {
             true => network_failure(&error, to.ip(), "socket"),
-            false => source_failure(source, &error),
+            false => source_failure(&error, source),
         })?;
     socket.connect(to).map_err(|error| network_failure(&error, to.ip(), "connect"))?;
     socket

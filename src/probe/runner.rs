@@ -15,8 +15,9 @@ use super::attempt::{Commons, attempt};
 use super::counters::{Lag, TURN_MS_MAX};
 use super::limit::{ProbeLimits, Slots, Wanted};
 use super::notice::{Listener, Notice, Noticed};
+use super::prepared::{Prepared, Tools};
+use super::session::{Handshake, Sessions};
 use super::summary::Census;
-use super::tls::TlsConfigs;
 use super::{Progress, Shared};
 use crate::clock::Clock;
 use crate::health::plan::{Plan, ProbeAddress, TargetId};
@@ -31,11 +32,12 @@ const REPORTS_PER_TURN: usize = 256;
 pub(super) enum Command {
     Apply {
         plan: Plan,
-        tls: TlsConfigs,
+        prepared: Arc<Prepared>,
         reply: blocking::SyncSender<Arc<Table>>,
     },
     Limits(ProbeLimits),
     Listen(Listener),
+    Act(Box<dyn FnOnce(&mut Engine, Now) -> Vec<Event> + Send>),
     Look(Box<dyn FnOnce(&Engine, Now) + Send>),
     /// For the first plan.
     Restore(Saved),
@@ -49,12 +51,14 @@ struct Report {
     result: Result<(), Failure>,
     duration_us: u64,
     certificate_expires_s: Option<u64>,
+    handshake: Option<Handshake>,
 }
 
 /// See the module.
 pub(super) struct Runner {
     engine: Engine,
-    tls: Arc<TlsConfigs>,
+    prepared: Arc<Prepared>,
+    sessions: Sessions,
     commons: Arc<Commons>,
     slots: Slots,
     lag: Lag,
@@ -78,7 +82,8 @@ impl Runner {
         let (reports, mut ended) = mpsc::unbounded_channel();
         let mut runner = Runner {
             engine: Engine::new(Plan::default(), None, clock.now()),
-            tls: Arc::default(),
+            prepared: Arc::default(),
+            sessions: Sessions::default(),
             commons: Arc::default(),
             slots: Slots::new(limits),
             lag: Lag::default(),
@@ -143,20 +148,22 @@ impl Runner {
             self.lag.add(now.mono_ms.saturating_sub(wanted.due_ms), now.mono_ms);
             // A reload may have removed it while it waited.
             match self.engine.target_id(wanted.key) {
-                Some(id) => self.start(wanted.key, id, wanted.address),
+                Some(id) => self.start(wanted.key, id, wanted.address, now),
                 None => self.slots.release(&wanted.address),
             }
         }
     }
 
-    fn start(&self, key: ProbeKey, id: TargetId, address: ProbeAddress) {
+    fn start(&mut self, key: ProbeKey, id: TargetId, address: ProbeAddress, now: Now) {
         let plan = Arc::clone(self.engine.plan());
-        let (tls, commons) = (Arc::clone(&self.tls), Arc::clone(&self.commons));
+        let session = self.sessions.of(key, &plan.targets[id as usize], now.mono_ms);
+        let tools = Tools { prepared: Arc::clone(&self.prepared), session };
+        let commons = Arc::clone(&self.commons);
         let clock = self.clock;
         let mut guard = Guard::new(key, address, clock, self.reports.clone());
         tokio::spawn(async move {
             let target = &plan.targets[id as usize];
-            let result = attempt(target, &tls, &commons, clock, &mut guard.progress).await;
+            let result = attempt(target, &tools, &commons, clock, &mut guard.progress).await;
             guard.end(result);
         });
     }
@@ -168,7 +175,7 @@ impl Runner {
         let at_us = self.clock.unix_us();
         if let Some(target) = self.engine.target_of(report.key) {
             let kind = report.result.as_ref().err().map(|failure| failure.kind);
-            self.shared.counters.add(&target.check, kind, report.duration_us);
+            self.shared.counters.add(&target.check, kind, report.duration_us, report.handshake);
         }
         let duration_ms = u32::try_from(report.duration_us / 1_000).unwrap_or(u32::MAX);
         let outcome = Outcome {
@@ -177,15 +184,18 @@ impl Runner {
             certificate_expires_s: report.certificate_expires_s,
         };
         let events = self.engine.result(report.key, outcome, now);
+        let calm = self.engine.calm(report.key);
+        self.sessions.settle(report.key, report.handshake, calm, now.mono_ms);
         self.announce(events, at_us);
         self.shared.ready.store(self.engine.first_verdicts_done(), Ordering::Relaxed);
     }
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Apply { plan, tls, reply } => {
+            Command::Apply { plan, prepared, reply } => {
                 self.take_plan(plan);
-                self.tls = Arc::new(tls);
+                self.prepared = prepared;
+                self.sessions.keep(|key| self.engine.target_id(key).is_some());
                 self.shared.keep_checks(self.engine.plan());
                 self.census.hurry();
                 self.shared.ready.store(self.engine.first_verdicts_done(), Ordering::Relaxed);
@@ -193,6 +203,12 @@ impl Runner {
                 let _ = reply.send(Arc::clone(self.engine.table()));
             }
             Command::Listen(listener) => self.listener = listener,
+            Command::Act(act) => {
+                let at_us = self.clock.unix_us();
+                let events = act(&mut self.engine, self.clock.now());
+                self.announce(events, at_us);
+                self.census.hurry();
+            }
             Command::Look(look) => look(&self.engine, self.clock.now()),
             Command::Limits(limits) => self.slots.set_limits(limits),
             Command::Restore(saved) => self.saved = Some(saved),
@@ -275,6 +291,7 @@ impl Drop for Guard {
             result,
             duration_us,
             certificate_expires_s: self.progress.certificate_expires_s,
+            handshake: self.progress.handshake,
         };
         // The runner may have stopped.
         let _ = self.reports.send(report);

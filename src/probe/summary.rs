@@ -11,7 +11,7 @@ use super::Shared;
 use super::notice::Notice;
 use crate::clock::Clock;
 use crate::health::plan::{Plan, TargetId};
-use crate::health::{Engine, Now};
+use crate::health::{Engine, LimiterStatus, Now};
 
 /// Counting takes at most this share of the time: one part in so many.
 const SHARE: u64 = 200;
@@ -23,7 +23,7 @@ const CERTIFICATES_MAX: usize = 1_000;
 const WARN_EVERY_S: u32 = 86_400;
 
 /// All targets of a plan, counted.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// Targets of each check by state, in the order of [`State`](crate::health::table::State).
     pub checks: BTreeMap<String, [u64; 3]>,
@@ -31,6 +31,8 @@ pub struct Summary {
     pub pending: u64,
     /// Those without a verdict for three intervals.
     pub silent: u64,
+    /// What the blast-radius limiter does.
+    pub limiter: LimiterStatus,
     /// Soonest first: at most a thousand, one for each check and member.
     pub certificates: Vec<Certificate>,
     /// How many targets' certificates end within the warning time.
@@ -112,7 +114,7 @@ impl Census {
 
 /// The figures, and one target for each certificate that ends soon.
 fn count(engine: &Engine, now: Now) -> (Summary, BTreeMap<Certificate, TargetId>) {
-    let mut summary = Summary::default();
+    let mut summary = Summary { limiter: engine.limiter(), ..Summary::default() };
     let mut expiring = BTreeMap::new();
     let mut certificates: HashMap<(&str, &str), (u64, TargetId)> = HashMap::new();
     let mut states: HashMap<&str, [u64; 3]> = HashMap::new();

@@ -45,7 +45,11 @@ impl<'a> Targets<'a> {
         let by_host = config.wip_settings.iter().map(|settings| needs_host(config, settings));
         Targets {
             config,
-            plan: Plan { limiter: config.health.limiter, ..Plan::default() },
+            plan: Plan {
+                limiter: config.health.limiter,
+                certificate_warning_s: config.health.certificate_warning_s,
+                ..Plan::default()
+            },
             target_ids: HashMap::new(),
             verdict_ids: HashMap::new(),
             lists: Vec::new(),

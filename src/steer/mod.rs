@@ -26,3 +26,4 @@ mod set;
 pub mod strategy;
 
 pub use policy::{Families, OnAllDown, Policy};
+pub use ramp::Ramp;

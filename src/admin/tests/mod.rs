@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 
 use super::listener::{Limits, serve_within};
 use super::types::{
-    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, ExplainRequest, ReloadRefused,
-    ReloadReport, Status,
+    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, ExplainRequest, LimiterReleased,
+    ReloadRefused, ReloadReport, Status,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -58,6 +58,13 @@ impl Desk for Pretend {
 
     fn journal(&self) -> Arc<Journal> {
         Arc::clone(self.journal.as_ref().expect("the test has one"))
+    }
+
+    fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
+        match self.ready.load(Ordering::Relaxed) {
+            true => Ok(LimiterReleased { held: 3 }),
+            false => Err(ApiError::Conflict("nothing is held".to_owned())),
+        }
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError> {
@@ -228,6 +235,8 @@ async fn errors_are_problem_documents() {
         ("GET /nowhere", 404, "no-such-path"),
         ("GET /api/v1/reload", 405, "wrong-method"),
         ("DELETE /metrics", 405, "wrong-method"),
+        ("GET /api/v1/limiter/release", 405, "wrong-method"),
+        ("POST /api/v1/limiter/release", 409, "nothing-to-do"),
         ("GET /api/v1/explain", 400, "invalid-request"),
         ("GET /api/v1/checks?state=sick", 400, "invalid-request"),
         ("GET /api/v1/checks?member=stuck", 503, "not-ready"),

@@ -76,6 +76,14 @@ pub enum EventKind {
         /// Whether it may be answered.
         available: bool,
     },
+    /// A member that was lost is up and kept out of answers, or may take part again.
+    Held {
+        /// Which.
+        #[serde(flatten)]
+        subject: Subject,
+        /// Whether it is kept out.
+        held: bool,
+    },
     /// No verdict for three intervals: the prober's trouble, not the target's.
     Silent {
         /// Name of the check.
@@ -97,6 +105,21 @@ pub enum EventKind {
         subject: Subject,
         /// When it expires, in unix seconds; it may be over.
         expires_at_s: u64,
+    },
+    /// Nearly every target of every datacenter was lost at once: the fault is held to be
+    /// this host's, and no target is called down.
+    LimiterTripped {
+        /// Losses that were undone.
+        undone: u64,
+        /// Targets that count.
+        targets: u64,
+    },
+    /// The limiter holds nothing any more: what still fails is called down.
+    LimiterReleased {
+        /// Targets that it held.
+        held: u64,
+        /// An operator said so; else enough is back.
+        by_operator: bool,
     },
     /// A config came into force.
     ConfigLoaded {
@@ -130,8 +153,11 @@ impl EventKind {
         match self {
             EventKind::Transition { .. } => "transition",
             EventKind::Available { .. } => "available",
+            EventKind::Held { .. } => "held",
             EventKind::Silent { .. } => "silent",
             EventKind::CertificateExpiring { .. } => "certificate_expiring",
+            EventKind::LimiterTripped { .. } => "limiter_tripped",
+            EventKind::LimiterReleased { .. } => "limiter_released",
             EventKind::ConfigLoaded { .. } => "config_loaded",
             EventKind::ConfigRefused { .. } => "config_refused",
             EventKind::Lagged { .. } => "lagged",

@@ -24,8 +24,46 @@ pub struct HealthStatus {
     pub silent: u64,
     /// Certificates that expire within `[health] certificate_warning`.
     pub certificates_expiring: u64,
+    /// The blast-radius limiter.
+    pub limiter: LimiterState,
     /// How the prober itself is.
     pub prober: ProberStatus,
+}
+
+/// The blast-radius limiter.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct LimiterState {
+    /// "armed"; "tripped": no target is called down; "overruled": an operator released
+    /// it, and it does not trip until it would have released by itself.
+    pub phase: String,
+    /// Since when; none: the start.
+    pub since_s: Option<u64>,
+    /// Targets that would be down but for it.
+    pub held: u64,
+    /// How often it tripped since the start.
+    pub trips: u64,
+    /// What it sees of each datacenter with targets.
+    pub datacenters: Vec<DatacenterLosses>,
+}
+
+/// How much of a datacenter the limiter sees lost.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct DatacenterLosses {
+    /// Its name.
+    pub name: String,
+    /// Its targets.
+    pub targets: u64,
+    /// Of them, those that were not down before.
+    pub counted: u64,
+    /// Of those, lost within the window, or held.
+    pub lost: u64,
+}
+
+/// `POST /api/v1/limiter/release`, done.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LimiterReleased {
+    /// Targets that it held: what still fails of them goes down with its next failure.
+    pub held: u64,
 }
 
 /// How the prober itself is.

@@ -30,6 +30,9 @@ impl Desk for Pretend {
         }
         journal
     }
+    fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
+        Err(ApiError::Conflict("nothing is held".to_owned()))
+    }
     fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError> {
         match request.down.len() {
             0 => Err(ApiError::NotFound(format!("{} is outside every zone", request.name))),
@@ -80,6 +83,8 @@ async fn events_are_read_from_where_one_was() {
         };
         assert_eq!((generation, changes), (number, vec!["a\nb".to_owned()]));
     }
+    let refused = client.release_limiter().await.unwrap_err().to_string();
+    assert!(refused.ends_with("There is nothing to do: nothing is held"), "{refused}");
     // What was lost has no id of its own.
     let mut events = client.events(Some(5)).await.unwrap();
     let event = events.next().await.unwrap().unwrap();

@@ -18,7 +18,7 @@ impl Engine {
     pub fn next_ms(&self) -> Option<u64> {
         let refused_ms = (!self.refused.is_empty()).then(|| self.budget.again_ms());
         let queued = self.due.next_ms().into_iter().chain(self.silence.next_ms());
-        queued.chain(refused_ms).min()
+        queued.chain(refused_ms).chain(self.returns.next_ms()).min()
     }
 
     /// The next probe that is due. Call until none is left.

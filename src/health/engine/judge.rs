@@ -10,8 +10,9 @@
 use std::sync::Arc;
 
 use super::super::event::{Event, Now};
+use super::super::hold::Probed;
 use super::super::plan::{TargetId, VerdictId};
-use super::super::table::{Override, Word};
+use super::super::table::{Override, State, TTL_CAP_NONE, Word};
 use super::super::verdict::{Vote, rule};
 use super::Engine;
 
@@ -63,7 +64,7 @@ impl Engine {
         }
     }
 
-    fn judge_with_gated(
+    pub(super) fn judge_with_gated(
         &mut self,
         verdict: VerdictId,
         cause: Cause,
@@ -85,25 +86,37 @@ impl Engine {
             verdict.targets.iter().map(|target| self.vote_of(*target)).collect();
         let gate = verdict.gate.map(|gate| self.table.word(gate));
         let ruling = rule(&mut votes, verdict.require, gate);
+        let up = ruling.state == State::Up && gate.is_none_or(|gate| gate.state() == State::Up);
+        let undone = cause == Cause::Undone;
+        let probed = Probed { available: ruling.available, up: up && ruling.available, undone };
+        let standing = self.returns.judge(id, verdict, probed, now);
         let old = self.table.word(id);
         let lost_before = &mut self.lost_before[id as usize];
-        let lost_at_s = match (old.available(), ruling.available) {
+        let lost_at_s = match (old.available() || old.is_held(), ruling.available) {
             (true, false) => {
                 *lost_before = old.lost_at_s();
                 now.unix_s
             }
             // It was no loss.
-            (false, true) if cause == Cause::Undone => *lost_before,
+            (false, true) if undone => *lost_before,
             _ => old.lost_at_s(),
         };
-        let new =
-            Word::new(ruling.state, ruling.available, Override::None, ruling.ttl_cap_s, lost_at_s);
+        let word =
+            |cap_s| Word::new(ruling.state, ruling.available, Override::None, cap_s, lost_at_s);
+        let new = match standing.held {
+            // No result of a probe lets it in: it makes nothing uncertain.
+            true => word(TTL_CAP_NONE).held(),
+            false => word(ruling.ttl_cap_s).with_share(standing.share),
+        };
         if new == old {
             return false;
         }
         self.table.set(id, new);
         if old.available() != new.available() {
             events.push(Event::Available { verdict: id, available: new.available() });
+        }
+        if old.is_held() != new.is_held() && ruling.available {
+            events.push(Event::Held { verdict: id, held: new.is_held() });
         }
         true
     }

@@ -82,6 +82,7 @@ impl Engine {
     }
 
     fn resume(&mut self, late_ms: u64, now: Now) {
+        self.returns.stalled(late_ms);
         for (id, (target, tracked)) in (0..).zip(self.plan.targets.iter().zip(&mut self.targets)) {
             tracked.judged_ms = (tracked.judged_ms + late_ms).min(now.mono_ms);
             // First and confirm probes ask the budget anyway.
@@ -107,6 +108,7 @@ impl Engine {
             let word = self.table.word(id);
             self.table.set(id, word.with_lost_at_s(moved(word.lost_at_s(), jumped_s)));
         }
+        self.returns.move_seconds(|moment_s| moved(moment_s, jumped_s));
         self.limiter_since_s = moved(self.limiter_since_s, jumped_s);
     }
 }

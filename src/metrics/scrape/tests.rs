@@ -46,6 +46,7 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
             counts: vec![0, 1, 1],
             sum: 11_003_200,
         },
+        handshakes: vec![("full", 1), ("resumed", 0)],
     };
     let mut out = String::new();
     let scrape = Scrape {
@@ -56,6 +57,7 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
         transitions: &transitions,
         probes: &[check],
         targets: &[("readiness".to_owned(), [0, 2, 1])],
+        limiter: LimiterTotals { active: true, held: 7, trips: 2 },
         certificates: &[("readiness".to_owned(), "fra".to_owned(), 1_810_000_000)],
         probe_lag_ms: Some(12),
         prober_stalled: Some(false),

@@ -153,5 +153,5 @@ async fn queries_leave_from_the_checks_source() {
     assert_eq!(seen.await.unwrap(), IpAddr::from(source));
     let route = Route { source_ipv4: Some([192, 0, 2, 7].into()), ..Route::default() };
     let seen = probe(ProbeKind::Dns(DnsProbe { route, ..target })).await;
-    assert_eq!(seen, "internal: source 192.0.2.7: cannot assign requested address");
+    assert_eq!(seen, "internal: source 192.0.2.7 is not on this host");
 }

@@ -66,6 +66,16 @@ async fn a_command_that_cannot_run_is_our_failure() {
 }
 
 #[tokio::test]
+async fn a_relative_program_is_found_from_where_the_server_was_started() {
+    let here = std::env::current_dir().unwrap();
+    let root = "../".repeat(here.components().count() - 1);
+    let command = vec![format!("{root}bin/sh"), "-c".to_owned(), "exit 7".to_owned()];
+    let mut target = target(ProbeKind::Exec(ExecProbe { command, host: None }));
+    target.timeout_ms = 10_000;
+    assert_eq!(probe_target(target).await, "status: exit status 7");
+}
+
+#[tokio::test]
 async fn a_command_finds_what_is_documented_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let seen = directory.path().join("seen");
@@ -145,8 +155,8 @@ async fn waiting_for_a_turn_is_no_fault_of_the_target() {
     }
     let mut target = shell("exit 0");
     let run = async |target: &Target| {
-        let (tls, mut progress) = (TlsConfigs::default(), Progress::default());
-        match attempt(target, &tls, &commons, Clock::start(), &mut progress).await {
+        let (tools, mut progress) = (Tools::default(), Progress::default());
+        match attempt(target, &tools, &commons, Clock::start(), &mut progress).await {
             Ok(()) => "ok".to_owned(),
             Err(failure) => failure.to_string(),
         }

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU16;
 
 use super::*;
+use crate::health::LimiterPhase;
 use crate::health::plan::Verdict;
 use crate::health::table::{State, Word};
 
@@ -268,4 +269,43 @@ async fn a_history_goes_from_one_prober_to_the_next() {
     assert_eq!((word.state(), word.available(), word.ttl_cap_s()), (State::Down, false, 0));
     assert_eq!(word.lost_at_s(), table.word(0).lost_at_s());
     assert!(prober.view().await.unwrap().targets[0].stale);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn losses_that_the_limiter_holds_are_seen_and_let_go_by_an_operator() {
+    let status = Arc::new(AtomicU16::new(200));
+    let port = site(Arc::clone(&status)).await.port();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let (told, notices) = std::sync::mpsc::channel();
+    prober.listen(move |noticed| drop(told.send(noticed))).unwrap();
+    let targets: Vec<Target> = (0..12)
+        .map(|n| {
+            let mut probe = http_probe(port);
+            probe.host = Some(format!("wip{n}.example.com"));
+            Target { datacenter: Some(n % 2), ..target(ProbeKind::Http(probe)) }
+        })
+        .collect();
+    let verdicts = (0..12).map(single).collect();
+    let table = prober.apply(Plan { targets, verdicts, ..Plan::default() }).unwrap();
+    eventually("ready", || prober.ready()).await;
+    status.store(503, Ordering::Relaxed);
+    let phase = || prober.summary().limiter.phase;
+    eventually("tripped", || phase() == LimiterPhase::Tripped).await;
+    eventually("all are held", || prober.summary().limiter.held == 12).await;
+    assert!((0..12).all(|id| table.word(id).available()));
+
+    let held = prober.act(|engine, now| {
+        let held = engine.limiter().held;
+        (engine.release_limiter(now), held)
+    });
+    assert_eq!(held.await.unwrap(), 12);
+    eventually("all are lost", || (0..12).all(|id| !table.word(id).available())).await;
+    eventually("overruled", || phase() == LimiterPhase::Overruled).await;
+    let seen: Vec<Notice> = notices.try_iter().map(|noticed| noticed.notice).collect();
+    let trips = |notice: &&Notice| matches!(notice, Notice::LimiterTripped { targets: 12, .. });
+    assert_eq!(seen.iter().filter(trips).count(), 1, "{seen:?}");
+    let released = |notice: &&Notice| {
+        matches!(notice, Notice::LimiterReleased { held: 12, by_operator: true })
+    };
+    assert_eq!(seen.iter().filter(released).count(), 1, "{seen:?}");
 }

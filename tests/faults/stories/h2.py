@@ -11,10 +11,8 @@ GRPC = 'type = "grpc"\nport = 80\nservice = "shop"'
 class Http2(FaultStory):
     def test_each_is_called_down_in_time_and_by_its_kind(self):
         cases = [
-            ("goaway", H2, h2(h2_page), h2(h2_goaway), "protocol|reset", "GOAWAY|(?i)go away|closed",
-             False),
-            ("rst-stream", H2, h2(h2_page), h2(h2_reset), "reset|protocol", "(?i)reset|stream",
-             False),
+            ("goaway", H2, h2(h2_page), h2(h2_goaway), "protocol", "GOAWAY", False),
+            ("rst-stream", H2, h2(h2_page), h2(h2_reset), "reset", "RST_STREAM", False),
             ("h2-silent", H2, h2(h2_page), silent, "timeout", "no response", True),
             ("h1-only", H2, h2(h2_page), healthy, "protocol", "", False),
             ("not-serving", GRPC, h2(grpc_status(1)), h2(grpc_status(2)), "status", "NOT_SERVING",

@@ -59,7 +59,7 @@ fn command(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<String>> {
 }
 
 /// A path with a slash in it, so that nothing on the way takes it for a name to
-/// be looked for in PATH: which program runs must not hang on the environment
+/// be looked for in PATH: which program runs must not depend on the environment
 /// that the server happened to be started in.
 fn program(item: &Item<'_>, cx: &mut Context<'_>) -> Option<String> {
     let path = item.path(cx)?;
@@ -69,7 +69,7 @@ fn program(item: &Item<'_>, cx: &mut Context<'_>) -> Option<String> {
             .at_with(item.spot, format!("looked for {}", path.display()));
         if !item.text(cx)?.contains('/') {
             problem = problem.help(
-                "write its whole path: PATH is not searched, for it hangs on how the server was \
+                "write its whole path: PATH is not searched, for it depends on how the server was \
                  started",
             );
         }
