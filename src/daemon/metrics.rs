@@ -39,6 +39,7 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
     };
     let probes = publisher.prober().map(|prober| prober.metrics());
     let checks = probes.as_ref().map(check_totals).unwrap_or_default();
+    let start_lag = probes.as_ref().map(start_lag);
     let series = Series(&serving);
     let per_wip = metrics::scrape::has_series_per_wip(config.metrics.per_wip, config.wips.len());
     let built = serving.snapshot.base.info().iter().map(|source| source.build_epoch_s).min();
@@ -51,6 +52,7 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
             transitions: &publisher.transitions,
             probes: &checks,
             probe_lag_ms: probes.map(|probes| (probes.lag_s * 1_000.0) as u64),
+            probe_start_lag: start_lag.as_ref(),
             config_generation: serving.snapshot.generation,
             config_reload_success: publisher.refused().is_none(),
             config_reload_at_s: publisher.loaded_at_s.load(Ordering::Relaxed),
@@ -151,5 +153,14 @@ fn duration(counters: &CheckCounters) -> HistogramTotals {
         bounds: &crate::probe::BUCKETS_US,
         counts: counters.buckets.to_vec(),
         sum: counters.duration_us_sum,
+    }
+}
+
+fn start_lag(probes: &ProbeMetrics) -> HistogramTotals {
+    HistogramTotals {
+        unit: metrics::Unit::Milliseconds,
+        bounds: &crate::probe::LAG_BUCKETS_MS,
+        counts: probes.start_lag_buckets.to_vec(),
+        sum: probes.start_lag_ms_sum,
     }
 }

@@ -89,6 +89,8 @@ families! {
         "Time a probe took, from start to verdict.";
     PROBE_LAG Gauge "windrose_probe_lag_seconds" []
         "How far the most overdue probe is behind its schedule.";
+    PROBE_START_LAG Histogram "windrose_probe_start_lag_seconds" []
+        "How late probes started, after their time.";
     CONFIG_GENERATION Gauge "windrose_config_generation" []
         "Number of the config in force; grows by one with each that is published.";
     CONFIG_RELOAD_SUCCESS Gauge "windrose_config_reload_success" []

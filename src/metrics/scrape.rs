@@ -29,6 +29,8 @@ pub struct Scrape<'a> {
     pub probes: &'a [CheckTotals],
     /// How far the most overdue probe is behind, in milliseconds; none: no prober runs.
     pub probe_lag_ms: Option<u64>,
+    /// How late probes started; none: no prober runs.
+    pub probe_start_lag: Option<&'a HistogramTotals>,
     /// Number of the config in force.
     pub config_generation: u64,
     /// Whether the last load was taken.
@@ -263,6 +265,9 @@ fn probes(page: &mut Page<'_>, scrape: &Scrape<'_>) {
     }
     if let Some(lag_ms) = scrape.probe_lag_ms {
         page.single(&family::PROBE_LAG, Value::Milliseconds(lag_ms));
+    }
+    if let Some(lags) = scrape.probe_start_lag {
+        page.begin(&family::PROBE_START_LAG).histogram(&[], lags);
     }
 }
 

@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::runtime;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-pub use self::counters::{BUCKETS_US, CheckCounters, ProbeMetrics};
+pub use self::counters::{BUCKETS_US, CheckCounters, LAG_BUCKETS_MS, ProbeMetrics};
 pub use self::limit::ProbeLimits;
 
 use self::counters::Counters;

@@ -117,7 +117,9 @@ impl Runner {
 
     fn start_waiting(&mut self, now: Now) {
         while let Some(wanted) = self.slots.next() {
-            self.lag.add(now.mono_ms.saturating_sub(wanted.due_ms), now.mono_ms);
+            let lag_ms = now.mono_ms.saturating_sub(wanted.due_ms);
+            self.lag.add(lag_ms, now.mono_ms);
+            self.shared.counters.started(lag_ms);
             // A reload may have removed it while it waited.
             match self.engine.target_id(wanted.key) {
                 Some(id) => self.start(wanted.key, id, wanted.address),

@@ -47,6 +47,12 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
             sum: 11_003_200,
         },
     };
+    let start_lag = HistogramTotals {
+        unit: Unit::Milliseconds,
+        bounds: &[1, 100],
+        counts: vec![7, 1, 0],
+        sum: 93,
+    };
     let mut out = String::new();
     let scrape = Scrape {
         version: "0.1.0",
@@ -56,6 +62,7 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
         transitions: &transitions,
         probes: &[check],
         probe_lag_ms: Some(12),
+        probe_start_lag: Some(&start_lag),
         config_generation: 3,
         config_reload_success: true,
         config_reload_at_s: 1_800_000_000,
