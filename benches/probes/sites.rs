@@ -29,9 +29,6 @@ struct Arguments {
     /// Port of a server that reads a request and answers 200 or 503.
     #[arg(long)]
     http: u16,
-    /// Port of a server that accepts and closes.
-    #[arg(long)]
-    tcp: u16,
     /// A probe that comes so soon after the last one to its address confirms it.
     #[arg(long, default_value_t = 1_500)]
     confirm_ms: u64,
@@ -48,7 +45,7 @@ const SLOT_MS: u64 = 100;
 const HEAD_MAX: usize = 8 * 1024;
 /// Added to the niceness: the loader of DNS queries, on the same processor, goes first.
 const NICENESS: i32 = 10;
-const SLICE: Duration = Duration::from_micros(500);
+const SLICE: Duration = Duration::from_micros(100);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -69,10 +66,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     LocalSet::new().block_on(&runtime, async {
         let counts = Rc::new(RefCell::new(Counts::new(arguments.confirm_ms)));
-        let http = listener(arguments.http)?;
-        let tcp = listener(arguments.tcp)?;
-        spawn_local(accept(http, Rc::clone(&counts), true));
-        spawn_local(accept(tcp, Rc::clone(&counts), false));
+        spawn_local(accept(listener(arguments.http)?, Rc::clone(&counts)));
         println!("ready");
         let mut lines = lines();
         while let Some(line) = lines.recv().await {
@@ -107,7 +101,7 @@ fn listener(port: u16) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn accept(listener: TcpListener, counts: Rc<RefCell<Counts>>, http: bool) {
+async fn accept(listener: TcpListener, counts: Rc<RefCell<Counts>>) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -120,10 +114,8 @@ async fn accept(listener: TcpListener, counts: Rc<RefCell<Counts>>, http: bool) 
         };
         let Ok(SocketAddr::V4(local)) = stream.local_addr() else { continue };
         counts.borrow_mut().add(*local.ip());
-        if http {
-            let fails = counts.borrow().failing && local.ip().octets()[3] % 2 == 0;
-            spawn_local(answer(stream, fails));
-        }
+        let fails = counts.borrow().failing && local.ip().octets()[3] % 2 == 0;
+        spawn_local(answer(stream, fails));
     }
 }
 

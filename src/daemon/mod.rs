@@ -99,7 +99,7 @@ impl Daemon {
             concurrency: config.health.concurrency,
             concurrency_per_address: config.health.concurrency_per_address,
         };
-        let prober = Prober::start(limits, clock).map_err(system)?;
+        let prober = Prober::start(limits, clock, give_way).map_err(system)?;
         let udp_threads = bound.udp_threads();
         let workers = udp_threads + TCP_RESPONDERS;
         let publisher =
@@ -215,6 +215,17 @@ fn bind_options(config: &Config) -> BindOptions {
     BindOptions {
         udp_workers: if workers == 0 { cores } else { workers },
         ..BindOptions::default()
+    }
+}
+
+/// Prober threads come after those that answer.
+fn give_way() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    if let Some(niceness) = number("WR_NICE") {
+        let slice = Duration::from_micros(number("WR_SLICE").unwrap_or(100));
+        if let Err(error) = listen::udp_batch::give_way(niceness as i32, slice) {
+            tracing::debug!(%error, "probes run at the priority of everything else");
+        }
     }
 }
 

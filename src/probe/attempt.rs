@@ -49,7 +49,9 @@ async fn run(target: &Target, tls: &TlsConfigs, progress: &mut Progress) -> Resu
     match &target.identity.probe {
         ProbeKind::Http(probe) => {
             let host = probe.host.clone().unwrap_or_else(|| host_of(address));
-            http_probe(probe, &host, SocketAddr::new(address, probe.port), tls, progress).await
+            // Boxed, so that a probe of another kind has no need of the room.
+            let to = SocketAddr::new(address, probe.port);
+            Box::pin(http_probe(probe, &host, to, tls, progress)).await
         }
         ProbeKind::Tcp(probe) => {
             tcp_probe(probe, SocketAddr::new(address, probe.port), tls, progress).await
@@ -105,8 +107,12 @@ async fn tcp_probe(
         return tcp::exchange(probe, stream, progress).await;
     };
     progress.phase = Phase::Handshake;
-    let stream = configs.handshake(tls, false, &tls_name(tls, to), stream).await?;
-    tcp::exchange(probe, stream, progress).await
+    let name = tls_name(tls, to);
+    let exchange = async {
+        let stream = configs.handshake(tls, false, &name, stream).await?;
+        tcp::exchange(probe, stream, progress).await
+    };
+    Box::pin(exchange).await
 }
 
 fn tls_name(tls: &TlsProbe, to: SocketAddr) -> String {

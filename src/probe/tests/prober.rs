@@ -39,7 +39,7 @@ async fn eventually(what: &str, done: impl Fn() -> bool) {
 async fn a_site_that_stops_is_lost_and_comes_back() {
     let status = Arc::new(AtomicU16::new(200));
     let port = site(Arc::clone(&status)).await.port();
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     let mut notices = prober.notices();
     assert!(!prober.ready(), "nothing applied yet");
     let plan = Plan {
@@ -106,7 +106,7 @@ async fn thousands_of_targets_start_within_their_spread_and_caps() {
         .collect();
     let verdicts = (0..2_000).map(single).collect();
     let limits = ProbeLimits { concurrency: 64, concurrency_per_address: 16 };
-    let prober = Prober::start(limits, Clock::start()).unwrap();
+    let prober = Prober::start(limits, Clock::start(), || {}).unwrap();
     let table = prober.apply(Plan { targets, verdicts, ..Plan::default() }).unwrap();
     eventually("all judged", || prober.ready()).await;
     assert!((0..2_000).all(|id| table.word(id).available()));
@@ -124,7 +124,7 @@ async fn an_unreadable_ca_file_is_our_failure_and_takes_nobody_down() {
         ca_file: Some("/nonexistent/ca.pem".into()),
         ..Default::default()
     });
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     let plan = Plan {
         targets: vec![target(ProbeKind::Http(probe))],
         verdicts: vec![single(0)],
@@ -146,7 +146,7 @@ async fn an_unreadable_ca_file_is_our_failure_and_takes_nobody_down() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_stopped_prober_says_so() {
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     let commands = prober.commands.clone();
     commands.send(Command::Stop).unwrap();
     eventually("stopped", || commands.is_closed()).await;
