@@ -24,6 +24,11 @@ impl Clock {
         Now { mono_ms: self.start.elapsed().as_millis() as u64, unix_s: unix_s() }
     }
 
+    /// Unix microseconds, for what is compared with other programs' records; may jump.
+    pub fn unix_us(self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64
+    }
+
     /// Microseconds since the start, for durations too short for milliseconds.
     pub fn mono_us(self) -> u64 {
         self.start.elapsed().as_micros() as u64

@@ -13,9 +13,13 @@ use windrose::config::{Loaded, load};
 use windrose::steer::Policy;
 
 /// Files that the shipped configs name.
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 10] = [
     ("/etc/windrose/admin.token", "token"),
     ("ca.pem", ""),
+    ("client.pem", ""),
+    ("client.key", ""),
+    ("checks/replica.sh", ""),
+    ("verdicts/shop", "up\n"),
     ("/var/lib/windrose/city.mmdb", ""),
     ("/var/lib/windrose/asn.mmdb", ""),
     ("zones/gslb.example.com.zone", "www IN A 192.0.2.1\n"),
@@ -114,6 +118,10 @@ fn split_horizon_addresses_keep_their_clients() {
     assert_eq!(config.zones[0].hostmaster.as_ref().unwrap().to_string(), "dns\\.admin.example.com");
 }
 
+fn is_header(line: &str) -> bool {
+    line.trim_start_matches('#').starts_with('[')
+}
+
 #[test]
 fn each_commented_key_of_the_documented_file_can_be_uncommented() {
     let text = windrose::config::default_file();
@@ -129,6 +137,21 @@ fn each_commented_key_of_the_documented_file_can_be_uncommented() {
         tried += 1;
         let mut changed = lines.clone();
         changed[index] = key;
+        // A certificate goes with its key.
+        for (line, written) in changed.iter_mut().zip(&lines) {
+            if key.starts_with("client_") && written.starts_with("#client_") {
+                *line = &written[1..];
+            }
+        }
+        // A table that is an example as a whole comes with all its keys.
+        let header = lines[..=index].iter().rposition(|line| is_header(line)).unwrap_or(0);
+        if lines[header].starts_with('#') {
+            let end = lines[index + 1..].iter().position(|line| is_header(line));
+            let end = end.map_or(lines.len(), |length| index + 1 + length);
+            for line in changed[header..end].iter_mut().filter(|line| !line.starts_with("# ")) {
+                *line = line.trim_start_matches('#');
+            }
+        }
         let loaded = load_text(&changed.join("\n"));
         assert_eq!(
             loaded.problems.errors(),
@@ -149,6 +172,7 @@ fn the_examples_of_the_manual_load_together() {
     let mut files = MemoryFiles::default();
     files.insert("windrose.toml", text);
     files.insert("zones/gslb.example.com.zone", "");
+    files.insert("checks/replica.sh", "");
     files.insert(
         "datacenters.toml",
         "[datacenter.iad]\nvip = [\"198.51.100.10\", \"2001:db8:1::10\"]\n\

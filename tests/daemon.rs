@@ -9,7 +9,7 @@
 mod message;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -185,6 +185,63 @@ fn status_and_explain_speak_json() {
     let offline = windrose(&["explain", "shop.gslb.example.com", "--config", path, "--json"]);
     let offline: serde_json::Value = serde_json::from_slice(&offline.stdout).unwrap();
     assert_eq!(offline["reply"], online["reply"]);
+}
+
+#[test]
+fn a_lost_member_is_seen_in_checks_events_and_metrics() {
+    let fra = BackEnd::start("127.0.9.1", 0);
+    let port = fra.port;
+    let _iad = BackEnd::start("127.0.9.2", port);
+    let check = format!(
+        "[health_check.ready]\ntype = \"tcp\"\nport = {port}\ninterval = \"200ms\"\n\
+         timeout = \"150ms\"\nconfirm_interval = \"100ms\"\n",
+    );
+    // Two WIPs that share their probes.
+    let wip = |name: &str| format!("[wip.\"{name}.gslb.example.com\"]\nhealth_check = \"ready\"\n");
+    let server = Server::start(&(check + &wip("shop") + &wip("mail")));
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_windrose"))
+        .args(["events", "--kept", "--json", "--server"])
+        .arg(format!("http://127.0.0.1:{}", server.admin))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    fra.stop();
+    let mut seen = Vec::new();
+    for line in BufReader::new(follower.stdout.take().unwrap()).lines() {
+        let event: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let is_last = event["event"] == "available" && event["address"] == "127.0.9.1";
+        seen.push(event);
+        if is_last {
+            break;
+        }
+    }
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    assert_eq!((&seen[0]["event"], &seen[0]["generation"]), (&"config_loaded".into(), &1.into()));
+    let [down, lost] = &seen[seen.len() - 2..] else { panic!("{seen:?}") };
+    assert_eq!((&down["to"], &down["reason"]), (&"down".into(), &"refused".into()), "{down}");
+    assert_eq!((&lost["available"], &lost["wip"]), (&false.into(), &down["wip"]), "{lost}");
+    assert_eq!(server.ask("shop.gslb.example.com", false), "NOERROR 127.0.9.2");
+
+    for wip in ["shop", "mail"] {
+        let name = format!("{wip}.gslb.example.com");
+        let list = ["status", "--checks", "--wip", &name, "--state", "down", "--json"];
+        let page: serde_json::Value = serde_json::from_str(&server.command(&list)).unwrap();
+        assert_eq!(page["total"], 1, "{page}");
+        let check = &page["checks"][0];
+        assert_eq!((&check["member"], &check["datacenter"]), (&"fra".into(), &"fra".into()));
+        assert_eq!((&check["state"], &check["last_failure"]), (&"down".into(), &"refused".into()));
+        assert!(check["failed"]["refused"].as_u64().unwrap() >= 3, "{check}");
+        assert_eq!(check["transitions"]["down"], 1, "{check}");
+        assert!(check["next_probe_ms"].as_u64().unwrap() <= 300, "{check}");
+    }
+    let nobody = server.run(&["status", "--checks", "--wip", "nobody.example"]);
+    assert!(text(&nobody.stderr).contains("there is no WIP"), "{}", text(&nobody.stderr));
+    let listed = server.command(&["status", "--checks", "--member", "fra"]);
+    assert!(listed.contains("  DOWN ") && listed.contains("refused: "), "{listed}");
+    let counted = "windrose_health_targets{check=\"ready\",state=\"down\"} 1\n";
+    until("the count", || server.get("/metrics").1.contains(counted));
+    assert!(server.command(&["status"]).contains("probes: 1 up, 1 down, 0 unknown"));
 }
 
 //------------ What it refuses ------------------------------------------------

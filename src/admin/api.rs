@@ -6,21 +6,22 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use super::desk::Desk;
+use super::desk::{ApiError, Desk};
 use super::guard::Guard;
 use super::listener::Limits;
-use super::page;
 use super::problem::Problem;
-use super::types::ExplainRequest;
+use super::stream::{EventStream, Source, Streaming};
+use super::types::{ChecksRequest, EventsRequest, ExplainRequest};
+use super::{page, stream};
 use crate::log::Sparse;
 use crate::metrics::text;
 
@@ -28,6 +29,8 @@ use crate::metrics::text;
 pub(super) const BODY_LENGTH_MAX: usize = 64 * 1_024;
 /// Most calls to the daemon at once, metrics apart.
 const DESK_CALLS_MAX: usize = 4;
+/// Most streams of events at once: a share of the connections there may be.
+pub(super) const STREAMS_MAX: usize = 8;
 
 static NOT_ADMITTED: Sparse = Sparse::every(Duration::from_secs(10));
 
@@ -41,12 +44,22 @@ pub(super) struct Shared {
     /// Of its own, so that no API call holds up a scrape; one, so that a flood
     /// of scrapes costs at most one core.
     scrapes: Calls,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
+    heartbeat: Duration,
     body_timeout: Duration,
 }
 
-/// Who sent a request, for the log.
+/// What the connection of a request says to its handler.
 #[derive(Clone, Debug)]
-pub(super) struct Peer(pub(super) String);
+pub(super) struct Connection {
+    /// Who made it, for the log.
+    pub(super) peer: String,
+    /// Where a stream on it is registered.
+    pub(super) streaming: Arc<Streaming>,
+    /// True once the server stops.
+    pub(super) stopping: watch::Receiver<bool>,
+}
 
 pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Router {
     let shared = Arc::new(Shared {
@@ -55,6 +68,8 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         calls: Calls::new(DESK_CALLS_MAX, limits.desk),
         tokens: Calls::new(1, limits.desk),
         scrapes: Calls::new(1, limits.desk),
+        streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+        heartbeat: limits.heartbeat,
         body_timeout: limits.body,
     });
     Router::new()
@@ -64,6 +79,9 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
         .route("/api/v1/explain", get(explain))
+        .route("/api/v1/checks", get(checks))
+        .route("/api/v1/events", get(events))
+        .route("/api/v1/limiter/release", post(release_limiter))
         .route("/api/v1/reload", post(reload))
         .fallback(|| async {
             let detail = "The page at / lists what there is.";
@@ -102,7 +120,7 @@ async fn admitted(shared: &Arc<Shared>, request: Request) -> Result<Request, Pro
         let (on_thread, headers) = (Arc::clone(shared), request.headers().clone());
         let checked = shared.tokens.run(move || on_thread.guard.check_token(&headers)).await?;
         if let Err(problem) = checked {
-            if let (Some(left_out), Some(Peer(peer))) =
+            if let (Some(left_out), Some(Connection { peer, .. })) =
                 (NOT_ADMITTED.allow(Instant::now()), request.extensions().get())
             {
                 tracing::warn!(%peer, %path, status = problem.status, left_out, "not admitted");
@@ -171,14 +189,56 @@ async fn status(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> 
     Ok(Json(status).into_response())
 }
 
-async fn explain(
-    State(shared): State<Arc<Shared>>,
-    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-) -> Result<Response, Problem> {
-    let request = query
+/// A request's parameters, as they come.
+type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
+
+/// Reads a request's parameters.
+fn parse<T>(
+    pairs: Pairs,
+    read: fn(&[(String, String)]) -> Result<T, String>,
+) -> Result<T, Problem> {
+    pairs
         .map_err(|rejection| rejection.body_text())
-        .and_then(|Query(pairs)| ExplainRequest::from_query(&pairs))
-        .map_err(|detail| Problem::from(super::ApiError::Invalid(detail)))?;
+        .and_then(|Query(pairs)| read(&pairs))
+        .map_err(|detail| Problem::from(ApiError::Invalid(detail)))
+}
+
+async fn checks(State(shared): State<Arc<Shared>>, query: Pairs) -> Result<Response, Problem> {
+    let request = parse(query, ChecksRequest::from_query)?;
+    let desk = Arc::clone(&shared.desk);
+    let page = shared.calls.run(move || desk.checks(&request)).await?;
+    Ok(Json(page?).into_response())
+}
+
+async fn events(
+    State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
+    headers: HeaderMap,
+    query: Pairs,
+) -> Result<Response, Problem> {
+    let after = parse(query, EventsRequest::from_query)?.after;
+    // A browser that comes back says so in a header.
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let permit = Arc::clone(&shared.streams).try_acquire_owned().map_err(|_| {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too-many-streams",
+            "There are too many streams of events",
+            format!("{STREAMS_MAX} are followed already; one of them must end first."),
+        )
+    })?;
+    let source = Source {
+        reader: shared.desk.journal().reader(last.or(after)),
+        stopping: connection.stopping,
+        heartbeat: shared.heartbeat,
+        _permit: permit,
+    };
+    let body = Body::new(EventStream::new(source, connection.streaming));
+    Ok(([(header::CONTENT_TYPE, stream::CONTENT_TYPE)], body).into_response())
+}
+
+async fn explain(State(shared): State<Arc<Shared>>, query: Pairs) -> Result<Response, Problem> {
+    let request = parse(query, ExplainRequest::from_query)?;
     let desk = Arc::clone(&shared.desk);
     let explained = shared.calls.run(move || desk.explain(&request)).await?;
     Ok(Json(explained?).into_response())
@@ -186,12 +246,22 @@ async fn explain(
 
 async fn reload(
     State(shared): State<Arc<Shared>>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(Connection { peer, .. }): Extension<Connection>,
 ) -> Result<Response, Problem> {
     tracing::info!(%peer, "reload asked for over the admin listener");
     let desk = Arc::clone(&shared.desk);
     let report = shared.calls.run(move || desk.reload()).await?;
     Ok(Json(report?).into_response())
+}
+
+async fn release_limiter(
+    State(shared): State<Arc<Shared>>,
+    Extension(Connection { peer, .. }): Extension<Connection>,
+) -> Result<Response, Problem> {
+    tracing::warn!(%peer, "release of the limiter asked for over the admin listener");
+    let desk = Arc::clone(&shared.desk);
+    let released = shared.calls.run(move || desk.release_limiter()).await?;
+    Ok(Json(released?).into_response())
 }
 
 //------------ Calls ----------------------------------------------------------

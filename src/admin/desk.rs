@@ -1,6 +1,11 @@
 //! What the admin listener asks of the daemon.
 
-use super::types::{ExplainRequest, ReloadRefused, ReloadReport, Status};
+use std::sync::Arc;
+
+use super::journal::Journal;
+use super::types::{
+    ChecksPage, ChecksRequest, ExplainRequest, LimiterReleased, ReloadRefused, ReloadReport, Status,
+};
 
 /// The daemon, as the admin listener sees it.
 ///
@@ -17,8 +22,18 @@ pub trait Desk: Send + Sync + 'static {
     /// What runs, and how it is.
     fn status(&self) -> Status;
 
+    /// What is probed and how it is, one by one.
+    fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError>;
+
+    /// What happened last, and what happens. Called on an async thread: it must not
+    /// wait.
+    fn journal(&self) -> Arc<Journal>;
+
     /// Why a client gets its answer, as JSON for people and programs.
     fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError>;
+
+    /// Lets the losses that the blast-radius limiter holds take their course.
+    fn release_limiter(&self) -> Result<LimiterReleased, ApiError>;
 
     /// Loads the config anew. Returns when it is in force, or refused.
     fn reload(&self) -> Result<ReloadReport, ReloadRefused>;
@@ -33,6 +48,9 @@ pub enum ApiError {
     /// It names something that is not there: 404.
     #[error("{0}")]
     NotFound(String),
+    /// There is nothing to do it to, as things are: 409.
+    #[error("{0}")]
+    Conflict(String),
     /// Not now; later it may work: 503.
     #[error("{0}")]
     NotReady(String),

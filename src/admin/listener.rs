@@ -20,14 +20,16 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::api::{self, Peer};
+use super::api::{self, Connection};
 use super::desk::Desk;
 use super::guard::{self, Guard, TokenError};
+use super::stream::Streaming;
 use crate::config::model::AdminListen;
 use crate::log::Sparse;
 
@@ -55,6 +57,11 @@ pub(super) struct Limits {
     pub(super) grace: Duration,
     /// Requests under way at a stop.
     pub(super) stop: Duration,
+    /// A stream of events, while its client takes nothing of it; one that is taken
+    /// may last.
+    pub(super) stall: Duration,
+    /// Time between two signs of life on a stream.
+    pub(super) heartbeat: Duration,
 }
 
 /// Well above what an honest client needs, far below what hurts.
@@ -65,7 +72,14 @@ const LIMITS: Limits = Limits {
     life: Duration::from_secs(60),
     grace: Duration::from_secs(10),
     stop: Duration::from_secs(2),
+    stall: Duration::from_secs(30),
+    heartbeat: Duration::from_secs(10),
 };
+
+/// A stream that has outlived its connection's time is looked at this often.
+const STREAM_LOOK: Duration = Duration::from_secs(1);
+/// A client whose host takes nothing off the network for so long is gone.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
 //------------ bind -----------------------------------------------------------
 
@@ -220,25 +234,28 @@ trait Accept {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next connection and who made it.
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, String)>> + Send;
 }
 
 impl Accept for tokio::net::TcpListener {
     type Stream = tokio::net::TcpStream;
 
-    async fn accept(&self) -> io::Result<(Self::Stream, Peer)> {
+    async fn accept(&self) -> io::Result<(Self::Stream, String)> {
         let (stream, peer) = self.accept().await?;
-        Ok((stream, Peer(peer.to_string())))
+        // Without it, a stream to a host that vanished is held for a quarter of an hour;
+        // with it refused, the connection works as well.
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+        Ok((stream, peer.to_string()))
     }
 }
 
 impl Accept for tokio::net::UnixListener {
     type Stream = tokio::net::UnixStream;
 
-    async fn accept(&self) -> io::Result<(Self::Stream, Peer)> {
+    async fn accept(&self) -> io::Result<(Self::Stream, String)> {
         let (stream, _) = self.accept().await?;
         let user = stream.peer_cred().map_or("unix".to_owned(), |p| format!("uid {}", p.uid()));
-        Ok((stream, Peer(user)))
+        Ok((stream, user))
     }
 }
 
@@ -273,7 +290,7 @@ struct Connections {
     router: Router,
     limits: Limits,
     tasks: JoinSet<()>,
-    by_age: VecDeque<AbortHandle>,
+    by_age: VecDeque<(AbortHandle, Arc<Streaming>)>,
     stopping: watch::Sender<bool>,
 }
 
@@ -283,25 +300,32 @@ impl Connections {
         Connections { router, limits, tasks: JoinSet::new(), by_age: VecDeque::new(), stopping }
     }
 
-    fn start<S>(&mut self, stream: S, peer: Peer)
+    fn start<S>(&mut self, stream: S, peer: String)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         while self.tasks.try_join_next().is_some() {}
-        self.by_age.retain(|task| !task.is_finished());
-        if self.by_age.len() >= CONNECTIONS_MAX
-            && let Some(oldest) = self.by_age.pop_front()
-        {
+        self.by_age.retain(|(task, _)| !task.is_finished());
+        if self.by_age.len() >= CONNECTIONS_MAX {
+            self.give_way();
+        }
+        let stopping = self.stopping.subscribe();
+        let streaming = Arc::<Streaming>::default();
+        let shared =
+            Connection { peer, streaming: Arc::clone(&streaming), stopping: stopping.clone() };
+        let router = self.router.clone().layer(axum::Extension(shared));
+        let kept = Arc::clone(&streaming);
+        let task = self.tasks.spawn(connection(stream, router, self.limits, streaming, stopping));
+        self.by_age.push_back((task, kept));
+    }
+
+    /// The oldest goes. Streams are few and meant to be old, so they stay.
+    fn give_way(&mut self) {
+        let oldest = self.by_age.iter().position(|(_, streaming)| !streaming.is_open());
+        if let Some((oldest, _)) = self.by_age.remove(oldest.unwrap_or(0)) {
             tracing::debug!("admin listener full: the oldest connection gives way");
             oldest.abort();
         }
-        let router = self.router.clone().layer(axum::Extension(peer));
-        self.by_age.push_back(self.tasks.spawn(connection(
-            stream,
-            router,
-            self.limits,
-            self.stopping.subscribe(),
-        )));
     }
 
     async fn stop(mut self) {
@@ -318,6 +342,7 @@ async fn connection<S>(
     stream: S,
     router: Router,
     limits: Limits,
+    streaming: Arc<Streaming>,
     mut stopping: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -333,9 +358,18 @@ async fn connection<S>(
             }
             return;
         }
-        () = sleep(limits.life) => {}
+        () = life(&limits, &streaming) => {}
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }
     serving.as_mut().graceful_shutdown();
     let _ = timeout(limits.grace, serving).await;
+}
+
+/// Waits until a connection has lived long enough: a stream that its client takes
+/// makes it longer.
+async fn life(limits: &Limits, streaming: &Streaming) {
+    sleep(limits.life).await;
+    while streaming.is_alive(limits.stall) {
+        sleep(STREAM_LOOK.min(limits.stall)).await;
+    }
 }

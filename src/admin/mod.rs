@@ -13,14 +13,17 @@
 mod api;
 mod desk;
 mod guard;
+mod journal;
 mod listener;
 mod page;
 pub mod problem;
 pub mod process;
+mod stream;
 pub mod types;
 
 pub use desk::{ApiError, Desk};
 pub use guard::TokenError;
+pub use journal::{EVENTS_KEPT, Journal};
 pub use listener::{BindError, Bound, bind, serve};
 
 #[cfg(test)]

@@ -15,7 +15,10 @@ dt{margin-top:.75rem}</style>
 <dt><a href="/readyz">/readyz</a><dd>200 when it should be sent clients; else 503 and why.
 <dt><a href="/metrics">/metrics</a><dd>For Prometheus.
 <dt><a href="/api/v1/status">/api/v1/status</a><dd>What runs and how it is, as JSON.
+<dt><a href="/api/v1/checks">/api/v1/checks</a><dd>Every probe and how it is.
+<dt>/api/v1/events<dd>What happens, as a stream.
 <dt>/api/v1/explain?name=…&amp;type=A&amp;client=…<dd>Why a client gets its answer.
+<dt>POST /api/v1/limiter/release<dd>The losses that the limiter holds are true.
 <dt>POST /api/v1/reload<dd>Loads the config anew.
 </dl>
 <p>With a token configured, <code>/api/</code> wants it: <code>Authorization: Bearer …</code>.

@@ -55,6 +55,9 @@ impl From<ApiError> for Problem {
             ApiError::NotFound(detail) => {
                 (StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
             }
+            ApiError::Conflict(detail) => {
+                (StatusCode::CONFLICT, "nothing-to-do", "There is nothing to do", detail)
+            }
             ApiError::NotReady(detail) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not possible now", detail)
             }

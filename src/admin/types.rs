@@ -1,11 +1,19 @@
 //! The API's requests and replies, versioned with `/api/v1`: fields are added,
 //! never changed or removed. Times are unix seconds, `_s` at the end.
 
+mod events;
+mod health;
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use self::events::{Event, EventKind, EventsRequest, Subject};
+pub use self::health::{
+    CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, HealthStatus,
+    LimiterReleased, LimiterState, ProberStatus,
+};
 use crate::dns::Name;
 
 //------------ Status ---------------------------------------------------------
@@ -23,6 +31,9 @@ pub struct Status {
     pub not_ready: Option<String>,
     /// The config in force.
     pub config: ConfigStatus,
+    /// Health as a whole.
+    #[serde(default)]
+    pub health: HealthStatus,
     /// Each datacenter, in the order of the config.
     pub datacenters: Vec<DatacenterStatus>,
     /// Members that are not up or are overridden: the first
@@ -78,7 +89,7 @@ pub struct MemberStatus {
     pub address: String,
     /// What probes say: "unknown", "up", "down".
     pub probed: String,
-    /// What queries see: the same, or "drained", "forced-up", "forced-down".
+    /// What queries see: the same, or "held", "drained", "forced-up", "forced-down".
     pub effective: String,
     /// When the probed state last changed; none: not since the start.
     pub since_s: Option<u64>,
@@ -118,13 +129,8 @@ impl ExplainRequest {
             ecs: once.parse("ecs", "a network such as 192.0.2.0/24")?,
             down: pairs.iter().filter(|(key, _)| key == "down").map(|(_, v)| v.clone()).collect(),
         };
-        const KNOWN: [&str; 5] = ["name", "type", "client", "ecs", "down"];
-        match pairs.iter().find(|(key, _)| !KNOWN.contains(&key.as_str())) {
-            Some((key, _)) => {
-                Err(format!("unknown parameter \"{key}\"; known are {}", KNOWN.join(", ")))
-            }
-            None => Ok(request),
-        }
+        once.known(&["name", "type", "client", "ecs", "down"])?;
+        Ok(request)
     }
 
     /// The parameters, for a client to send.
@@ -146,6 +152,15 @@ struct Once<'a> {
 }
 
 impl<'a> Once<'a> {
+    fn known(&self, known: &[&str]) -> Result<(), String> {
+        match self.pairs.iter().find(|(key, _)| !known.contains(&key.as_str())) {
+            Some((key, _)) => {
+                Err(format!("unknown parameter \"{key}\"; known are {}", known.join(", ")))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn take(&mut self, key: &str) -> Result<Option<&'a str>, String> {
         let mut values = self.pairs.iter().filter(|(name, _)| name == key);
         match (values.next(), values.next()) {

@@ -3,6 +3,8 @@
 //! Every failure says what to do about it, because a person reads it. It must
 //! not know how the server does what is asked, only `admin::types`.
 
+mod events;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,8 +13,11 @@ use reqwest::{Method, Response, StatusCode, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::events::Events;
 use crate::admin::problem::{self, Problem};
-use crate::admin::types::{ExplainRequest, ReloadReport, Status};
+use crate::admin::types::{
+    ChecksPage, ChecksRequest, ExplainRequest, LimiterReleased, ReloadReport, Status,
+};
 
 /// The server when none is named.
 pub const SERVER_DEFAULT: &str = "http://127.0.0.1:8053";
@@ -88,12 +93,22 @@ impl Client {
         self.get("/api/v1/status", &[]).await
     }
 
+    /// `GET /api/v1/checks`, one page.
+    pub async fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ClientError> {
+        self.get("/api/v1/checks", &request.to_query()).await
+    }
+
     /// `GET /api/v1/explain`
     pub async fn explain(
         &self,
         request: &ExplainRequest,
     ) -> Result<serde_json::Value, ClientError> {
         self.get("/api/v1/explain", &request.to_query()).await
+    }
+
+    /// `POST /api/v1/limiter/release`
+    pub async fn release_limiter(&self) -> Result<LimiterReleased, ClientError> {
+        self.post("/api/v1/limiter/release", None::<&()>).await
     }
 
     /// `POST /api/v1/reload`. A config that is refused is a
@@ -139,12 +154,22 @@ impl Client {
         &self,
         request: reqwest::RequestBuilder,
     ) -> Result<T, ClientError> {
+        let response = self.send(request).await?;
+        let body = self.body(response).await?;
+        serde_json::from_slice(&body).map_err(|error| self.strange(format!("its reply: {error}")))
+    }
+
+    /// Sends `request`. What is not a success is an error.
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(|error| self.failed(&error))?;
         let status = response.status();
         let is_problem = response
             .headers()
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(problem::CONTENT_TYPE.as_bytes()));
+        if status.is_success() && !is_problem {
+            return Ok(response);
+        }
         let body = self.body(response).await?;
         if is_problem && let Ok(problem) = serde_json::from_slice::<Problem>(&body) {
             return Err(match status {
@@ -155,10 +180,7 @@ impl Client {
                 _ => ClientError::Problem { server: self.server.clone(), problem },
             });
         }
-        if !status.is_success() {
-            return Err(self.strange(format!("it answered {status}")));
-        }
-        serde_json::from_slice(&body).map_err(|error| self.strange(format!("its reply: {error}")))
+        Err(self.strange(format!("it answered {status}")))
     }
 
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
@@ -276,6 +298,12 @@ pub enum ClientError {
         REPLY_TIMEOUT.as_secs()
     )]
     Late {
+        /// As given.
+        server: String,
+    },
+    /// A stream on which nothing comes any more.
+    #[error("{server} says nothing any more")]
+    Silent {
         /// As given.
         server: String,
     },

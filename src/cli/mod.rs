@@ -4,7 +4,9 @@
 //! 2 usage (clap's own).
 
 mod check;
+mod checks;
 pub mod client;
+mod events;
 mod explain;
 mod operate;
 mod serve;
@@ -41,7 +43,12 @@ enum Command {
     #[command(subcommand)]
     Geo(GeoCommand),
     /// Say how a running server is
-    Status(OperateArguments),
+    Status(StatusArguments),
+    /// Follow what happens on a running server
+    Events(EventsArguments),
+    /// Say what the blast-radius limiter is to do
+    #[command(subcommand)]
+    Limiter(LimiterCommand),
     /// Make a running server load its config again
     Reload(OperateArguments),
     /// A tour on loopback: a server and pretend sites, nothing else needed
@@ -106,6 +113,42 @@ struct OperateArguments {
 }
 
 #[derive(Args, Debug)]
+struct StatusArguments {
+    #[command(flatten)]
+    operate: OperateArguments,
+    #[command(flatten)]
+    checks: ChecksArguments,
+}
+
+#[derive(Args, Debug)]
+struct ChecksArguments {
+    /// List what is probed and how it is
+    #[arg(long)]
+    checks: bool,
+    /// Only what this WIP depends on
+    #[arg(long, value_name = "NAME", requires = "checks")]
+    wip: Option<String>,
+    /// Only this member's
+    #[arg(long, value_name = "MEMBER", requires = "checks")]
+    member: Option<String>,
+    /// Only this check's
+    #[arg(long, value_name = "CHECK", requires = "checks")]
+    check: Option<String>,
+    /// Only those in this state
+    #[arg(long, value_parser = ["unknown", "up", "down"], requires = "checks")]
+    state: Option<String>,
+}
+
+#[derive(Args, Debug)]
+struct EventsArguments {
+    #[command(flatten)]
+    operate: OperateArguments,
+    /// Begin with the last events, as far as the server keeps them
+    #[arg(long)]
+    kept: bool,
+}
+
+#[derive(Args, Debug)]
 struct DemoArguments {
     /// Port for DNS on 127.0.0.1
     #[arg(long, default_value_t = 5300)]
@@ -133,6 +176,12 @@ enum ConfigCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum LimiterCommand {
+    /// The losses that it holds are true: let them take their course
+    Release(OperateArguments),
+}
+
+#[derive(Debug, Subcommand)]
 enum GeoCommand {
     /// Sources, sizes, dates and attributions of the databases in use
     Info {
@@ -151,7 +200,12 @@ pub fn run() -> ExitCode {
         Command::Config(ConfigCommand::Default) => print(config::default_file()),
         Command::Config(ConfigCommand::Schema) => print(&config::schema()),
         Command::Geo(GeoCommand::Info { config }) => geo_info(config),
-        Command::Status(arguments) => operate::status(&arguments),
+        Command::Status(StatusArguments { operate, checks }) if checks.checks => {
+            checks::run(&operate, &checks)
+        }
+        Command::Status(arguments) => operate::status(&arguments.operate),
+        Command::Events(arguments) => events::run(&arguments),
+        Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::client::{Client, ClientError};
 use super::{Failed, OperateArguments, counted, print, print_json};
-use crate::admin::types::{ReloadReport, Status};
+use crate::admin::types::{DatacenterLosses, HealthStatus, ReloadReport, Status};
 
 /// Runs one request against the server that the arguments name.
 pub(super) fn ask<T>(
@@ -25,6 +25,15 @@ pub(super) fn status(arguments: &OperateArguments) -> Result<(), Failed> {
 pub(super) fn reload(arguments: &OperateArguments) -> Result<(), Failed> {
     let report = ask(arguments, async |client: Client| client.reload().await)?;
     if arguments.json { print_json(&report) } else { print(&reload_text(&report)) }
+}
+
+pub(super) fn release(arguments: &OperateArguments) -> Result<(), Failed> {
+    let released = ask(arguments, async |client: Client| client.release_limiter().await)?;
+    if arguments.json {
+        return print_json(&released);
+    }
+    let held = counted(released.held, "target");
+    print(&format!("released: {held} held; what still fails is called down with its next failure"))
 }
 
 fn reload_text(report: &ReloadReport) -> String {
@@ -62,6 +71,7 @@ fn status_text(status: &Status) -> String {
         let _ = writeln!(text, "the last reload was REFUSED, the config before it is in force:");
         let _ = writeln!(text, "{}", refused.report);
     }
+    health_text(&mut text, &status.health);
     for datacenter in &status.datacenters {
         let gate = datacenter.gate.as_ref().map_or(String::new(), |gate| format!(", site {gate}"));
         let _ = writeln!(
@@ -83,3 +93,40 @@ fn status_text(status: &Status) -> String {
     }
     text
 }
+
+fn health_text(text: &mut String, health: &HealthStatus) {
+    let HealthStatus { up, down, unknown, pending, silent, .. } = health;
+    let _ = writeln!(text, "probes: {up} up, {down} down, {unknown} unknown, {pending} in doubt");
+    if *silent > 0 {
+        let _ = writeln!(text, "NO VERDICT for three intervals: {}", counted(*silent, "probe"));
+    }
+    if health.certificates_expiring > 0 {
+        let certificates = counted(health.certificates_expiring, "certificate");
+        let _ = writeln!(text, "about to expire: {certificates}");
+    }
+    let limiter = &health.limiter;
+    if limiter.phase == "tripped" {
+        let held = counted(limiter.held, "target");
+        let _ = writeln!(text, "THE LIMITER HOLDS {held}: nearly all were lost at once, and the");
+        let _ = writeln!(
+            text,
+            "  fault is held to be this host's. If it is not: windrose limiter release"
+        );
+        for datacenter in &limiter.datacenters {
+            let DatacenterLosses { name, counted, lost, .. } = datacenter;
+            let _ = writeln!(text, "  {name}: {lost} of {counted} lost");
+        }
+    }
+    let prober = &health.prober;
+    if prober.unresponsive {
+        let _ = writeln!(text, "THE PROBER DOES NOT ANSWER: what is shown of health may be old");
+    }
+    if prober.lag_ms >= LAG_SHOWN_MS {
+        let (s, tenth) = (prober.lag_ms / 1_000, prober.lag_ms % 1_000 / 100);
+        let waiting = counted(prober.waiting, "probe");
+        let _ = writeln!(text, "probing is {s}.{tenth} s behind, {waiting} waiting");
+    }
+}
+
+/// A lag that people should see.
+const LAG_SHOWN_MS: u64 = 1_000;

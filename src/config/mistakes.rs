@@ -113,7 +113,7 @@ pub(super) fn wrong_type(item: &Item<'_>) -> Problem {
     let write = match (item.kind, number) {
         (Kind::Duration { .. } | Kind::Seconds { .. }, Some(number)) => {
             return problem.help(format!(
-                "put a unit behind the number: {} = \"{number}s\" (units: ms, s, m, h)",
+                "put a unit behind the number: {} = \"{number}s\" (units: ms, s, m, h, d)",
                 item.key.name
             ));
         }

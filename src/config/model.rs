@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use crate::dns::Name;
 use crate::geo::{Location, Serves};
 use crate::health::check::{ProbeKind, Require};
-use crate::health::plan::ProbeAddress;
+use crate::health::plan::{Failback, LimiterRules, ProbeAddress};
 use crate::steer::{Families, OnAllDown, Policy};
 
 pub use super::wips::{Matched, Run, Wips};
@@ -150,6 +150,12 @@ pub struct Health {
     pub concurrency: u32,
     /// Most probes in flight to one address.
     pub concurrency_per_address: u32,
+    /// When simultaneous losses are held to be our own fault.
+    pub limiter: LimiterRules,
+    /// TCP addresses that tell whether this host's own network works.
+    pub references: Vec<SocketAddr>,
+    /// Certificates are warned of so long before they expire, in seconds; 0: never.
+    pub certificate_warning_s: u32,
 }
 
 impl Default for Health {
@@ -159,6 +165,9 @@ impl Default for Health {
             start_hold_ms: 10_000,
             concurrency: 4_096,
             concurrency_per_address: 64,
+            limiter: LimiterRules::default(),
+            references: Vec::new(),
+            certificate_warning_s: 1_209_600,
         }
     }
 }
@@ -243,6 +252,8 @@ pub struct Datacenter {
     pub health_checks: Vec<CheckId>,
     /// How many of those must pass.
     pub require: Require,
+    /// Ramp of members that stand for it, in milliseconds; none: the WIP's.
+    pub ramp_ms: Option<u32>,
 }
 
 /// One address of a site's load balancer.
@@ -320,6 +331,8 @@ pub struct Member {
     pub serves: Vec<Serves>,
     /// Its own or its datacenter's.
     pub bias: i8,
+    /// Its own or its datacenter's, in milliseconds; none: the WIP's.
+    pub ramp_ms: Option<u32>,
 }
 
 /// All of a WIP but its names. Equal settings are shared.
@@ -345,4 +358,8 @@ pub struct WipSettings {
     pub ecs: bool,
     /// Whether A and AAAA are decided together.
     pub families: Families,
+    /// When a member that was down takes part again.
+    pub failback: Failback,
+    /// A returning member's share grows over this time, in milliseconds; 0: at once.
+    pub ramp_ms: u32,
 }

@@ -10,7 +10,10 @@ pub struct Origins {
     pub(super) master_files: Vec<Option<FileId>>,
     pub(super) records: Vec<Vec<Spot>>,
     pub(super) datacenters: Vec<Spot>,
+    /// Those of `[health] reference`.
+    pub(super) references: Vec<Spot>,
     pub(super) health_checks: Vec<Spot>,
+    pub(super) check_keys: Vec<Vec<(&'static str, Spot)>>,
     pub(super) pools: Vec<Spot>,
     pub(super) wips: Wips,
 }
@@ -39,6 +42,12 @@ impl Origins {
     /// The name of a health check.
     pub fn health_check(&self, id: CheckId) -> Option<Spot> {
         self.health_checks.get(id as usize).copied()
+    }
+
+    /// The value of a health check's key, or the check's name where the key was left out.
+    pub fn check_key(&self, id: CheckId, key: &str) -> Option<Spot> {
+        let written = self.check_keys.get(id as usize)?.iter().find(|(name, _)| *name == key);
+        written.map(|(_, spot)| *spot).or_else(|| self.health_check(id))
     }
 
     /// The name of a pool, or the `members` list it was made from.

@@ -20,6 +20,7 @@ use super::reader::At;
 use crate::dns::Name;
 use crate::geo::{Location, Serves};
 use crate::health::check::Require;
+use crate::health::plan::Failback;
 use crate::problem::{FileId, Spot};
 use crate::steer::{Families, OnAllDown, Policy};
 
@@ -32,11 +33,13 @@ pub(super) struct Raw {
     pub(super) admin: Admin,
     pub(super) geo: Geo,
     pub(super) health: Health,
+    /// Where each of its references stands.
+    pub(super) reference_spots: Vec<Spot>,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
     pub(super) zones: Vec<RawZone>,
     pub(super) datacenters: Vec<RawDatacenter>,
-    pub(super) health_checks: Vec<At<HealthCheck>>,
+    pub(super) health_checks: Vec<RawCheck>,
     pub(super) pools: Vec<RawPool>,
     /// `[wip_defaults]`, absent keys filled in.
     pub(super) defaults: RawSettings,
@@ -68,6 +71,15 @@ pub(super) struct RawDatacenter {
     pub(super) wildcard: Option<At<Name>>,
     pub(super) health_checks: Vec<At<String>>,
     pub(super) require: Option<At<Require>>,
+    pub(super) ramp_ms: Option<u32>,
+}
+
+/// A health check, where its name stands, and where the values of its keys.
+#[derive(Debug)]
+pub(super) struct RawCheck {
+    pub(super) check: HealthCheck,
+    pub(super) spot: Spot,
+    pub(super) key_spots: Vec<(&'static str, Spot)>,
 }
 
 /// A named pool.
@@ -90,6 +102,7 @@ pub(super) struct RawMember {
     pub(super) location: Option<ExactLocation>,
     pub(super) serves: Option<Vec<At<Serves>>>,
     pub(super) bias: Option<i8>,
+    pub(super) ramp_ms: Option<u32>,
 }
 
 /// A location that can be a key: equal when its numbers are, bit by bit.
@@ -138,6 +151,8 @@ pub(super) struct RawSettings {
     pub(super) on_all_down: Option<At<OnAllDown>>,
     pub(super) ecs: Option<At<bool>>,
     pub(super) families: Option<At<Families>>,
+    pub(super) failback: Option<At<Failback>>,
+    pub(super) ramp_ms: Option<At<u32>>,
 }
 
 /// The WIPs of all files, in the order they were read.
@@ -227,6 +242,8 @@ impl InFile for RawSettings {
             on_all_down,
             ecs,
             families,
+            failback,
+            ramp_ms,
         } = self;
         members.move_to(file);
         pools.move_to(file);
@@ -239,12 +256,23 @@ impl InFile for RawSettings {
         on_all_down.move_to(file);
         ecs.move_to(file);
         families.move_to(file);
+        failback.move_to(file);
+        ramp_ms.move_to(file);
     }
 }
 
 impl InFile for RawMember {
     fn move_to(&mut self, file: FileId) {
-        let RawMember { name: _, datacenter, vips, weight: _, location: _, serves, bias: _ } = self;
+        let RawMember {
+            name: _,
+            datacenter,
+            vips,
+            weight: _,
+            location: _,
+            serves,
+            bias: _,
+            ramp_ms: _,
+        } = self;
         datacenter.move_to(file);
         vips.move_to(file);
         serves.move_to(file);
@@ -277,4 +305,4 @@ macro_rules! placeless {
     })+ };
 }
 
-placeless!(String, Vip, Serves, Policy, Require, u32, u8, bool, OnAllDown, Families);
+placeless!(String, Vip, Serves, Policy, Require, u32, u8, bool, OnAllDown, Families, Failback);

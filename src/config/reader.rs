@@ -270,7 +270,7 @@ impl<'a> Item<'a> {
         let ms = self.parse(cx, values::duration_ms)?;
         if ms % 1_000 != 0 {
             return self.bad(
-                &Bad::new("bad-duration", "is not whole seconds").label("TTLs are whole seconds"),
+                &Bad::new("bad-duration", "is not whole seconds").label("must be whole seconds"),
                 cx,
             );
         }

@@ -79,8 +79,8 @@ fn kind_schema(kind: &Kind) -> Value {
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Number { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
-        Kind::Duration { .. } => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" }),
-        Kind::Seconds { .. } => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" }),
+        Kind::Duration { .. } => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" }),
+        Kind::Seconds { .. } => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" }),
         Kind::Text { example, .. } => {
             let examples: Vec<Value> = json_of(example).into_iter().collect();
             json!({ "type": "string", "examples": examples })
@@ -115,7 +115,7 @@ mod tests {
         let mut section = String::new();
         let mut lines = Vec::new();
         for line in default_file().lines() {
-            if let Some(header) = line.strip_prefix('[') {
+            if let Some(header) = line.trim_start_matches('#').strip_prefix('[') {
                 section = header.split(['.', ']']).next().unwrap_or_default().to_owned();
                 continue;
             }

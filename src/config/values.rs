@@ -1,5 +1,12 @@
 //! Texts to values: durations, names, addresses, networks, and why not.
 
+mod probes;
+
+pub(super) use probes::{
+    header_name, header_value, probe_address, query_name, query_type, record_data, reference,
+    regex, request_path, source, status_range,
+};
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
@@ -43,12 +50,15 @@ impl Bad {
 
 //------------ Durations ------------------------------------------------------
 
-/// Milliseconds of "500ms", "5s", "1m", "1h".
+/// Longest wait of `failback = "after:…"`, in milliseconds: 7 days.
+const AFTER_MAX_MS: u64 = 604_800_000;
+
+/// Milliseconds of "500ms", "5s", "1m", "1h", "14d".
 pub(super) fn duration_ms(text: &str) -> Result<u64, Bad> {
     let bad = |label: &str| {
-        Bad::new("bad-duration", format!("is not a duration: \"{text}\""))
-            .label(label)
-            .help("a duration is a whole number and a unit: \"500ms\", \"5s\", \"1m\" or \"1h\"")
+        Bad::new("bad-duration", format!("is not a duration: \"{text}\"")).label(label).help(
+            "a duration is a whole number and a unit: \"500ms\", \"5s\", \"1m\", \"1h\" or \"1d\"",
+        )
     };
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
@@ -60,6 +70,7 @@ pub(super) fn duration_ms(text: &str) -> Result<u64, Bad> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         "" => return Err(bad("the unit is missing")),
         unit if unit.starts_with('.') => return Err(bad("no fractions: use a smaller unit")),
         _ => return Err(bad("unknown unit")),
@@ -71,9 +82,26 @@ pub(super) fn duration_ms(text: &str) -> Result<u64, Bad> {
         .ok_or_else(|| bad("too large"))
 }
 
+/// Milliseconds of what stands behind "after:".
+pub(super) fn after(text: &str) -> Result<u32, Bad> {
+    let ms = duration_ms(text)?;
+    match u32::try_from(ms) {
+        Ok(ms) if (1_000..=AFTER_MAX_MS).contains(&u64::from(ms)) => Ok(ms),
+        _ => {
+            let bad = Bad::new("out-of-range", format!("is out of range: after {text}"))
+                .label("must be from 1s to 7d");
+            Err(match ms {
+                0 => bad.help("to take part as soon as it is up: \"auto\""),
+                1..=AFTER_MAX_MS => bad,
+                _ => bad.help("to wait for an operator: \"manual\""),
+            })
+        }
+    }
+}
+
 /// The shortest way to write so many milliseconds.
 pub(super) fn duration_text(ms: u64) -> String {
-    for (factor, unit) in [(3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
+    for (factor, unit) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
         if ms >= factor && ms.is_multiple_of(factor) {
             return format!("{}{unit}", ms / factor);
         }
@@ -312,63 +340,4 @@ fn region(text: &str) -> Result<String, Bad> {
 fn two_letters(text: &str) -> Option<[u8; 2]> {
     let two: [u8; 2] = text.to_ascii_uppercase().into_bytes().try_into().ok()?;
     two.iter().all(u8::is_ascii_uppercase).then_some(two)
-}
-
-//------------ HTTP -----------------------------------------------------------
-
-/// An inclusive range of status codes: "200" or "200-299".
-pub(super) fn status_range(text: &str) -> Result<(u16, u16), Bad> {
-    let code = |text: &str| {
-        text.parse::<u16>().ok().filter(|code| text.len() == 3 && (200..=599).contains(code))
-    };
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    match (code(first), code(last)) {
-        (Some(first), Some(last)) if first <= last => Ok((first, last)),
-        _ => Err(Bad::new("bad-status", format!("is not a status or range: \"{text}\""))
-            .help("codes from 200 to 599: \"200\" or \"200-299\"")),
-    }
-}
-
-/// A request target.
-pub(super) fn request_path(text: &str) -> Result<String, Bad> {
-    let bad = |reason: &str| Bad::new("bad-path", format!("is not a request path: {reason}"));
-    if !text.starts_with('/') {
-        return Err(bad("it does not begin with `/`").help("for example: \"/healthz\""));
-    }
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(
-            bad("it has a space or a character outside ASCII").help("write such characters as %XX")
-        );
-    }
-    if text.contains('#') {
-        return Err(bad("a fragment is never sent").label("has `#`"));
-    }
-    Ok(text.to_owned())
-}
-
-/// A header's name.
-pub(super) fn header_name(text: &str) -> Result<String, Bad> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if text.is_empty() || !text.bytes().all(token) {
-        return Err(Bad::new(
-            "bad-header",
-            format!("has a header that cannot be sent: \"{text}\""),
-        )
-        .help("a header's name has letters, digits and `-`"));
-    }
-    let reserved = ["host", "connection", "content-length", "transfer-encoding"];
-    if reserved.contains(&text.to_ascii_lowercase().as_str()) {
-        return Err(Bad::new("bad-header", format!("cannot set `{text}`, which the probe sets"))
-            .help("the host is set by `host`, or a WIP's `check_host`"));
-    }
-    Ok(text.to_owned())
-}
-
-/// A header's value.
-pub(super) fn header_value(text: &str) -> Result<String, Bad> {
-    if text.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
-        return Err(Bad::new("bad-header", "has a value with a control character")
-            .label("would end the header"));
-    }
-    Ok(text.to_owned())
 }

@@ -1,7 +1,7 @@
 //! What is allowed and probably not meant: things unused, families, places, weights.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 
 use super::model::{Config, DatacenterId, Member, Pool, PoolId, SettingsId, WipSettings};
 use super::origins::Origins;
@@ -30,6 +30,7 @@ pub(super) fn check(config: &Config, used: &Used, origins: &Origins, problems: &
         warner.settings(id, settings);
     }
     warner.sites();
+    warner.references();
 }
 
 struct Warner<'w> {
@@ -164,6 +165,30 @@ impl Warner<'_> {
                     )
                     .help("give all the same families, or write families = \"independent\""),
             );
+        }
+    }
+
+    /// A reference tells our own faults from the members', so it is none of them.
+    fn references(&mut self) {
+        let references = &self.config.health.references;
+        let asked: HashSet<IpAddr> = references.iter().map(SocketAddr::ip).collect();
+        if asked.is_empty() {
+            return;
+        }
+        let sites = self.config.datacenters.iter().flat_map(|site| &site.vips);
+        let members = self.config.pools.iter().flat_map(|pool| &pool.members);
+        let vips = sites.chain(members.flat_map(|member| &member.vips));
+        let found: HashSet<IpAddr> =
+            vips.map(|vip| vip.address).filter(|address| asked.contains(address)).collect();
+        for (reference, spot) in references.iter().zip(&self.origins.references) {
+            if found.contains(&reference.ip()) {
+                let title = format!("the reference {reference} is a VIP itself");
+                self.problems.push(
+                    Problem::warning("reference-is-vip", title)
+                        .at_with(*spot, "fails together with what it is to vouch for")
+                        .help("name addresses outside the datacenters: gateways, public resolvers"),
+                );
+            }
         }
     }
 

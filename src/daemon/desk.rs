@@ -6,22 +6,20 @@ use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 
-use super::metrics;
 use super::publisher::{Cause, Publisher};
+use super::{checks, metrics};
 use crate::admin::types::{
-    ConfigProblem, ConfigStatus, DatacenterStatus, ExplainRequest, MEMBERS_NOT_UP_MAX,
-    MemberStatus, ReloadRefused, ReloadReport, Status,
+    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, ExplainRequest,
+    LimiterReleased, ReloadRefused, ReloadReport, Status,
 };
-use crate::admin::{ApiError, Desk};
+use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
 use crate::dns::types::rtype;
-use crate::health::TargetStatus;
-use crate::health::plan::{Plan, VerdictId};
-use crate::health::table::{Override, State, Table, Word};
+use crate::health::plan::VerdictId;
+use crate::health::table::{State, Table, Word};
 use crate::listen::Running;
-use crate::probe::View;
 use crate::problem::{Problems, Sources};
-use crate::snapshot::{Serving, Snapshot, WorkerState};
+use crate::snapshot::{Serving, WorkerState};
 
 /// Answers the admin listener. It holds nothing that would keep a stop waiting.
 pub(super) struct FrontDesk {
@@ -41,11 +39,6 @@ impl FrontDesk {
             running: Arc::downgrade(running),
             runtime: runtime.clone(),
         }
-    }
-
-    fn view(&self) -> Option<View> {
-        let prober = self.publisher.prober()?;
-        self.runtime.block_on(prober.view()).ok()
     }
 }
 
@@ -72,10 +65,8 @@ impl Desk for FrontDesk {
     fn status(&self) -> Status {
         let serving = self.publisher.serving();
         let config = &serving.snapshot.config;
-        let view = self.view();
-        let mut members = members_not_up(&serving, view.as_ref());
-        let members_not_up_total = members.len() as u64;
-        members.truncate(MEMBERS_NOT_UP_MAX);
+        let (members, members_not_up_total) =
+            checks::members_not_up(&self.publisher, &self.runtime, &serving);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             identity: config.server.identity.clone(),
@@ -89,6 +80,7 @@ impl Desk for FrontDesk {
                 wips: config.wips.len() as u64,
                 probes: serving.snapshot.plan.targets.len() as u64,
             },
+            health: checks::health(&self.publisher, &serving),
             datacenters: datacenters(&serving),
             members_not_up: members,
             members_not_up_total,
@@ -104,12 +96,11 @@ impl Desk for FrontDesk {
             ))
         })?;
         let thought = think_down(&serving, &request.down).map_err(ApiError::NotFound)?;
-        let serving = thought.as_ref().unwrap_or(&serving);
-        let view = self.view();
-        let plan = &serving.snapshot.plan;
-        let detail_of = |id: VerdictId| view.as_ref().and_then(|view| detail(plan, view, id));
+        // What the prober knows belongs to what is served, whatever is thought.
+        let detail_of =
+            |id: VerdictId| checks::detail(&self.publisher, &self.runtime, &serving, id);
         let explanation = explain::explain(
-            serving,
+            thought.as_ref().unwrap_or(&serving),
             &Request {
                 name: &request.name,
                 rtype: number,
@@ -120,6 +111,18 @@ impl Desk for FrontDesk {
             },
         );
         serde_json::to_value(explanation).map_err(|error| ApiError::Invalid(error.to_string()))
+    }
+
+    fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
+        checks::checks(&self.publisher, &self.runtime, request)
+    }
+
+    fn journal(&self) -> Arc<Journal> {
+        Arc::clone(&self.publisher.journal)
+    }
+
+    fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
+        checks::release_limiter(&self.publisher, &self.runtime)
     }
 
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
@@ -177,32 +180,6 @@ pub(super) fn config_problems(problems: &Problems, sources: &Sources) -> Vec<Con
     serde_json::from_value(problems.to_json(sources)).unwrap_or_default()
 }
 
-/// Why a verdict is as it is, from its first target that is not calmly up.
-fn detail(plan: &Plan, view: &View, id: VerdictId) -> Option<String> {
-    let verdict = plan.verdicts.get(id as usize)?;
-    let gate = verdict.gate.and_then(|gate| plan.verdicts.get(gate as usize));
-    let own = verdict.targets.iter().map(|&target| (target, ""));
-    let gates = gate.iter().flat_map(|gate| &gate.targets).map(|&target| (target, "the site's "));
-    own.chain(gates).find_map(|(target, whose)| {
-        let (target, status) = view.iter().nth(target as usize)?;
-        let words = status_words(status)?;
-        Some(format!("{whose}check {} {words}", target.check))
-    })
-}
-
-fn status_words(status: &TargetStatus) -> Option<String> {
-    let failure = || {
-        let failure = status.last_failure.as_ref();
-        failure.map_or_else(String::new, |failure| format!(": {failure}"))
-    };
-    match status.state {
-        State::Up if !status.failing && status.failures == 0 => None,
-        State::Up => Some(format!("failed {} times{}", status.failures, failure())),
-        State::Down => Some(format!("is down{}", failure())),
-        State::Unknown => Some(format!("has no verdict yet{}", failure())),
-    }
-}
-
 fn datacenters(serving: &Serving) -> Vec<DatacenterStatus> {
     let snapshot = &serving.snapshot;
     let mut statuses: Vec<DatacenterStatus> = snapshot
@@ -231,58 +208,10 @@ fn datacenters(serving: &Serving) -> Vec<DatacenterStatus> {
                 }
                 let gate = snapshot.plan.verdicts.get(id as usize).and_then(|v| v.gate);
                 if let Some(gate) = gate {
-                    status.gate = Some(state_text(serving.health.word(gate).state()).to_owned());
+                    status.gate = Some(serving.health.word(gate).state().as_str().to_owned());
                 }
             }
         }
     }
     statuses
-}
-
-fn members_not_up(serving: &Serving, view: Option<&View>) -> Vec<MemberStatus> {
-    let snapshot: &Snapshot = &serving.snapshot;
-    let mut found = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    for (wip, entry) in snapshot.wips.iter().enumerate() {
-        let strategy = snapshot.strategy(entry);
-        let verdicts = snapshot.verdicts(entry, strategy);
-        let names = snapshot.member_names(entry);
-        for (member, name) in strategy.members.iter().zip(names) {
-            for vip in member.vips.clone() {
-                let id = verdicts[usize::from(vip)];
-                let word = serving.health.word(id);
-                if word.state() == State::Up && word.over() == Override::None || !seen.insert(id) {
-                    continue;
-                }
-                let verdict = snapshot.plan.verdicts.get(id as usize);
-                let target = verdict.and_then(|verdict| verdict.targets.first());
-                let status =
-                    view.zip(target).and_then(|(view, &target)| view.targets.get(target as usize));
-                found.push(MemberStatus {
-                    wip: snapshot.wip_name(wip as u32),
-                    member: name.to_owned(),
-                    address: strategy.vips[usize::from(vip)].record.address().to_string(),
-                    probed: state_text(word.state()).to_owned(),
-                    effective: match word.over() {
-                        Override::None => state_text(word.state()),
-                        Override::Drained => "drained",
-                        Override::ForcedUp => "forced-up",
-                        Override::ForcedDown => "forced-down",
-                    }
-                    .to_owned(),
-                    since_s: status.map(|s| u64::from(s.since_s)).filter(|&since| since > 0),
-                    failure: status.and_then(|s| s.last_failure.as_ref()).map(ToString::to_string),
-                });
-            }
-        }
-    }
-    found
-}
-
-fn state_text(state: State) -> &'static str {
-    match state {
-        State::Unknown => "unknown",
-        State::Up => "up",
-        State::Down => "down",
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::disk::{Disk, ReadFiles};
 use super::geo::{self, Geo};
-use super::state;
+use super::{state, verify};
 use crate::clock;
 use crate::config::model::Config;
 use crate::config::{self, Loaded, Origins};
@@ -71,6 +71,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
     let mut loaded = config::load_after(path, &disk, in_force_config);
     let Some(config) = loaded.config.take() else { return Err(refuse(loaded, disk)) };
     let config = Arc::new(config);
+    verify::checks(&config, &loaded.origins, &mut loaded.problems);
     let serials = match before.generation {
         0 => state::read_serials(&config).unwrap_or_else(|problem| {
             loaded.problems.push(problem);
@@ -105,6 +106,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
         generation: before.generation + 1,
     };
     match snapshot::compile_after(input, in_force) {
+        Ok(_) if loaded.problems.has_errors() => Err(refuse(loaded, disk)),
         Ok((snapshot, warnings)) => {
             for warning in &warnings {
                 let problem = problem_of(warning, &loaded.origins);

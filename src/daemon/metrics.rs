@@ -1,18 +1,17 @@
 //! A scrape's values, gathered from the hands that count them.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::publisher::Publisher;
 use crate::admin::process;
-use crate::health::FailureKind;
 use crate::health::table::{Override, State, Word};
+use crate::health::{FailureKind, LimiterPhase};
 use crate::listen::Running;
 use crate::metrics::{
-    self, CheckTotals, ConnectionTotals, DropReason, HistogramTotals, MemberState, Scrape,
-    TransitionTo, Transport, WipSeries,
+    self, CheckTotals, ConnectionTotals, DropReason, HistogramTotals, LimiterTotals, MemberState,
+    Scrape, Transport, WipSeries,
 };
-use crate::probe::{CheckCounters, ProbeMetrics};
+use crate::probe::{CheckCounters, ProbeMetrics, Summary};
 use crate::snapshot::Serving;
 
 /// Appends the metrics page.
@@ -37,7 +36,11 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
         stalled: tcp.stalled,
         unanswerable: tcp.unanswerable,
     };
-    let probes = publisher.prober().map(|prober| prober.metrics());
+    let prober = publisher.prober();
+    let probes = prober.as_ref().map(|prober| prober.metrics());
+    let summary = prober.map(|prober| prober.summary()).unwrap_or_default();
+    let targets: Vec<_> =
+        summary.checks.iter().map(|(check, counts)| (check.clone(), *counts)).collect();
     let checks = probes.as_ref().map(check_totals).unwrap_or_default();
     let start_lag = probes.as_ref().map(start_lag);
     let series = Series(&serving);
@@ -51,6 +54,13 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
             wips: per_wip.then_some(&series as &dyn WipSeries),
             transitions: &publisher.transitions,
             probes: &checks,
+            targets: &targets,
+            limiter: LimiterTotals {
+                active: summary.limiter.phase == LimiterPhase::Tripped,
+                held: u64::from(summary.limiter.held),
+                trips: summary.limiter.trips,
+            },
+            certificates: &certificates(&summary),
             probe_lag_ms: probes.map(|probes| (probes.lag_s * 1_000.0) as u64),
             probe_start_lag: start_lag.as_ref(),
             config_generation: serving.snapshot.generation,
@@ -63,37 +73,25 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
     );
 }
 
+fn certificates(summary: &Summary) -> Vec<(String, String, u64)> {
+    let certificates = summary.certificates.iter();
+    certificates.map(|c| (c.check.clone(), c.member.clone(), c.expires_s)).collect()
+}
+
 fn check_totals(probes: &ProbeMetrics) -> Vec<CheckTotals> {
     let total = |(check, counters): (&String, &CheckCounters)| {
         let mut results = vec![("success", counters.passed)];
         results.extend(
             FailureKind::ALL.iter().map(|&kind| (kind.as_str(), counters.failed[kind as usize])),
         );
-        CheckTotals { check: check.clone(), results, duration: duration(counters) }
+        let mut handshakes =
+            vec![("full", counters.handshakes_full), ("resumed", counters.handshakes_resumed)];
+        if handshakes.iter().all(|(_, count)| *count == 0) {
+            handshakes.clear();
+        }
+        CheckTotals { check: check.clone(), results, duration: duration(counters), handshakes }
     };
     probes.checks.iter().map(total).collect()
-}
-
-/// Counts changes of health until the prober ends.
-pub(super) async fn count_transitions(publisher: Arc<Publisher>) {
-    use tokio::sync::broadcast::error::RecvError;
-    let Some(mut notices) = publisher.prober().map(|prober| prober.notices()) else { return };
-    loop {
-        match notices.recv().await {
-            Ok(notice) => {
-                let to = match notice.to {
-                    State::Unknown => TransitionTo::Unknown,
-                    State::Up => TransitionTo::Up,
-                    State::Down => TransitionTo::Down,
-                };
-                // A datacenter's own check has no WIP.
-                let wip = notice.wip.as_deref().unwrap_or_default();
-                publisher.transitions.record(wip, &notice.member, to);
-            }
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return,
-        }
-    }
 }
 
 /// Series of WIPs and members, read where they are kept.
@@ -132,15 +130,17 @@ fn member_state(words: impl Iterator<Item = Word>) -> MemberState {
         (Override::Drained, _) => MemberState::Drained,
         (Override::ForcedUp, _) => MemberState::ForcedUp,
         (Override::ForcedDown, _) => MemberState::ForcedDown,
+        (Override::None, _) if word.is_held() => MemberState::Held,
         (Override::None, _) if !word.available() => MemberState::Down,
         (Override::None, State::Up) => MemberState::Up,
         (Override::None, _) => MemberState::Unknown,
     });
     let rank = |state: &MemberState| match state {
-        MemberState::ForcedUp => 5,
-        MemberState::Up => 4,
-        MemberState::Unknown => 3,
-        MemberState::Drained => 2,
+        MemberState::ForcedUp => 6,
+        MemberState::Up => 5,
+        MemberState::Unknown => 4,
+        MemberState::Drained => 3,
+        MemberState::Held => 2,
         MemberState::Down => 1,
         MemberState::ForcedDown => 0,
     };

@@ -10,14 +10,17 @@
 //! The hands (listeners, prober, admin) never meet; they are joined here.
 
 mod changes;
+mod checks;
 mod desk;
 pub mod disk;
+mod events;
 pub(crate) mod geo;
 pub mod load;
 mod metrics;
 mod publisher;
 mod responder;
 mod state;
+mod verify;
 mod watch;
 
 use std::net::SocketAddr;
@@ -42,6 +45,11 @@ use publisher::{Cause, Publisher};
 const RUNTIME_THREADS: usize = 2;
 /// TCP connections answer through so many responders.
 const TCP_RESPONDERS: usize = 2;
+/// Added to the niceness of threads that probe: beside a server that is saturated they
+/// still get a quarter of a processor.
+const PROBE_NICENESS: i32 = 5;
+/// How long one of them may hold up those that answer.
+const PROBE_SLICE: Duration = Duration::from_micros(100);
 /// Longest wait for the runtime's tasks at a stop.
 const STOP_WAIT: Duration = Duration::from_secs(2);
 
@@ -121,7 +129,6 @@ impl Daemon {
             tracing::info!(%address, "answering over UDP and TCP");
         }
         let (stop, stopping) = signal::channel(false);
-        runtime.spawn(metrics::count_transitions(Arc::clone(&publisher)));
         if let Some(bound) = admin_bound {
             let desk = desk::FrontDesk::new(&publisher, &running, runtime.handle());
             let mut stopping = stopping.clone();
@@ -218,14 +225,10 @@ fn bind_options(config: &Config) -> BindOptions {
     }
 }
 
-/// Prober threads come after those that answer.
+/// Threads that probe come after those that answer (decision 0037).
 fn give_way() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    if let Some(niceness) = number("WR_NICE") {
-        let slice = Duration::from_micros(number("WR_SLICE").unwrap_or(100));
-        if let Err(error) = listen::udp_batch::give_way(niceness as i32, slice) {
-            tracing::debug!(%error, "probes run at the priority of everything else");
-        }
+    if let Err(error) = listen::udp_batch::give_way(PROBE_NICENESS, PROBE_SLICE) {
+        tracing::debug!(%error, "probes run at the priority of everything else");
     }
 }
 

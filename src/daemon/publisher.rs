@@ -16,9 +16,10 @@ use super::changes::Changes;
 use super::disk::{ReadFiles, Seen};
 use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
-use super::state;
 use super::watch;
-use crate::admin::types::{ReloadRefused, ReloadReport};
+use super::{events, state};
+use crate::admin::Journal;
+use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
 use crate::listen::udp_batch;
 use crate::metrics::{Registry, TransitionCounters};
@@ -64,7 +65,9 @@ pub(super) struct Publisher {
     /// The query path's counters.
     pub(super) registry: Arc<Registry>,
     /// Changes of health.
-    pub(super) transitions: TransitionCounters,
+    pub(super) transitions: Arc<TransitionCounters>,
+    /// What happens, for streams.
+    pub(super) journal: Arc<Journal>,
     /// Set once the server stops.
     pub(super) stopping: AtomicBool,
     /// Unix second of the start.
@@ -120,14 +123,24 @@ impl Publisher {
         let Candidate { mut snapshot, config, geo, read, .. } = candidate;
         let plan = std::mem::take(&mut snapshot.plan);
         snapshot.plan = plan.clone();
+        let journal = Arc::new(Journal::new(clock.unix_us()));
+        let transitions = Arc::<TransitionCounters>::default();
+        prober
+            .listen(events::listener(Arc::clone(&journal), Arc::clone(&transitions)))
+            .map_err(|error| error.to_string())?;
         let table = prober.apply(plan).map_err(|error| error.to_string())?;
         state::save_serials(&config, &snapshot.serials);
+        let generation = snapshot.generation;
+        let (cause, changes) = ("start".to_owned(), Vec::new());
+        let loaded = EventKind::ConfigLoaded { generation, cause, changes };
+        journal.push(clock.unix_us(), loaded);
         let serving = Serving::new(Arc::new(snapshot), table, workers, None);
         let now_s = u64::from(clock.now().unix_s);
         Ok(Publisher {
             cell: Arc::new(ArcSwap::from_pointee(serving)),
             registry: Arc::new(Registry::new()),
-            transitions: TransitionCounters::default(),
+            transitions,
+            journal,
             stopping: AtomicBool::new(false),
             started_at_s: now_s,
             loaded_at_s: AtomicU64::new(now_s),
@@ -236,6 +249,11 @@ impl Publisher {
                 *lock(&self.refused) = None;
                 let changes = report.changes.join("; ");
                 let generation = report.generation;
+                self.tell(EventKind::ConfigLoaded {
+                    generation,
+                    cause: cause.as_str().to_owned(),
+                    changes: report.changes.clone(),
+                });
                 for warning in &report.warnings {
                     tracing::warn!(code = warning.code, "{}", warning.title);
                 }
@@ -243,6 +261,10 @@ impl Publisher {
             }
             Err(refused) => {
                 *lock(&self.refused) = Some(refused.clone());
+                self.tell(EventKind::ConfigRefused {
+                    cause: cause.as_str().to_owned(),
+                    problems: refused.problems.len() as u64,
+                });
                 tracing::error!(
                     cause = cause.as_str(),
                     problems = refused.problems.len(),
@@ -252,6 +274,11 @@ impl Publisher {
             }
         }
         result
+    }
+
+    /// Tells streams what happened just now.
+    fn tell(&self, what: EventKind) {
+        self.journal.push(self.clock.unix_us(), what);
     }
 
     fn publish(

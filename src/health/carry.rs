@@ -11,9 +11,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::budget::{self, Purpose};
 use super::check::Require;
-use super::engine::{Engine, Now, ProbeKey};
-use super::plan::{Identity, Plan, ProbeAddress, Target, TargetId, Verdict};
+use super::engine::Engine;
+use super::event::{Now, ProbeKey};
+use super::hold::Returns;
+use super::plan::{Identity, Plan, ProbeAddress, Target, TargetId, Verdict, VerdictId};
 use super::schedule::{self, Start, steady_per_s};
 use super::table::{Override, State, Table, Word};
 use super::track::Tracked;
@@ -27,8 +30,9 @@ pub(super) fn targets(
 ) -> (Vec<Tracked>, ProbeKey) {
     let history = History::new(previous, plan);
     let steady_per_s = steady_per_s(&plan.targets);
-    let new = plan.targets.iter().filter(|target| history.same(target).is_none()).count();
-    let start = Start::new(new, steady_per_s);
+    let same = || plan.targets.iter().filter(|target| history.same(target).is_some());
+    let first_per_s = budget::first_per_s(steady_per_s, schedule::steady_per_s(same()));
+    let start = Start::new(plan.targets.len() - same().count(), first_per_s);
     let mut fresh = |target: &Target| {
         let mut tracked = Tracked::new(target, next_key, now);
         next_key += 1;
@@ -50,23 +54,44 @@ pub(super) fn targets(
 }
 
 /// A table whose words know when each verdict was lost, and no more yet: from the
-/// same verdict before; for a new one, the latest loss among its targets.
-pub(super) fn table(plan: &Plan, targets: &[Tracked], previous: Option<&Engine>) -> Table {
-    let mut before = HashMap::new();
-    if let Some(previous) = previous {
-        for (id, verdict) in (0..).zip(&previous.plan.verdicts) {
-            let signature = Signature::new(verdict, &previous.plan, &previous.targets);
-            before.insert(signature, previous.table.word(id).lost_at_s());
+/// same verdict before; for a new one, the latest loss among its targets. And which
+/// verdicts are on their way back.
+pub(super) fn verdicts(
+    plan: &Plan,
+    targets: &[Tracked],
+    previous: Option<&Engine>,
+) -> (Table, Returns) {
+    let (table, mut returns) = (Table::new(plan.verdicts.len()), Returns::default());
+    let mut before: HashMap<Signature, Vec<VerdictId>> = HashMap::new();
+    if let Some(engine) = previous {
+        for (id, verdict) in (0..).zip(&engine.plan.verdicts) {
+            let signature = Signature::new(verdict, &engine.plan, &engine.targets, false);
+            before.entry(signature).or_default().push(id);
         }
     }
     let latest = |ids: &[TargetId]| ids.iter().map(|id| targets[*id as usize].lost_at_s).max();
-    let table = Table::new(plan.verdicts.len());
     for (id, verdict) in (0..).zip(&plan.verdicts) {
-        let lost_at_s = before.get(&Signature::new(verdict, plan, targets)).copied();
-        let lost_at_s = lost_at_s.or_else(|| latest(&verdict.targets)).unwrap_or(0);
+        let same = before.get(&Signature::new(verdict, plan, targets, true));
+        let old = previous.zip(same).and_then(|(engine, ids)| {
+            // Best the one that came back in the same way.
+            let likeness = |old: &&VerdictId| {
+                let of_old = &engine.plan.verdicts[**old as usize];
+                let alike =
+                    (of_old.failback, of_old.ramp_ms) == (verdict.failback, verdict.ramp_ms);
+                (alike, engine.returns.get(**old).is_some())
+            };
+            Some((engine, *ids.iter().max_by_key(likeness)?))
+        });
+        let lost_at_s = match old {
+            Some((engine, old)) => {
+                returns.carry(id, &engine.returns, old);
+                engine.table.word(old).lost_at_s()
+            }
+            None => latest(&verdict.targets).unwrap_or(0),
+        };
         table.set(id, Word::new(State::Unknown, false, Override::None, 0, lost_at_s));
     }
-    table
+    (table, returns)
 }
 
 /// A verdict in words that outlive a reload.
@@ -78,8 +103,13 @@ struct Signature {
 }
 
 impl Signature {
-    fn new(verdict: &Verdict, plan: &Plan, targets: &[Tracked]) -> Signature {
-        let keys = |ids: &[TargetId]| ids.iter().map(|id| targets[*id as usize].key).collect();
+    /// With `as_before`, of targets that took others' place, the others.
+    fn new(verdict: &Verdict, plan: &Plan, targets: &[Tracked], as_before: bool) -> Signature {
+        let key = |id: &TargetId| {
+            let tracked = &targets[*id as usize];
+            tracked.heir_of.filter(|_| as_before).unwrap_or(tracked.key)
+        };
+        let keys = |ids: &[TargetId]| ids.iter().map(key).collect();
         let gate = verdict.gate.map(|gate| &plan.verdicts[gate as usize]);
         Signature {
             targets: keys(&verdict.targets),
@@ -92,13 +122,16 @@ impl Signature {
 /// The same probe goes on. A shorter interval counts from now: what was in time
 /// by the old one is neither late nor silent.
 fn kept(old: &Tracked, target: &Target, now: Now) -> Tracked {
-    let mut tracked = old.clone();
+    let mut tracked = Tracked { heir_of: None, ..old.clone() };
     let interval_ms = schedule::interval_ms(target);
     if !tracked.silent {
         tracked.judged_ms = old.judged_ms.max(now.mono_ms.saturating_sub(interval_ms));
     }
     if tracked.due_ms > now.mono_ms + interval_ms {
         tracked.due_ms = schedule::steady_due_ms(target, tracked.phase, now.mono_ms);
+        if tracked.purpose == Purpose::Confirm {
+            tracked.purpose = Purpose::Steady;
+        }
     }
     tracked
 }
@@ -111,6 +144,7 @@ fn inherited(mut tracked: Tracked, old: &Tracked) -> Tracked {
         tracked.transitions = old.transitions;
     }
     tracked.lost_at_s = old.lost_at_s;
+    tracked.heir_of = Some(old.key);
     tracked
 }
 

@@ -94,6 +94,18 @@ pub enum TextMatch {
     Regex(String),
 }
 
+/// Most memory of a compiled pattern, and of the states it makes while it searches, in bytes.
+const REGEX_SIZE_MAX: usize = 1 << 20;
+
+/// Compiles the pattern of a [`TextMatch::Regex`]: one that searches a body in time
+/// linear in its length, and within a megabyte, whatever either holds.
+pub fn body_regex(pattern: &str) -> Result<regex::bytes::Regex, regex::Error> {
+    regex::bytes::RegexBuilder::new(pattern)
+        .size_limit(REGEX_SIZE_MAX)
+        .dfa_size_limit(REGEX_SIZE_MAX)
+        .build()
+}
+
 //------------ Types ----------------------------------------------------------
 
 /// Options of `http` and `https` checks.

@@ -13,92 +13,28 @@
 //!
 //! It must not know sockets, threads or the clock: time comes as [`Now`].
 
-use std::collections::HashMap;
+mod coming_back;
+mod due;
+mod judge;
+mod limit;
+mod wake;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use self::judge::Cause;
+use self::wake::Clocks;
+use super::budget::{Budget, Purpose};
 use super::carry;
-use super::failure::{Failure, Outcome};
+use super::event::{Event, Now, ProbeKey};
+use super::failure::Outcome;
+use super::hold::Returns;
+use super::limiter::Limiter;
 use super::links::Links;
-use super::machine::{Step, Transition};
-use super::plan::{Plan, Target, TargetId, VerdictId};
-use super::schedule::{self, Budget, Queue};
-use super::table::{Override, State, Table, Word};
-use super::track::{TargetStatus, Tracked};
-use super::verdict::{Vote, rule};
-
-//------------ Words of the interface -----------------------------------------
-
-/// One moment on both clocks.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Now {
-    /// Monotonic milliseconds since some start.
-    pub mono_ms: u64,
-    /// Unix seconds; may jump.
-    pub unix_s: u32,
-}
-
-/// Names a target's probes across reloads.
-pub type ProbeKey = u64;
-
-/// A probe to be made now. Exactly one result must follow.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Due {
-    /// For [`Engine::result`] and [`Engine::target_of`].
-    pub key: ProbeKey,
-    /// Index into the plan of the engine that gave it.
-    pub target: TargetId,
-    /// When it should have started, monotonic milliseconds.
-    pub due_ms: u64,
-}
-
-/// Something worth a log line, a counter, a page.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// A target changed state.
-    Transition {
-        /// Which.
-        target: TargetId,
-        /// Before.
-        from: State,
-        /// After.
-        to: State,
-        /// The failure that did it; none: successes, or silence.
-        failure: Option<Failure>,
-        /// Results in a row that would turn it again.
-        results_needed: u8,
-    },
-    /// No verdict for [`super::SILENT_INTERVALS`]: the prober's trouble, not the target's.
-    Silent {
-        /// Which.
-        target: TargetId,
-        /// The last failure of our own, if probes ended at all.
-        failure: Option<Failure>,
-    },
-    /// A verdict's availability changed.
-    Available {
-        /// Which.
-        verdict: VerdictId,
-        /// After.
-        available: bool,
-    },
-}
-
-impl Event {
-    fn transition(
-        target: TargetId,
-        transition: Transition,
-        failure: Option<Failure>,
-        results_needed: u8,
-    ) -> Event {
-        Event::Transition {
-            target,
-            from: transition.from,
-            to: transition.to,
-            failure,
-            results_needed,
-        }
-    }
-}
+use super::plan::{Plan, Target, TargetId};
+use super::schedule::{self, Queue};
+use super::table::Table;
+use super::track::{Glance, TargetStatus, Tracked};
 
 //------------ Engine ---------------------------------------------------------
 
@@ -109,10 +45,20 @@ pub struct Engine {
     pub(super) table: Arc<Table>,
     pub(super) targets: Vec<Tracked>,
     by_key: HashMap<ProbeKey, TargetId>,
-    links: Links,
+    links: Arc<Links>,
     due: Queue,
     silence: Queue,
+    /// First probes that the budget had no room for, oldest first.
+    refused: VecDeque<TargetId>,
     budget: Budget,
+    clocks: Clocks,
+    limiter: Limiter,
+    /// Unix second at which the limiter's phase began; 0: at the start.
+    limiter_since_s: u32,
+    /// When each verdict was lost before its last loss, should that one be undone.
+    lost_before: Vec<u32>,
+    /// Verdicts that were lost and are not in service again.
+    pub(super) returns: Returns,
     pub(super) next_key: ProbeKey,
     unjudged: usize,
 }
@@ -124,20 +70,27 @@ impl Engine {
         let plan = Arc::new(plan);
         let next_key = previous.map_or(0, |engine| engine.next_key);
         let (targets, next_key) = carry::targets(&plan, previous, next_key, now);
-        let table = Arc::new(carry::table(&plan, &targets, previous));
+        let (table, returns) = carry::verdicts(&plan, &targets, previous);
         let mut engine = Engine {
-            links: Links::new(&plan),
+            links: Arc::new(Links::new(&plan)),
             by_key: targets.iter().zip(0..).map(|(target, id)| (target.key, id)).collect(),
             due: Queue::default(),
             silence: Queue::default(),
-            budget: Budget::new(schedule::steady_per_s(&plan.targets), now.mono_ms),
+            refused: VecDeque::new(),
+            budget: budget(&plan, &targets, previous, now),
+            clocks: previous.map_or(Clocks::new(now), |engine| engine.clocks),
+            limiter: limiter(&plan, &targets, previous),
+            limiter_since_s: previous.map_or(0, |engine| engine.limiter_since_s),
+            lost_before: (0..table.len()).map(|id| table.word(id as u32).lost_at_s()).collect(),
             unjudged: targets.iter().filter(|target| !target.judged).count(),
             next_key,
             plan,
-            table,
+            table: Arc::new(table),
             targets,
+            returns,
         };
         engine.queue_all();
+        engine.wake(now);
         engine.judge_all(now);
         engine
     }
@@ -162,38 +115,31 @@ impl Engine {
         self.target_id(key).map(|id| &self.plan.targets[id as usize])
     }
 
+    /// Whether the target of `key` is up, and nothing speaks against that.
+    pub fn calm(&self, key: ProbeKey) -> bool {
+        self.target_id(key).is_some_and(|id| self.targets[id as usize].calm())
+    }
+
     /// True once every target was judged, or cannot be from this host.
     pub fn first_verdicts_done(&self) -> bool {
         self.unjudged == 0
-    }
-
-    /// When [`Engine::take_due`] or [`Engine::expire`] has something to do next,
-    /// monotonic milliseconds.
-    pub fn next_ms(&self) -> Option<u64> {
-        self.due.next_ms().into_iter().chain(self.silence.next_ms()).min()
-    }
-
-    /// The next probe that is due. Call until none is left.
-    pub fn take_due(&mut self, now: Now) -> Option<Due> {
-        loop {
-            let (due_ms, target) = self.due.pop_due(now.mono_ms)?;
-            let tracked = &mut self.targets[target as usize];
-            // An entry that was overtaken by a later decision is left lying in the queue.
-            if !tracked.in_flight && tracked.due_ms == due_ms {
-                tracked.in_flight = true;
-                return Some(Due { key: tracked.key, target, due_ms });
-            }
-        }
     }
 
     /// Takes in how the probe `key` ended. A probe of a target that is gone says
     /// nothing to anyone.
     pub fn result(&mut self, key: ProbeKey, outcome: Outcome, now: Now) -> Vec<Event> {
         let Some(&id) = self.by_key.get(&key) else { return Vec::new() };
+        self.wake(now);
+        let started_ms = now.mono_ms.saturating_sub(u64::from(outcome.duration_ms));
+        let outcome = self.excuse(outcome, started_ms);
         let target = &self.plan.targets[id as usize];
         let tracked = &mut self.targets[id as usize];
+        let was_eligible = tracked.machine.eligible();
+        let falls = tracked.would_fall(target, &outcome);
+        let hold = falls && self.limiter.holds(id);
+        let undo_to = (falls && !hold).then(|| tracked.before());
         let before = (tracked.vote(target), tracked.unrouted());
-        let step = tracked.take(target, &outcome, now);
+        let step = tracked.take(target, &outcome, hold, now);
         let changed = before != (tracked.vote(target), tracked.unrouted());
         if tracked.silent && tracked.judged_ms == now.mono_ms {
             tracked.silent = false;
@@ -203,8 +149,7 @@ impl Engine {
             tracked.judged = true;
             self.unjudged -= 1;
         }
-        let started_ms = now.mono_ms.saturating_sub(u64::from(outcome.duration_ms));
-        self.schedule(id, step, started_ms, now);
+        self.schedule(id, self.started_ms(started_ms));
         let mut events = Vec::new();
         if let Some(transition) = step.transition {
             let failure = outcome.result.err();
@@ -212,14 +157,18 @@ impl Engine {
             events.push(Event::transition(id, transition, failure, results_needed));
         }
         if changed {
-            self.rejudge(id, now, &mut events);
+            self.rejudge(id, Cause::Result, now, &mut events);
         }
+        self.limit(id, undo_to, was_eligible, hold, now, &mut events);
         events
     }
 
-    /// Makes targets UNKNOWN that had no verdict for [`super::SILENT_INTERVALS`].
+    /// Makes targets UNKNOWN that had no verdict for [`super::SILENT_INTERVALS`], and
+    /// lets verdicts take part again whose time has come.
     pub fn expire(&mut self, now: Now) -> Vec<Event> {
+        self.wake(now);
         let mut events = Vec::new();
+        self.settle_limiter(now, &mut events);
         while let Some((_, id)) = self.silence.pop_due(now.mono_ms) {
             let target = &self.plan.targets[id as usize];
             let tracked = &mut self.targets[id as usize];
@@ -233,110 +182,40 @@ impl Engine {
                 events.push(Event::transition(id, transition, failure.clone(), 1));
             }
             events.push(Event::Silent { target: id, failure });
-            self.rejudge(id, now, &mut events);
+            self.rejudge(id, Cause::Result, now, &mut events);
         }
+        // After that: time alone lets nobody in that is unknown.
+        self.come_back(now, &mut events);
         events
+    }
+
+    /// The least of what is known about target `id`; none past the last.
+    pub fn glance(&self, id: TargetId) -> Option<Glance> {
+        self.targets.get(id as usize).map(Tracked::glance)
     }
 
     /// What is known about target `id`; none past the last.
     pub fn status(&self, id: TargetId) -> Option<TargetStatus> {
         Some(self.targets.get(id as usize)?.status(self.plan.targets.get(id as usize)?))
     }
+}
 
-    /// Sets when target `id`, whose last probe started at `started_ms`, is probed next.
-    fn schedule(&mut self, id: TargetId, step: Step, started_ms: u64, now: Now) {
-        let target = &self.plan.targets[id as usize];
-        let tracked = &mut self.targets[id as usize];
-        let steady_ms = schedule::steady_due_ms(target, tracked.phase, started_ms);
-        let confirm_ms = schedule::confirm_due_ms(target, tracked.phase, started_ms);
-        let urgent = tracked.machine.eligible();
-        let confirm = step.contrary_pending
-            && confirm_ms < steady_ms
-            && self.budget.take(urgent, now.mono_ms);
-        tracked.due_ms = if confirm { confirm_ms } else { steady_ms };
-        self.due.push(tracked.due_ms, id);
-    }
+/// The budget of `plan`, of which `targets` were probed before, all but those whose
+/// first probe is to come.
+fn budget(plan: &Plan, targets: &[Tracked], previous: Option<&Engine>, now: Now) -> Budget {
+    let both = plan.targets.iter().zip(targets);
+    let old = both.filter(|(_, tracked)| tracked.purpose != Purpose::First);
+    let old_per_s = schedule::steady_per_s(old.map(|(target, _)| target));
+    let steady_per_s = schedule::steady_per_s(&plan.targets);
+    Budget::new(steady_per_s, old_per_s, previous.map(|engine| &engine.budget), now.mono_ms)
+}
 
-    fn queue_all(&mut self) {
-        for (id, (target, tracked)) in (0..).zip(self.plan.targets.iter().zip(&self.targets)) {
-            if tracked.idle {
-                continue;
-            }
-            if !tracked.in_flight {
-                self.due.push(tracked.due_ms, id);
-            }
-            if !tracked.silent {
-                self.silence.push(tracked.silent_ms(target), id);
-            }
-        }
-    }
-
-    /// Writes every word: gates first, for the others read them.
-    fn judge_all(&mut self, now: Now) {
-        let mut events = Vec::new();
-        for gated in [false, true] {
-            for (id, verdict) in (0..).zip(&self.plan.verdicts) {
-                if verdict.gate.is_some() == gated {
-                    self.judge(id, now, &mut events);
-                }
-            }
-        }
-    }
-
-    /// Judges again all that depends on target `id`.
-    fn rejudge(&self, id: TargetId, now: Now, events: &mut Vec<Event>) {
-        for &verdict in self.links.of_target(id) {
-            self.judge_with_gated(verdict, now, events);
-        }
-        for &sibling in self.links.siblings(id) {
-            if self.targets[sibling as usize].unrouted() {
-                for &verdict in self.links.of_target(sibling) {
-                    self.judge_with_gated(verdict, now, events);
-                }
-            }
-        }
-    }
-
-    fn judge_with_gated(&self, verdict: VerdictId, now: Now, events: &mut Vec<Event>) {
-        if self.judge(verdict, now, events) {
-            for &gated in self.links.of_gate(verdict) {
-                self.judge(gated, now, events);
-            }
-        }
-    }
-
-    /// Judges one verdict; true when its word changed.
-    fn judge(&self, id: VerdictId, now: Now, events: &mut Vec<Event>) -> bool {
-        let verdict = &self.plan.verdicts[id as usize];
-        let mut votes: Vec<Vote> =
-            verdict.targets.iter().map(|target| self.vote_of(*target)).collect();
-        let gate = verdict.gate.map(|gate| self.table.word(gate));
-        let ruling = rule(&mut votes, verdict.require, gate);
-        let old = self.table.word(id);
-        let lost = old.available() && !ruling.available;
-        let lost_at_s = if lost { now.unix_s } else { old.lost_at_s() };
-        let new =
-            Word::new(ruling.state, ruling.available, Override::None, ruling.ttl_cap_s, lost_at_s);
-        if new == old {
-            return false;
-        }
-        self.table.set(id, new);
-        if old.available() != new.available() {
-            events.push(Event::Available { verdict: id, available: new.available() });
-        }
-        true
-    }
-
-    /// A target's own vote, or its other family's where this host cannot probe it.
-    fn vote_of(&self, id: TargetId) -> Vote {
-        let own = |id: TargetId| self.targets[id as usize].vote(&self.plan.targets[id as usize]);
-        if !self.targets[id as usize].unrouted() {
-            return own(id);
-        }
-        let others = self.links.siblings(id).iter();
-        let routed = others.filter(|sibling| !self.targets[**sibling as usize].unrouted());
-        routed.map(|sibling| own(*sibling)).max_by_key(|vote| vote.eligible).unwrap_or(own(id))
-    }
+/// The limiter of `plan`, which goes on with what it knows of targets that stay.
+fn limiter(plan: &Plan, targets: &[Tracked], previous: Option<&Engine>) -> Limiter {
+    let eligible = |id: TargetId| targets[id as usize].machine.eligible();
+    let Some(previous) = previous else { return Limiter::new(plan, eligible) };
+    let old_id = |id: TargetId| previous.target_id(targets[id as usize].key);
+    Limiter::after(&previous.limiter, old_id, plan, eligible)
 }
 
 #[cfg(test)]

@@ -142,6 +142,22 @@ impl Machine {
         needed.max(1)
     }
 
+    /// Whether one more failure makes it DOWN.
+    pub fn would_fall(&self, thresholds: &Thresholds) -> bool {
+        self.eligible && self.failures.saturating_add(1) >= thresholds.fall
+    }
+
+    /// Whether it is up and has passed often enough in a row to forget failures.
+    pub fn calm(&self, thresholds: &Thresholds) -> bool {
+        self.eligible && self.successes >= thresholds.clear
+    }
+
+    /// Takes in a failure that would make it DOWN, and is held: it stays at the brink.
+    pub fn hold(&mut self) -> Step {
+        self.successes = 0;
+        Step { transition: None, contrary_pending: true, results_needed: 1 }
+    }
+
     /// Takes one result in. `now_ms` is monotonic.
     pub fn step(
         &mut self,

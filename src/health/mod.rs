@@ -9,10 +9,14 @@
 //! Pure: results and time come in as arguments. It must not know sockets,
 //! runtimes, zones or answers.
 
+mod budget;
 mod carry;
 pub mod check;
 pub mod engine;
+mod event;
 mod failure;
+mod hold;
+mod limiter;
 mod links;
 pub mod machine;
 pub mod plan;
@@ -21,6 +25,10 @@ pub mod table;
 mod track;
 mod verdict;
 
-pub use engine::{Due, Engine, Event, Now, ProbeKey};
+pub use budget::BURST_RATE_MIN;
+pub use engine::Engine;
+pub use event::{Due, Event, Now, ProbeKey};
 pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
-pub use track::{SILENT_INTERVALS, TargetStatus};
+pub use hold::{Return, ReturnPhase};
+pub use limiter::{DatacenterLoss, LimiterPhase, LimiterStatus};
+pub use track::{Glance, Results, SILENT_INTERVALS, TargetStatus};

@@ -31,6 +31,8 @@ pub struct Plan {
     pub references: Vec<TargetId>,
     /// When simultaneous losses are held to be our own fault.
     pub limiter: LimiterRules,
+    /// A certificate that expires sooner is warned about, in seconds; 0: none is.
+    pub certificate_warning_s: u32,
 }
 
 /// `[health]`: the blast-radius limiter.
@@ -153,4 +155,15 @@ pub enum Failback {
     Manual,
     /// Once it has been up for so many milliseconds without a break.
     AfterMs(u32),
+}
+
+impl Failback {
+    /// The word for logs and the page, without its time.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Failback::Auto => "auto",
+            Failback::Manual => "manual",
+            Failback::AfterMs(_) => "after",
+        }
+    }
 }

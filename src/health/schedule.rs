@@ -1,15 +1,18 @@
 //! When each target is probed next.
 //!
 //! ```text
-//!   steady    on the target's own phase: hash + k · interval, ± 5 %
+//!   steady    on the target's own slots: hash + k · interval, each ± 2.5 %, so
+//!             that two in a row are 0.95 to 1.05 intervals apart
 //!   confirm   confirm_interval after the last probe's start, ± 10 %, while the
 //!             shared budget lasts; beyond it, steady
-//!   first     spread over 1 s, or over half an interval where that is too steep
+//!   first     spread over 1 s, or over half an interval where that is too steep;
+//!             also within the budget
 //! ```
 //!
-//! Phases are absolute, so that targets which were all late together (a stall, an
-//! outage) part again at their next steady probe. Jitter comes from a hash of the
-//! target and the time: the same inputs give the same schedule.
+//! Slots are absolute, so that targets which were all late together (a stall, an
+//! outage) part again at their next steady probe. No probe is more than 1.05
+//! intervals after the one before. Jitter comes from a hash of the target and the
+//! slot: the same inputs give the same schedule.
 //!
 //! It must not know verdicts or how probes end.
 
@@ -21,13 +24,12 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::plan::{Identity, Target, TargetId};
 
-/// First and confirm probes may always come this often, in probes per second: a
-/// small config needs no protection from itself.
-pub const BURST_RATE_MIN: u64 = 100;
 /// First probes are spread over this long at least.
 const START_SPREAD_MS: u64 = 1_000;
-/// A steady probe waits for the next phase at least this share of the interval away.
-const STEADY_GAP_DIVISOR: u64 = 10;
+/// Slots move by this share of the interval, either way.
+const SLOT_JITTER_DIVISOR: u64 = 40;
+/// Two steady probes in a row are an interval apart, more or less by this share.
+const STEADY_GAP_DIVISOR: u64 = 20;
 /// Shortest interval taken at its word; a zero would spin.
 const INTERVAL_MS_MIN: u64 = 10;
 
@@ -45,14 +47,22 @@ pub(super) fn interval_ms(target: &Target) -> u64 {
     u64::from(target.interval_ms).max(INTERVAL_MS_MIN)
 }
 
-/// When the next steady probe is due after one that started at `started_ms`.
+/// When the next steady probe is due after one that started at `started_ms`: at the
+/// next slot that is not too close, and never more than 1.05 intervals later.
 pub(super) fn steady_due_ms(target: &Target, phase: u64, started_ms: u64) -> u64 {
     let interval_ms = interval_ms(target);
     let earliest_ms = started_ms + interval_ms / STEADY_GAP_DIVISOR + 1;
+    let latest_ms = started_ms + interval_ms + interval_ms / STEADY_GAP_DIVISOR;
     let offset_ms = phase % interval_ms;
-    let turns = earliest_ms.saturating_sub(offset_ms).div_ceil(interval_ms);
-    let due_ms = offset_ms + turns * interval_ms;
-    jittered(due_ms, interval_ms / 20, phase, due_ms)
+    let jitter_ms = interval_ms / SLOT_JITTER_DIVISOR;
+    let slot_ms = |turn| jittered(offset_ms + turn * interval_ms, jitter_ms, phase, turn);
+    // The first whose jitter can bring it past the earliest.
+    let turn = earliest_ms.saturating_sub(offset_ms + jitter_ms).div_ceil(interval_ms);
+    let due_ms = match slot_ms(turn) {
+        due_ms if due_ms >= earliest_ms => due_ms,
+        _ => slot_ms(turn + 1),
+    };
+    due_ms.min(latest_ms)
 }
 
 /// When the next confirm probe is due after one that started at `started_ms`.
@@ -80,10 +90,9 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// `steady_per_s` is the rate the whole plan settles at.
-    pub(super) fn new(new: usize, steady_per_s: f64) -> Start {
-        let most = (2.0 * steady_per_s).max(BURST_RATE_MIN as f64);
-        Start { quick: new as f64 * 1_000.0 / START_SPREAD_MS as f64 <= most }
+    /// `most_per_s`: what first probes may take of the budget.
+    pub(super) fn new(new: usize, most_per_s: u64) -> Start {
+        Start { quick: new as u64 <= most_per_s * START_SPREAD_MS / 1_000 }
     }
 
     /// When a new target's first probe is due.
@@ -103,42 +112,6 @@ pub fn steady_per_s<'a>(targets: impl IntoIterator<Item = &'a Target>) -> f64 {
         .filter(|target| target.identity.probe != ProbeKind::Always)
         .map(|target| 1_000.0 / interval_ms(target) as f64)
         .sum()
-}
-
-//------------ Budget ---------------------------------------------------------
-
-/// Confirm probes share twice the steady rate.
-///
-/// Half of it is kept for targets that are up: noticing a loss must not wait
-/// behind dead members that twitch.
-#[derive(Clone, Debug)]
-pub(super) struct Budget {
-    /// In thousandths of a probe.
-    tokens: u64,
-    /// Thousandths of a probe that come each millisecond: probes per second.
-    per_ms: u64,
-    refilled_at_ms: u64,
-}
-
-impl Budget {
-    pub(super) fn new(steady_per_s: f64, now_ms: u64) -> Budget {
-        let per_ms = ((2.0 * steady_per_s).ceil() as u64).max(BURST_RATE_MIN);
-        Budget { tokens: per_ms * 1_000, per_ms, refilled_at_ms: now_ms }
-    }
-
-    /// Takes one confirm probe out of the budget, if there is one.
-    pub(super) fn take(&mut self, urgent: bool, now_ms: u64) -> bool {
-        let most = self.per_ms * 1_000;
-        let passed_ms = now_ms.saturating_sub(self.refilled_at_ms);
-        self.tokens = self.tokens.saturating_add(passed_ms.saturating_mul(self.per_ms)).min(most);
-        self.refilled_at_ms = self.refilled_at_ms.max(now_ms);
-        let floor = if urgent { 0 } else { most / 2 };
-        let granted = self.tokens >= floor + 1_000;
-        if granted {
-            self.tokens -= 1_000;
-        }
-        granted
-    }
 }
 
 //------------ Queue ----------------------------------------------------------
@@ -194,19 +167,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn steady_probes_keep_their_phase_within_a_tenth_of_the_interval(
+        fn steady_probes_in_a_row_are_an_interval_apart_by_a_twentieth(
             port: u16, interval_ms in 100_u32..60_000, start_ms in 0_u64..1_000_000,
         ) {
             let target = target(port, interval_ms);
             let phase = phase(&target.identity);
             let interval_ms = u64::from(interval_ms);
-            let mut started_ms = steady_due_ms(&target, phase, start_ms);
-            prop_assert!(started_ms > start_ms && started_ms - start_ms <= interval_ms * 116 / 100 + 2);
-            for _ in 0..20 {
+            let mut started_ms = start_ms;
+            for turn in 0..40 {
                 let next_ms = steady_due_ms(&target, phase, started_ms);
                 let gap_ms = next_ms - started_ms;
-                prop_assert!(gap_ms * 10 >= interval_ms * 9 - 20, "{gap_ms} of {interval_ms}");
-                prop_assert!(gap_ms * 10 <= interval_ms * 11 + 20, "{gap_ms} of {interval_ms}");
+                prop_assert!(gap_ms * 100 <= interval_ms * 105, "{gap_ms} of {interval_ms}");
+                prop_assert!(gap_ms * 20 > interval_ms, "{gap_ms} of {interval_ms}");
+                // From anywhere it is on its slots after three turns at most.
+                if turn >= 3 {
+                    prop_assert!((gap_ms + 1) * 100 >= interval_ms * 95, "{gap_ms} of {interval_ms}");
+                    let off_ms = (next_ms + interval_ms + interval_ms / 2 - phase % interval_ms) % interval_ms;
+                    prop_assert!(off_ms.abs_diff(interval_ms / 2) <= interval_ms / 40, "{off_ms}");
+                }
                 started_ms = next_ms;
             }
         }
@@ -221,7 +199,7 @@ mod tests {
 
     #[test]
     fn phases_are_spread_evenly() {
-        let mut per_slot = [0; 10];
+        let mut per_slot = [0_u32; 10];
         for port in 0..10_000 {
             let target = target(port, 5_000);
             let due_ms = steady_due_ms(&target, phase(&target.identity), 50_000);
@@ -234,24 +212,12 @@ mod tests {
     fn few_targets_start_within_a_second_and_many_within_half_an_interval() {
         let last_due_ms = |count: u16| {
             let targets: Vec<Target> = (0..count).map(|port| target(port, 10_000)).collect();
-            let start = Start::new(targets.len(), steady_per_s(&targets));
+            let most_per_s = (2.0 * steady_per_s(&targets)) as u64;
+            let start = Start::new(targets.len(), most_per_s.max(100));
             let due = targets.iter().map(|t| start.first_due_ms(t, phase(&t.identity), 0));
             due.max().unwrap()
         };
         assert!((900..1_000).contains(&last_due_ms(100)));
         assert!((4_900..5_000).contains(&last_due_ms(10_000)));
-    }
-
-    #[test]
-    fn the_budget_grants_twice_the_steady_rate_and_half_to_members_that_are_down() {
-        let mut budget = Budget::new(1_000.0, 0);
-        let mut drain =
-            |urgent, now_ms| (0..10_000).filter(|_| budget.take(urgent, now_ms)).count();
-        assert_eq!(drain(false, 0), 1_000);
-        assert_eq!(drain(true, 0), 1_000);
-        assert_eq!(drain(true, 500), 1_000);
-        assert_eq!(drain(false, 900), 0);
-        // Time that stands still or goes back grants nothing.
-        assert_eq!((drain(true, 900), drain(true, 100)), (800, 0));
     }
 }

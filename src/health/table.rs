@@ -5,6 +5,9 @@
 //! bit  0-1   probed state: 0 unknown, 1 up, 2 down
 //! bit  2     available: may be answered, gate and override counted in
 //! bit  3-4   override: 0 none, 1 drained, 2 forced up, 3 forced down
+//! bit  5     held: was lost, came back, and may not take part yet; never with bit 2
+//! bit  8-15  share of clients it may take in 1/256, less one; 255: all, which all
+//!            have but those that ramp up after a return
 //! bit 16-31  most seconds of TTL; 65535: no limit; 0: the least allowed
 //! bit 32-63  unix second at which it last stopped being available; 0: never
 //! ```
@@ -53,8 +56,15 @@ pub enum Override {
 /// [`Word::ttl_cap_s`] of a verdict that does not shorten TTLs.
 pub const TTL_CAP_NONE: u16 = u16::MAX;
 
-/// The bits of a word that is available and shortens no TTL.
-const CALM: u64 = 0b100 | (TTL_CAP_NONE as u64) << 16;
+/// Parts of clients that [`Word::share`] counts in.
+pub const SHARE_FULL: u16 = 256;
+
+/// The bits of a share that is whole.
+const WHOLE: u64 = 0xff << 8;
+const HELD: u64 = 1 << 5;
+
+/// The bits of a word that is available, takes every client and shortens no TTL.
+const CALM: u64 = 0b100 | WHOLE | (TTL_CAP_NONE as u64) << 16;
 
 /// One verdict as queries see it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,11 +72,11 @@ pub struct Word(u64);
 
 impl Word {
     /// Never judged: available, at the least TTL.
-    pub const UNKNOWN: Word = Word(0b100);
+    pub const UNKNOWN: Word = Word(0b100 | WHOLE);
     /// Up with nothing pending.
-    pub const UP: Word = Word(0b101 | (TTL_CAP_NONE as u64) << 16);
+    pub const UP: Word = Word(0b101 | WHOLE | (TTL_CAP_NONE as u64) << 16);
 
-    /// Packs the parts.
+    /// Packs the parts: not held, and taking every client.
     pub fn new(
         state: State,
         available: bool,
@@ -78,9 +88,20 @@ impl Word {
             state as u64
                 | u64::from(available) << 2
                 | (over as u64) << 3
+                | WHOLE
                 | u64::from(ttl_cap_s) << 16
                 | u64::from(lost_at_s) << 32,
         )
+    }
+
+    /// The same, kept out of answers although probes say it is up.
+    pub fn held(self) -> Word {
+        Word(self.0 & !0b100 | HELD)
+    }
+
+    /// The same, taking `share` of [`SHARE_FULL`] parts of its clients; at least one.
+    pub fn with_share(self, share: u16) -> Word {
+        Word(self.0 & !WHOLE | u64::from(share.clamp(1, SHARE_FULL) - 1) << 8)
     }
 
     /// What probes say.
@@ -98,6 +119,31 @@ impl Word {
         self.0 & 0b100 != 0
     }
 
+    /// Whether it came back after a loss and may not take part yet.
+    #[inline]
+    pub fn is_held(self) -> bool {
+        self.0 & HELD != 0
+    }
+
+    /// How many of [`SHARE_FULL`] parts of its clients it takes; fewer than all while
+    /// it ramps up after a return.
+    #[inline]
+    pub fn share(self) -> u16 {
+        ((self.0 & WHOLE) >> 8) as u16 + 1
+    }
+
+    /// What queries see, in a word for logs, the API and the page: an operator's word,
+    /// "held", or what probes say.
+    pub fn effective(self) -> &'static str {
+        match self.over() {
+            Override::None if self.is_held() => "held",
+            Override::None => self.state().as_str(),
+            Override::Drained => "drained",
+            Override::ForcedUp => "forced-up",
+            Override::ForcedDown => "forced-down",
+        }
+    }
+
     /// The operator's word.
     pub fn over(self) -> Override {
         match self.0 >> 3 & 0b11 {
@@ -112,6 +158,11 @@ impl Word {
     #[inline]
     pub fn ttl_cap_s(self) -> u16 {
         (self.0 >> 16) as u16
+    }
+
+    /// The same, lost at another second.
+    pub fn with_lost_at_s(self, lost_at_s: u32) -> Word {
+        Word(self.0 & u64::from(u32::MAX) | u64::from(lost_at_s) << 32)
     }
 
     /// Unix second at which it last stopped being available; 0: never.
@@ -138,7 +189,8 @@ impl Table {
         self.words.get(id as usize).map_or(Word::UP, |word| Word(word.load(Ordering::Relaxed)))
     }
 
-    /// Whether all of `ids` are available and shorten no TTL: nothing to judge.
+    /// Whether all of `ids` are available, take every client and shorten no TTL:
+    /// nothing to judge.
     #[inline]
     pub fn all_calm(&self, ids: &[VerdictId]) -> bool {
         // Without a branch on what is read: they are all calm nearly always.
@@ -190,5 +242,32 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn only_a_word_that_takes_every_client_is_calm() {
+        let table = Table::new(2);
+        table.set(0, Word::UP);
+        table.set(1, Word::UP);
+        assert!(table.all_calm(&[0, 1]));
+        for share in 1..SHARE_FULL {
+            let word = Word::UP.with_share(share);
+            table.set(1, word);
+            assert_eq!((word.share(), word.available()), (share, true));
+            assert!(!table.all_calm(&[0, 1]), "{share}");
+        }
+        assert_eq!(Word::UP.with_share(0).share(), 1, "a member that returns takes somebody");
+        assert_eq!(Word::UP.with_share(SHARE_FULL), Word::UP);
+        assert_eq!(Word::UNKNOWN.share(), SHARE_FULL);
+    }
+
+    #[test]
+    fn a_held_word_is_up_and_not_available() {
+        let word = Word::UP.held();
+        assert_eq!((word.state(), word.available(), word.is_held()), (State::Up, false, true));
+        assert!(!Word::UP.is_held());
+        let table = Table::new(1);
+        table.set(0, word);
+        assert!(!table.all_calm(&[0]));
     }
 }

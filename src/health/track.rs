@@ -2,9 +2,11 @@
 //!
 //! It must not know other targets, verdicts or the queue.
 
+use super::budget::Purpose;
 use super::check::ProbeKind;
-use super::engine::{Now, ProbeKey};
+use super::event::{Now, ProbeKey};
 use super::failure::{Failure, FailureKind, Outcome};
+use super::limiter::Before;
 use super::machine::{Machine, Step, Transition};
 use super::plan::Target;
 use super::schedule;
@@ -41,18 +43,68 @@ pub struct TargetStatus {
     pub failing: bool,
     /// How often it became unknown, up and down, in the order of [`State`].
     pub transitions: [u32; 3],
+    /// Results since the start.
+    pub results: Results,
+    /// When the certificate last shown expires, in unix seconds; none: none was shown.
+    pub certificate_expires_s: Option<u64>,
+    /// No verdict for [`SILENT_INTERVALS`].
+    pub silent: bool,
+    /// When it is probed next, monotonic milliseconds; none: never.
+    pub next_ms: Option<u64>,
+    /// A probe is under way, or waits for a slot.
+    pub in_flight: bool,
+}
+
+/// The least of a [`TargetStatus`], for counting: it costs no allocation.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance {
+    /// Probed state.
+    pub state: State,
+    /// Results speak against it.
+    pub contrary_pending: bool,
+    /// No verdict for [`SILENT_INTERVALS`].
+    pub silent: bool,
+    /// When the certificate last shown expires, in unix seconds.
+    pub certificate_expires_s: Option<u64>,
+}
+
+/// How the probes of one target ended. Counts stop at their largest number.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Results {
+    /// Passed.
+    pub passed: u32,
+    /// Failed, in the order of [`FailureKind::ALL`].
+    pub failed: [u32; FailureKind::ALL.len()],
+}
+
+impl Results {
+    fn add(&mut self, result: Result<(), FailureKind>) {
+        let count = match result {
+            Ok(()) => &mut self.passed,
+            Err(kind) => &mut self.failed[kind as usize],
+        };
+        *count = count.saturating_add(1);
+    }
 }
 
 /// A target with its history.
 #[derive(Clone, Debug)]
 pub(super) struct Tracked {
     pub key: ProbeKey,
+    /// The target of the plan before whose place it took.
+    pub heir_of: Option<ProbeKey>,
     pub phase: u64,
     pub machine: Machine,
     /// Not to be probed: always up.
     pub idle: bool,
     pub in_flight: bool,
     pub due_ms: u64,
+    /// Why it is probed then.
+    pub purpose: Purpose,
+    /// When it is probed if the budget has no confirm probe for it.
+    pub steady_ms: u64,
+    /// It would be DOWN but for the limiter.
+    pub held: bool,
     /// Monotonic time of the last result that judges, or of the first wait for one.
     pub judged_ms: u64,
     /// Ever judged.
@@ -67,6 +119,8 @@ pub(super) struct Tracked {
     pub last_failure: Option<Failure>,
     pub failing: bool,
     pub transitions: [u32; 3],
+    pub results: Results,
+    pub certificate_expires_s: Option<u64>,
 }
 
 impl Tracked {
@@ -75,11 +129,15 @@ impl Tracked {
         let idle = target.identity.probe == ProbeKind::Always;
         Tracked {
             key,
+            heir_of: None,
             phase: schedule::phase(&target.identity),
             machine: if idle { Machine::always_up() } else { Machine::default() },
             idle,
             in_flight: false,
             due_ms: now.mono_ms,
+            purpose: Purpose::First,
+            steady_ms: now.mono_ms,
+            held: false,
             judged_ms: now.mono_ms,
             judged: idle,
             silent: false,
@@ -90,6 +148,8 @@ impl Tracked {
             last_failure: None,
             failing: false,
             transitions: [0; 3],
+            results: Results::default(),
+            certificate_expires_s: None,
         }
     }
 
@@ -98,15 +158,35 @@ impl Tracked {
         self.failing && self.last_failure.as_ref().is_some_and(|failure| failure.family_unrouted)
     }
 
-    /// Takes in one result.
-    pub(super) fn take(&mut self, target: &Target, outcome: &Outcome, now: Now) -> Step {
+    /// Up, the last probe passed, and nothing is pending.
+    pub(super) fn calm(&self) -> bool {
+        let machine = &self.machine;
+        machine.state() == State::Up && !self.failing && !machine.contrary_pending()
+    }
+
+    /// Takes in one result; `hold`: a failure that would make it DOWN does not.
+    pub(super) fn take(
+        &mut self,
+        target: &Target,
+        outcome: &Outcome,
+        hold: bool,
+        now: Now,
+    ) -> Step {
         let was_eligible = self.machine.eligible();
         let result = outcome.result.as_ref().copied().map_err(|failure| failure.kind);
-        let step = self.machine.step(&target.thresholds, result, now.mono_ms);
+        let step = match hold {
+            true => self.machine.hold(),
+            false => self.machine.step(&target.thresholds, result, now.mono_ms),
+        };
         self.in_flight = false;
+        self.held = hold || self.held && !self.machine.calm(&target.thresholds);
         self.last_at_s = now.unix_s;
         self.last_duration_ms = outcome.duration_ms;
         self.failing = result.is_err();
+        self.results.add(result);
+        if outcome.certificate_expires_s.is_some() {
+            self.certificate_expires_s = outcome.certificate_expires_s;
+        }
         if let Err(failure) = &outcome.result {
             self.last_failure = Some(failure.clone());
         }
@@ -118,6 +198,32 @@ impl Tracked {
             self.lost_at_s = now.unix_s;
         }
         step
+    }
+
+    /// Whether `outcome` would make it DOWN.
+    pub(super) fn would_fall(&self, target: &Target, outcome: &Outcome) -> bool {
+        let judges = outcome.result.as_ref().is_err_and(|failure| failure.kind.judges());
+        judges && self.machine.would_fall(&target.thresholds)
+    }
+
+    /// What a loss that comes now would be undone to.
+    pub(super) fn before(&self) -> Before {
+        Before { machine: self.machine.clone(), since_s: self.since_s, lost_at_s: self.lost_at_s }
+    }
+
+    /// The last loss was none: everything is as it was, one failure before it.
+    pub(super) fn undo(&mut self, before: Before) {
+        self.machine = before.machine;
+        self.since_s = before.since_s;
+        self.lost_at_s = before.lost_at_s;
+        let downs = &mut self.transitions[State::Down as usize];
+        *downs = downs.saturating_sub(1);
+        self.held = true;
+    }
+
+    /// Whether results speak against the verdict and the matter is not settled.
+    pub(super) fn contrary_pending(&self) -> bool {
+        self.held || self.machine.contrary_pending()
     }
 
     /// No verdict for too long. Our own failure, if that is why.
@@ -157,10 +263,19 @@ impl Tracked {
         };
         let ttl_cap_s = match machine.state() {
             State::Unknown => 0,
-            _ if machine.contrary_pending() => pending_s(),
+            _ if self.contrary_pending() => pending_s(),
             _ => TTL_CAP_NONE,
         };
         Vote { state: machine.state(), eligible: machine.eligible(), ttl_cap_s }
+    }
+
+    pub(super) fn glance(&self) -> Glance {
+        Glance {
+            state: self.machine.state(),
+            contrary_pending: self.machine.contrary_pending(),
+            silent: self.silent,
+            certificate_expires_s: self.certificate_expires_s,
+        }
     }
 
     pub(super) fn status(&self, target: &Target) -> TargetStatus {
@@ -178,6 +293,11 @@ impl Tracked {
             last_failure: self.last_failure.clone(),
             failing: self.failing,
             transitions: self.transitions,
+            results: self.results,
+            certificate_expires_s: self.certificate_expires_s,
+            silent: self.silent,
+            next_ms: (!self.idle).then_some(self.due_ms),
+            in_flight: self.in_flight,
         }
     }
 }

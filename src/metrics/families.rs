@@ -79,14 +79,27 @@ families! {
     WIP_FAIL_OPEN Counter "windrose_wip_fail_open_total" ["wip"]
         "Answers given although no member was available.";
     MEMBER_STATE Gauge "windrose_member_state" ["wip", "member"]
-        "State now: 0 unknown, 1 up, 2 down, 3 drained, 4 forced up, 5 forced down.";
+        "State now: 0 unknown, 1 up, 2 down, 3 drained, 4 forced up, 5 forced down, 6 held.";
     HEALTH_TRANSITIONS Counter "windrose_health_transitions_total" ["wip", "member", "to"]
         "Changes of a probed state. Targets shared by several WIPs count under the first; \
          a datacenter's own checks have an empty wip.";
+    HEALTH_TARGETS Gauge "windrose_health_targets" ["check", "state"]
+        "Distinct probes by their state now.";
+    LIMITER_ACTIVE Gauge "windrose_limiter_active" []
+        "1 while the blast-radius limiter holds losses, else 0.";
+    LIMITER_HELD Gauge "windrose_limiter_held_targets" []
+        "Targets that would be down but for the limiter.";
+    LIMITER_TRIPS Counter "windrose_limiter_trips_total" []
+        "How often the limiter tripped.";
+    CERTIFICATE_EXPIRY Gauge "windrose_certificate_expiry_timestamp_seconds" ["check", "member"]
+        "Unix time at which the certificate that a member showed expires; of several, the first. \
+         At most a thousand, those that expire first.";
     PROBE_RESULTS Counter "windrose_probe_results_total" ["check", "result"]
         "Probes that ended, by result; resolve and internal are faults of this host.";
     PROBE_DURATION Histogram "windrose_probe_duration_seconds" ["check"]
         "Time a probe took, from start to verdict.";
+    PROBE_HANDSHAKES Counter "windrose_probe_handshakes_total" ["check", "kind"]
+        "TLS handshakes of probes: full ones, and those that resumed a session.";
     PROBE_LAG Gauge "windrose_probe_lag_seconds" []
         "How far the most overdue probe is behind its schedule.";
     PROBE_START_LAG Histogram "windrose_probe_start_lag_seconds" []

@@ -19,5 +19,7 @@ pub mod transitions;
 
 pub use counters::{DropReason, DropStage, Family, Registry, Totals, Transport, WorkerCounters};
 pub use histogram::{HistogramTotals, Unit};
-pub use scrape::{CheckTotals, ConnectionTotals, MemberState, Process, Scrape, WipSeries, render};
+pub use scrape::{
+    CheckTotals, ConnectionTotals, LimiterTotals, MemberState, Process, Scrape, WipSeries, render,
+};
 pub use transitions::{TransitionCounters, TransitionTo};

@@ -27,6 +27,13 @@ pub struct Scrape<'a> {
     pub transitions: &'a TransitionCounters,
     /// Counts of all checks.
     pub probes: &'a [CheckTotals],
+    /// Targets of each check: unknown, up, down.
+    pub targets: &'a [(String, [u64; 3])],
+    /// The blast-radius limiter.
+    pub limiter: LimiterTotals,
+    /// Check, member, and when the member's certificate expires, in unix seconds; each
+    /// pair once.
+    pub certificates: &'a [(String, String, u64)],
     /// How far the most overdue probe is behind, in milliseconds; none: no prober runs.
     pub probe_lag_ms: Option<u64>,
     /// How late probes started; none: no prober runs.
@@ -62,6 +69,17 @@ pub struct ConnectionTotals {
     pub unanswerable: u64,
 }
 
+/// The blast-radius limiter.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LimiterTotals {
+    /// It has tripped.
+    pub active: bool,
+    /// Targets it holds.
+    pub held: u64,
+    /// How often it tripped.
+    pub trips: u64,
+}
+
 /// Probes of one check.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CheckTotals {
@@ -72,6 +90,8 @@ pub struct CheckTotals {
     pub results: Vec<(&'static str, u64)>,
     /// From start to verdict.
     pub duration: HistogramTotals,
+    /// Kinds of TLS handshakes and how often: ("full", 5), …; none without TLS.
+    pub handshakes: Vec<(&'static str, u64)>,
 }
 
 /// Values that live with the WIPs. Each method gives all its series to `emit`,
@@ -101,6 +121,8 @@ pub enum MemberState {
     ForcedUp = 4,
     /// Forced down by an operator.
     ForcedDown = 5,
+    /// Up again after a loss, and kept out of answers.
+    Held = 6,
 }
 
 /// What the system says about this process.
@@ -138,6 +160,7 @@ pub fn render(scrape: &Scrape<'_>, out: &mut String) {
     if let Some(wips) = scrape.wips {
         per_wip(&mut page, wips, scrape.transitions);
     }
+    health(&mut page, scrape);
     probes(&mut page, scrape);
     config(&mut page, scrape);
     if let Some(process) = &scrape.process {
@@ -252,6 +275,26 @@ impl Members {
     }
 }
 
+/// The `state` label, in the order of [`Scrape::targets`].
+const STATES: [&str; 3] = ["unknown", "up", "down"];
+
+fn health(page: &mut Page<'_>, scrape: &Scrape<'_>) {
+    let mut samples = page.begin(&family::HEALTH_TARGETS);
+    for (check, counts) in scrape.targets {
+        for (state, count) in STATES.iter().zip(counts) {
+            samples.sample(&[check, state], Value::Whole(*count));
+        }
+    }
+    let LimiterTotals { active, held, trips } = scrape.limiter;
+    page.single(&family::LIMITER_ACTIVE, Value::Whole(active.into()));
+    page.single(&family::LIMITER_HELD, Value::Whole(held));
+    page.single(&family::LIMITER_TRIPS, Value::Whole(trips));
+    let mut samples = page.begin(&family::CERTIFICATE_EXPIRY);
+    for (check, member, expires_s) in scrape.certificates {
+        samples.sample(&[check, member], Value::Whole(*expires_s));
+    }
+}
+
 fn probes(page: &mut Page<'_>, scrape: &Scrape<'_>) {
     let mut samples = page.begin(&family::PROBE_RESULTS);
     for check in scrape.probes {
@@ -262,6 +305,12 @@ fn probes(page: &mut Page<'_>, scrape: &Scrape<'_>) {
     let mut samples = page.begin(&family::PROBE_DURATION);
     for check in scrape.probes {
         samples.histogram(&[&check.check], &check.duration);
+    }
+    let mut samples = page.begin(&family::PROBE_HANDSHAKES);
+    for check in scrape.probes {
+        for (kind, count) in &check.handshakes {
+            samples.sample(&[&check.check, kind], Value::Whole(*count));
+        }
     }
     if let Some(lag_ms) = scrape.probe_lag_ms {
         page.single(&family::PROBE_LAG, Value::Milliseconds(lag_ms));

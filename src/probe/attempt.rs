@@ -1,13 +1,15 @@
 //! One probe from its first packet to its outcome, under one deadline.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::connect::connect;
-use super::tls::TlsConfigs;
-use super::{Phase, Progress, http, tcp};
+use super::prepared::Tools;
+use super::resolve::Resolver;
+use super::tls::{Offer, handshake};
+use super::{Phase, Progress, dns, exec, file, grpc, http, icmp, tcp};
 use crate::clock::Clock;
-use crate::health::check::{HttpProbe, ProbeKind, TcpProbe, TlsProbe};
+use crate::health::check::{ProbeKind, Route, TcpProbe, TlsProbe};
 use crate::health::plan::{ProbeAddress, Target};
 use crate::health::{Failure, FailureKind};
 
@@ -15,16 +17,30 @@ use crate::health::{Failure, FailureKind};
 /// starved or stopped, and the target cannot be blamed.
 const STALL_MS: u64 = 500;
 
+/// A deadline that fires after more than a quarter of the time went by in waiting
+/// for means of ours blames those.
+const WAITED_SHARE: u64 = 4;
+
+/// What all probes share, whatever the plan.
+#[derive(Debug, Default)]
+pub(super) struct Commons {
+    pub(super) resolver: Resolver,
+    pub(super) turns: exec::Turns,
+    pub(super) reads: file::Reads,
+}
+
 /// Makes one probe of `target`; what it sees on the way goes to `progress`.
 pub(super) async fn attempt(
     target: &Target,
-    tls: &TlsConfigs,
+    tools: &Tools,
+    commons: &Commons,
     clock: Clock,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let started_us = clock.mono_us();
     let deadline = Duration::from_millis(u64::from(target.timeout_ms.max(1)));
-    match tokio::time::timeout(deadline, run(target, tls, progress)).await {
+    let run = run(target, tools, commons, clock, progress);
+    match tokio::time::timeout(deadline, run).await {
         Ok(result) => result,
         Err(_) => {
             let elapsed_ms = (clock.mono_us() - started_us) / 1_000;
@@ -33,121 +49,117 @@ pub(super) async fn attempt(
                 let detail = format!("the prober stood still for {late_ms} ms");
                 Failure::new(FailureKind::Internal, detail)
             } else {
-                let missing = progress.phase.missing();
-                let detail = format!("{missing} within {} ms", target.timeout_ms);
-                Failure::new(FailureKind::Timeout, detail)
+                out_of_time(target.timeout_ms, progress)
             })
         }
     }
 }
 
-async fn run(target: &Target, tls: &TlsConfigs, progress: &mut Progress) -> Result<(), Failure> {
-    let address = match &target.identity.address {
-        ProbeAddress::Ip(address) => *address,
-        ProbeAddress::Host(_) => return Err(not_built_in()),
-    };
-    match &target.identity.probe {
-        ProbeKind::Http(probe) => {
-            let host = probe.host.clone().unwrap_or_else(|| host_of(address));
-            // Boxed, so that a probe of another kind has no need of the room.
-            let to = SocketAddr::new(address, probe.port);
-            Box::pin(http_probe(probe, &host, to, tls, progress)).await
+fn out_of_time(timeout_ms: u32, progress: &Progress) -> Failure {
+    let missing = progress.phase.missing();
+    let detail = format!("{missing} within {timeout_ms} ms");
+    match progress.waited {
+        Some((phase, waited_ms)) if waited_ms * WAITED_SHARE > u64::from(timeout_ms) => {
+            let detail = format!("{detail}, {waited_ms} ms of them with {}", phase.missing());
+            Failure::new(phase.kind(), detail)
         }
-        ProbeKind::Tcp(probe) => {
-            tcp_probe(probe, SocketAddr::new(address, probe.port), tls, progress).await
-        }
-        ProbeKind::Icmp(_) => Err(not_built_in()),
-        ProbeKind::Dns(_) => Err(not_built_in()),
-        ProbeKind::Grpc(_) => Err(not_built_in()),
-        ProbeKind::Exec(_) => Err(not_built_in()),
-        ProbeKind::File(_) => Err(not_built_in()),
-        ProbeKind::Always => Ok(()),
+        _ => Failure::new(progress.phase.kind(), detail),
     }
 }
 
-fn not_built_in() -> Failure {
-    Failure::new(FailureKind::Internal, "this type of check is not built in")
+/// Waits for `what` in `phase`, and keeps how long.
+async fn wait_for<T>(
+    phase: Phase,
+    what: impl Future<Output = T>,
+    clock: Clock,
+    progress: &mut Progress,
+) -> T {
+    let (before, started_us) = (progress.phase, clock.mono_us());
+    progress.phase = phase;
+    let done = what.await;
+    progress.phase = before;
+    progress.waited = Some((phase, (clock.mono_us() - started_us) / 1_000));
+    done
 }
 
-/// An address as `Host` has it.
-fn host_of(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    }
-}
-
-async fn http_probe(
-    probe: &HttpProbe,
-    host: &str,
-    to: SocketAddr,
-    configs: &TlsConfigs,
+async fn run(
+    target: &Target,
+    tools: &Tools,
+    commons: &Commons,
+    clock: Clock,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    let stream = connect(to, true).await?;
-    let Some(tls) = &probe.tls else {
-        return http::exchange(probe, host, stream, progress).await;
+    let probe = &target.identity.probe;
+    let Some(route) = route_of(probe) else {
+        return match probe {
+            ProbeKind::Exec(probe) => {
+                let turn = wait_for(Phase::Turn, commons.turns.take(), clock, progress).await?;
+                Box::pin(exec::run(probe, target, turn, progress)).await
+            }
+            ProbeKind::File(probe) => {
+                file::read(probe, &target.identity.address, &commons.reads, progress).await
+            }
+            _ => Ok(()),
+        };
     };
-    progress.phase = Phase::Handshake;
-    let name = tls.sni.as_deref().unwrap_or_else(|| without_port(host));
-    let stream = configs.handshake(tls, true, name, stream).await?;
-    http::exchange(probe, host, stream, progress).await
+    let address = match &target.identity.address {
+        ProbeAddress::Ip(address) => *address,
+        ProbeAddress::Host(host) => {
+            let lookup = commons.resolver.resolve(host, route, clock);
+            wait_for(Phase::Resolve, lookup, clock, progress).await?
+        }
+    };
+    match probe {
+        ProbeKind::Http(probe) => Box::pin(http::check(probe, address, tools, progress)).await,
+        ProbeKind::Tcp(probe) => {
+            tcp_probe(probe, SocketAddr::new(address, probe.port), tools, progress).await
+        }
+        ProbeKind::Icmp(probe) => Box::pin(icmp::exchange(probe, address, progress)).await,
+        ProbeKind::Dns(probe) => {
+            let to = SocketAddr::new(address, probe.port);
+            Box::pin(dns::exchange(probe, to, progress)).await
+        }
+        ProbeKind::Grpc(probe) => {
+            Box::pin(grpc::check(probe, address, target.timeout_ms, tools, progress)).await
+        }
+        ProbeKind::Exec(_) | ProbeKind::File(_) | ProbeKind::Always => Ok(()),
+    }
+}
+
+/// How packets get to the target; none for probes that send none, whose address
+/// need not be resolved.
+fn route_of(probe: &ProbeKind) -> Option<&Route> {
+    match probe {
+        ProbeKind::Http(probe) => Some(&probe.route),
+        ProbeKind::Tcp(probe) => Some(&probe.route),
+        ProbeKind::Icmp(probe) => Some(&probe.route),
+        ProbeKind::Dns(probe) => Some(&probe.route),
+        ProbeKind::Grpc(probe) => Some(&probe.route),
+        ProbeKind::Exec(_) | ProbeKind::File(_) | ProbeKind::Always => None,
+    }
 }
 
 async fn tcp_probe(
     probe: &TcpProbe,
     to: SocketAddr,
-    configs: &TlsConfigs,
+    tools: &Tools,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     // RST would throw away what was sent last, if nothing is read after it.
     let reset_at_close = probe.send.is_none() || probe.expect.is_some();
-    let stream = connect(to, reset_at_close).await?;
+    let stream = connect(to, &probe.route, reset_at_close).await?;
     let Some(tls) = &probe.tls else {
         return tcp::exchange(probe, stream, progress).await;
     };
-    progress.phase = Phase::Handshake;
     let name = tls_name(tls, to);
     let exchange = async {
-        let stream = configs.handshake(tls, false, &name, stream).await?;
+        let stream = handshake(tls, Offer::Nothing, &name, stream, tools, progress).await?;
         tcp::exchange(probe, stream, progress).await
     };
+    // Boxed, as the other kinds are: a plain TCP probe has no need of the room.
     Box::pin(exchange).await
 }
 
 fn tls_name(tls: &TlsProbe, to: SocketAddr) -> String {
     tls.sni.clone().unwrap_or_else(|| to.ip().to_string())
-}
-
-/// "shop.example.com:8443" and "[2001:db8::1]:8443" without their port.
-fn without_port(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    match host.rsplit_once(':') {
-        // More than one colon: an IPv6 address without brackets.
-        Some((name, port)) if !name.contains(':') && port.parse::<u16>().is_ok() => name,
-        _ => host,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_and_brackets_are_no_part_of_a_name() {
-        for (host, name) in [
-            ("shop.example.com", "shop.example.com"),
-            ("shop.example.com:8443", "shop.example.com"),
-            ("192.0.2.1:80", "192.0.2.1"),
-            ("[2001:db8::1]:8443", "2001:db8::1"),
-            ("[2001:db8::1]", "2001:db8::1"),
-            ("2001:db8::1", "2001:db8::1"),
-            ("[", ""),
-            ("", ""),
-        ] {
-            assert_eq!(without_port(host), name);
-        }
-    }
 }

@@ -6,30 +6,68 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::bounded::TooMuch;
+use super::proxy_header;
+use crate::health::check::Route;
 use crate::health::{Failure, FailureKind};
 
-/// Connects. With `reset_at_close` the connection ends with RST: thousands of
+/// Connects the way `route` says. With `reset_at_close` the connection ends with RST: thousands of
 /// short connections to one address would otherwise fill the port range with
 /// TIME_WAIT.
-pub(super) async fn connect(to: SocketAddr, reset_at_close: bool) -> Result<TcpStream, Failure> {
+pub(super) async fn connect(
+    to: SocketAddr,
+    route: &Route,
+    reset_at_close: bool,
+) -> Result<TcpStream, Failure> {
+    let failed = |error| connect_failure(&error, to.ip());
     let socket = if to.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() };
-    let connected = match socket {
-        Ok(socket) => socket.connect(to).await,
-        Err(error) => Err(error),
-    };
-    let stream = connected.map_err(|error| connect_failure(&error, to.ip()))?;
+    let socket = socket.map_err(failed)?;
+    if let Some(source) = source(route, to.is_ipv6()) {
+        socket.bind(SocketAddr::new(source, 0)).map_err(|error| source_failure(&error, source))?;
+    }
+    let mut stream = socket.connect(to).await.map_err(failed)?;
     // Failing to set an option makes a probe no less true.
     let _ = stream.set_nodelay(true);
     if reset_at_close {
         let _ = stream.set_zero_linger();
     }
+    if let Some(version) = route.proxy_header {
+        let sent = async {
+            let header = proxy_header::encode(version, stream.local_addr()?, stream.peer_addr()?);
+            stream.write_all(&header).await
+        };
+        sent.await.map_err(|error| stream_failure(&error, "PROXY header"))?;
+    }
     Ok(stream)
+}
+
+/// The address that probes of a family are sent from.
+pub(super) fn source(route: &Route, ipv6: bool) -> Option<IpAddr> {
+    match ipv6 {
+        false => route.source_ipv4.map(IpAddr::V4),
+        true => route.source_ipv6.map(IpAddr::V6),
+    }
+}
+
+/// A socket could not be bound to `source`: ours, whatever the reason.
+pub(super) fn source_failure(error: &io::Error, source: IpAddr) -> Failure {
+    let detail = match error.raw_os_error() {
+        Some(libc::EADDRNOTAVAIL) => format!("source {source} is not on this host"),
+        _ => format!("source {source}: {}", plain(error)),
+    };
+    Failure::new(FailureKind::Internal, detail)
 }
 
 /// What went wrong before the connection stood.
 fn connect_failure(error: &io::Error, address: IpAddr) -> Failure {
+    network_failure(error, address, "connect")
+}
+
+/// What the system says about the way to `address`, during `what`.
+pub(super) fn network_failure(error: &io::Error, address: IpAddr, what: &str) -> Failure {
     use FailureKind::{Internal, Refused, Reset, Timeout, Unreachable};
     let kind = match error.raw_os_error().unwrap_or(0) {
         libc::ECONNREFUSED => Refused,
@@ -47,14 +85,17 @@ fn connect_failure(error: &io::Error, address: IpAddr) -> Failure {
         // EPERM (a filter of our own): ours. So is whatever we do not know.
         _ => Internal,
     };
-    Failure::new(kind, format!("connect: {}", plain(error)))
+    Failure::new(kind, format!("{what}: {}", plain(error)))
 }
 
 /// What went wrong on a connection that stood, while waiting for `what`.
 pub(super) fn stream_failure(error: &io::Error, what: &str) -> Failure {
     use FailureKind::{Internal, Protocol, Reset, Timeout, Tls, Unreachable};
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return Failure::new(Tls, super::tls::explain(tls));
+        return Failure::new(Tls, super::tls_verify::explain(tls));
+    }
+    if let Some(much) = error.get_ref().and_then(|inner| inner.downcast_ref::<TooMuch>()) {
+        return Failure::new(Protocol, much.to_string());
     }
     let kind = match error.kind() {
         io::ErrorKind::ConnectionReset

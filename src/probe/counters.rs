@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::session::Handshake;
 use crate::health::FailureKind;
 
 /// Upper bounds of the duration buckets, in microseconds; one more holds the rest.
@@ -29,6 +30,10 @@ pub struct CheckCounters {
     pub buckets: [u64; BUCKETS_US.len() + 1],
     /// All durations together, in microseconds.
     pub duration_us_sum: u64,
+    /// TLS handshakes with the server's certificate.
+    pub handshakes_full: u64,
+    /// TLS handshakes that resumed a session.
+    pub handshakes_resumed: u64,
 }
 
 impl CheckCounters {
@@ -37,13 +42,23 @@ impl CheckCounters {
         self.buckets.iter().sum()
     }
 
-    fn add(&mut self, failure: Option<FailureKind>, duration_us: u64) {
+    fn add(
+        &mut self,
+        failure: Option<FailureKind>,
+        duration_us: u64,
+        handshake: Option<Handshake>,
+    ) {
         match failure {
             None => self.passed += 1,
             Some(kind) => self.failed[kind as usize] += 1,
         }
         self.buckets[BUCKETS_US.partition_point(|bound| *bound < duration_us)] += 1;
         self.duration_us_sum += duration_us;
+        match handshake {
+            Some(Handshake::Full) => self.handshakes_full += 1,
+            Some(Handshake::Resumed) => self.handshakes_resumed += 1,
+            None => {}
+        }
     }
 }
 
@@ -84,12 +99,18 @@ pub(super) struct Counters {
 pub(super) const TURN_MS_MAX: u64 = 500;
 
 impl Counters {
-    pub(super) fn add(&self, check: &str, failure: Option<FailureKind>, duration_us: u64) {
+    pub(super) fn add(
+        &self,
+        check: &str,
+        failure: Option<FailureKind>,
+        duration_us: u64,
+        handshake: Option<Handshake>,
+    ) {
         let mut checks = self.lock();
         if let Some(counters) = checks.get_mut(check) {
-            counters.add(failure, duration_us);
+            counters.add(failure, duration_us, handshake);
         } else {
-            checks.entry(check.to_owned()).or_default().add(failure, duration_us);
+            checks.entry(check.to_owned()).or_default().add(failure, duration_us, handshake);
         }
     }
 
@@ -169,15 +190,16 @@ mod tests {
     #[test]
     fn every_probe_is_counted_once_in_result_and_bucket() {
         let counters = Counters::default();
-        counters.add("ready", None, 500);
-        counters.add("ready", None, 501);
-        counters.add("ready", Some(FailureKind::Status), 60_000_000);
-        counters.add("other", Some(FailureKind::Timeout), 0);
+        counters.add("ready", None, 500, Some(Handshake::Full));
+        counters.add("ready", None, 501, Some(Handshake::Resumed));
+        counters.add("ready", Some(FailureKind::Status), 60_000_000, None);
+        counters.add("other", Some(FailureKind::Timeout), 0, None);
         let seen = counters.read(0).checks;
         let ready = &seen["ready"];
         assert_eq!((ready.passed, ready.failed[FailureKind::Status as usize]), (2, 1));
         assert_eq!((ready.buckets[0], ready.buckets[1], ready.buckets[13]), (1, 1, 1));
         assert_eq!((ready.count(), ready.duration_us_sum), (3, 60_001_001));
+        assert_eq!((ready.handshakes_full, ready.handshakes_resumed), (1, 1));
         assert_eq!(seen["other"].count(), 1);
     }
 

@@ -1,101 +1,206 @@
-//! One HTTP/1.1 exchange: what is sent, and when the answer is good.
+//! HTTP checks: connect, ask, judge the response, follow redirects.
+//!
+//! ```text
+//!   place ─► connect, PROXY header ─► TLS ─► http1 | http2 ─► judge
+//!     ▲                                                        │
+//!     └────────────── redirect, at the same address ◄──────────┘
+//! ```
 //!
 //! Interim 1xx responses are skipped. Without `expect_body` the status line and
-//! headers decide; with it the text must come within `max_body` bytes, however
-//! the body is delimited: by length, in chunks or by the close of the connection.
-//!
-//! It must not know how the stream under it was made.
+//! headers decide; with it the text must come within `max_body` bytes.
 
-use std::error::Error;
-use std::io::{self, ErrorKind::UnexpectedEof};
-use std::pin::pin;
+use std::net::{IpAddr, SocketAddr};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
-};
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper::header::{CONTENT_LENGTH, HeaderMap, LOCATION, TRANSFER_ENCODING};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::connect::stream_failure;
-use super::{Phase, Progress};
-use crate::health::check::{HttpProbe, TextMatch};
+use super::body::{Search, Wanted};
+use super::bounded::Bounded;
+use super::connect::connect;
+use super::prepared::Tools;
+use super::redirect::Place;
+use super::tls::{Offer, REDIRECTED, handshake, no_http2};
+use super::{Phase, Progress, http1, http2};
+use crate::health::check::{HttpProbe, HttpVersion, TlsProbe};
 use crate::health::{Failure, FailureKind};
 
-/// Most bytes of status line and headers.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of status line and headers of one response.
+pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of all else that is not body: interim responses, frames.
+const REST_BYTES_MAX: usize = 64 * 1024;
 
-/// Sends the request over `stream` and judges the response.
-pub(super) async fn exchange<S>(
+/// Makes the check at `address`, over as many connections as it redirects.
+pub(super) async fn check(
     probe: &HttpProbe,
-    host: &str,
-    stream: S,
+    address: IpAddr,
+    tools: &Tools,
     progress: &mut Progress,
-) -> Result<(), Failure>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let request = request(probe, host)
-        .map_err(|error| Failure::new(FailureKind::Internal, format!("request: {error}")))?;
-    progress.phase = Phase::Response;
-    let (mut sender, connection) = http1::Builder::new()
-        .title_case_headers(true)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
-        .await
-        .map_err(|error| failure(&error))?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(|error| failure(&error))?;
-        judge_status(probe, response.status().as_u16())?;
-        match &probe.expect_body {
-            Some(TextMatch::Text(text)) => {
-                progress.phase = Phase::Body;
-                judge_body(probe.max_body as usize, text.as_bytes(), response).await
-            }
-            // A regular expression is refused where the config is read.
-            Some(TextMatch::Regex(_)) | None => Ok(()),
-        }
+) -> Result<(), Failure> {
+    let wanted = match &probe.expect_body {
+        Some(expected) => Some(tools.prepared.wanted(expected)?),
+        None => None,
     };
-    let (mut exchange, mut connection) = (pin!(exchange), pin!(connection));
-    tokio::select! {
-        result = &mut exchange => return result,
-        // Its error, if any, reaches the exchange too; what it read already is kept.
-        _ = &mut connection => {}
+    let place = first_place(probe, address);
+    let host = place.host.clone();
+    let mut exchange = Exchange { probe, host, place, wanted, get: false };
+    let mut visited = Vec::new();
+    loop {
+        // A session is the target's own server's alone.
+        let tools = if visited.is_empty() { tools } else { &tools.without_session() };
+        let Next::Redirect { status, location } = exchange.over(address, tools, progress).await?
+        else {
+            return Ok(());
+        };
+        let failed = |detail: String| Err(Failure::new(FailureKind::Status, detail));
+        let next = match exchange.place.follow(&location) {
+            Ok(next) => next,
+            Err(words) => return failed(format!("status {status} with {words}")),
+        };
+        if exchange.place.tls && !next.tls {
+            return failed("redirect from https to http".to_owned());
+        }
+        visited.push(std::mem::replace(&mut exchange.place, next));
+        if visited.contains(&exchange.place) {
+            return failed("redirect loop".to_owned());
+        }
+        if visited.len() > usize::from(probe.redirects_max) {
+            return failed(format!("more than {} redirects", probe.redirects_max));
+        }
+        // RFC 9110 §15.4: what was not safe to repeat becomes GET.
+        exchange.get |= status == 303 || status < 303 && probe.method == "POST";
+        progress.phase = Phase::Connect;
     }
-    exchange.await
 }
 
-fn request(probe: &HttpProbe, host: &str) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
-    let mut request = Request::builder()
-        .method(probe.method.as_bytes())
-        .uri(probe.path.as_str())
-        .body(Empty::new())?;
-    let headers = request.headers_mut();
-    headers.insert(HOST, HeaderValue::from_str(host)?);
-    headers.insert(USER_AGENT, HeaderValue::from_static("windrose"));
-    for (name, value) in &probe.headers {
-        headers.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?);
+fn first_place(probe: &HttpProbe, address: IpAddr) -> Place {
+    let host = probe.host.clone().unwrap_or_else(|| host_of(address));
+    Place { tls: probe.tls.is_some(), host, port: probe.port, path: probe.path.clone() }
+}
+
+/// An address as `Host` has it.
+pub(super) fn host_of(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
     }
-    // Said by the check itself, ours would only be a second one.
-    for (name, _) in &probe.headers {
-        if name.eq_ignore_ascii_case("user-agent") || name.eq_ignore_ascii_case("host") {
-            let name = HeaderName::from_bytes(name.as_bytes())?;
-            let last = headers.get_all(&name).iter().next_back().cloned();
-            if let Some(last) = last {
-                headers.insert(name, last);
-            }
+}
+
+//------------ Exchange -------------------------------------------------------
+
+/// One request and what is wanted of its response.
+pub(super) struct Exchange<'a> {
+    probe: &'a HttpProbe,
+    /// `Host` of the check itself.
+    host: String,
+    pub(super) place: Place,
+    wanted: Option<&'a Wanted>,
+    /// A redirect turned the method into GET.
+    get: bool,
+}
+
+/// What a response that did not fail says.
+pub(super) enum Next {
+    Passed,
+    Redirect { status: u16, location: String },
+}
+
+/// What the head of a response says.
+pub(super) enum Head<'a> {
+    Done(Next),
+    /// The body decides.
+    Body(Search<'a>),
+}
+
+impl<'a> Exchange<'a> {
+    /// Connects and asks.
+    async fn over(
+        &self,
+        address: IpAddr,
+        tools: &Tools,
+        progress: &mut Progress,
+    ) -> Result<Next, Failure> {
+        let (probe, place) = (self.probe, &self.place);
+        let to = SocketAddr::new(address, place.port);
+        let stream = connect(to, &probe.route, true).await?;
+        if !place.tls {
+            return self.plain(probe.version == HttpVersion::Http2, stream, progress).await;
+        }
+        let tls = probe.tls.as_ref().unwrap_or(&REDIRECTED);
+        let name =
+            if self.elsewhere() { without_port(&place.host) } else { name_of(tls, &place.host) };
+        let offer = Offer::from(probe.version);
+        let stream = handshake(tls, offer, name, stream, tools, progress).await?;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        if probe.version == HttpVersion::Http2 && !http2 {
+            return Err(no_http2());
+        }
+        self.plain(http2, stream, progress).await
+    }
+
+    async fn plain<S>(
+        &self,
+        http2: bool,
+        stream: S,
+        progress: &mut Progress,
+    ) -> Result<Next, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        progress.phase = Phase::Response;
+        let body_bytes = self.wanted.map_or(0, |_| 2 * self.probe.max_body as usize);
+        let stream = Bounded::new(stream, HEAD_BYTES_MAX + REST_BYTES_MAX + body_bytes);
+        match http2 {
+            true => http2::exchange(self, stream, progress).await,
+            false => http1::exchange(self, stream, progress).await,
         }
     }
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    Ok(request)
+
+    /// The method asked with.
+    pub(super) fn method(&self) -> &str {
+        if self.get && self.probe.method != "HEAD" { "GET" } else { &self.probe.method }
+    }
+
+    /// The headers of the check. A `Host` among them is for its own place alone.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let headers = self.probe.headers.iter().map(|(name, value)| (&**name, &**value));
+        let elsewhere = self.elsewhere();
+        headers.filter(move |(name, _)| !(elsewhere && name.eq_ignore_ascii_case("host")))
+    }
+
+    /// A redirect leads to another name than the check's: its own `Host` and SNI are
+    /// not meant for that.
+    fn elsewhere(&self) -> bool {
+        self.place.host != self.host
+    }
+
+    /// Most bytes of the body that are of interest.
+    pub(super) fn body_bytes_max(&self) -> u32 {
+        self.wanted.map_or(0, |_| self.probe.max_body)
+    }
+
+    /// Judges status and headers.
+    pub(super) fn judge(&self, status: u16, headers: &HeaderMap) -> Result<Head<'a>, Failure> {
+        if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
+            // RFC 9112 §6.3: two lengths are how responses are smuggled.
+            let detail = "both Content-Length and Transfer-Encoding";
+            return Err(Failure::new(FailureKind::Protocol, detail));
+        }
+        let redirects = self.probe.redirects_max > 0 && matches!(status, 301..=303 | 307 | 308);
+        let expected = expects(&self.probe.expect_status, status);
+        if redirects && expected.is_err() {
+            let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+            let location = location.unwrap_or_default().to_owned();
+            return Ok(Head::Done(Next::Redirect { status, location }));
+        }
+        expected?;
+        Ok(match self.wanted {
+            Some(wanted) => Head::Body(Search::new(wanted, self.probe.max_body as usize)),
+            None => Head::Done(Next::Passed),
+        })
+    }
 }
 
-fn judge_status(probe: &HttpProbe, status: u16) -> Result<(), Failure> {
-    let ranges = &probe.expect_status;
+fn expects(ranges: &[(u16, u16)], status: u16) -> Result<(), Failure> {
     if ranges.iter().any(|(first, last)| (*first..=*last).contains(&status)) {
         return Ok(());
     }
@@ -110,84 +215,40 @@ fn judge_status(probe: &HttpProbe, status: u16) -> Result<(), Failure> {
     Err(Failure::new(FailureKind::Status, detail))
 }
 
-/// Reads until `text` is found, the body ends or `most` bytes have come.
-async fn judge_body(most: usize, text: &[u8], response: Response<Incoming>) -> Result<(), Failure> {
-    let headers = response.headers();
-    let ends_at_close =
-        !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING);
-    let mut body = response.into_body();
-    let mut seen: Vec<u8> = Vec::new();
-    loop {
-        let frame = match body.frame().await {
-            None => break,
-            Some(Ok(frame)) => frame,
-            // TLS closed without close_notify: whole as far as HTTP can tell.
-            Some(Err(error)) if ends_at_close && closed_without_notice(&error) => break,
-            Some(Err(error)) => return Err(failure(&error)),
-        };
-        let Some(data) = frame.data_ref() else { continue };
-        // A match may begin in what came before.
-        let from = seen.len().saturating_sub(text.len().saturating_sub(1));
-        seen.extend_from_slice(&data[..data.len().min(most - seen.len())]);
-        if contains(&seen[from..], text) {
-            return Ok(());
+/// SNI of `host`: its own, or the check's.
+pub(super) fn name_of<'a>(tls: &'a TlsProbe, host: &'a str) -> &'a str {
+    tls.sni.as_deref().unwrap_or_else(|| without_port(host))
+}
+
+/// "shop.example.com:8443" and "[2001:db8::1]:8443" without their port.
+fn without_port(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    match host.rsplit_once(':') {
+        // More than one colon: an IPv6 address without brackets.
+        Some((name, port)) if !name.contains(':') && port.parse::<u16>().is_ok() => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_and_brackets_are_no_part_of_a_name() {
+        for (host, name) in [
+            ("shop.example.com", "shop.example.com"),
+            ("shop.example.com:8443", "shop.example.com"),
+            ("192.0.2.1:80", "192.0.2.1"),
+            ("[2001:db8::1]:8443", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[", ""),
+            ("", ""),
+        ] {
+            assert_eq!(without_port(host), name);
         }
-        if seen.len() == most {
-            break;
-        }
     }
-    if text.is_empty() {
-        return Ok(());
-    }
-    let detail = format!("expected text not in the body's {} bytes", seen.len());
-    Err(Failure::new(FailureKind::Body, detail))
-}
-
-pub(super) fn contains(bytes: &[u8], text: &[u8]) -> bool {
-    !text.is_empty() && bytes.windows(text.len()).any(|window| window == text)
-}
-
-fn closed_without_notice(error: &hyper::Error) -> bool {
-    io_cause(error).is_some_and(|cause| cause.kind() == UnexpectedEof)
-}
-
-fn failure(error: &hyper::Error) -> Failure {
-    if let Some(cause) = io_cause(error).filter(|cause| cause.kind() != UnexpectedEof) {
-        return stream_failure(cause, "response");
-    }
-    let detail = if error.is_parse_too_large() {
-        "response headers too large".to_owned()
-    } else if error.is_parse() {
-        format!("not an HTTP/1.1 response: {error}")
-    } else if error.is_incomplete_message()
-        || error.is_closed()
-        || error.is_canceled()
-        || io_cause(error).is_some()
-    {
-        "connection closed before a whole response".to_owned()
-    } else {
-        with_causes(error)
-    };
-    Failure::new(FailureKind::Protocol, detail)
-}
-
-fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return Some(io);
-        }
-        cause = inner.source();
-    }
-    None
-}
-
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

@@ -14,41 +14,69 @@
 //! It must not know snapshots, answers or how the plan came about.
 
 mod attempt;
+mod body;
+mod bounded;
+mod certificate;
 mod connect;
 mod counters;
+mod dns;
+pub mod dns_reply;
+mod exec;
+mod file;
+mod grpc;
+pub mod grpc_reply;
 mod http;
+mod http1;
+mod http2;
+mod icmp;
 mod limit;
+mod lookups;
+mod notice;
+mod packet;
+mod prepared;
+mod proxy_header;
+mod redirect;
+mod resolve;
 mod runner;
+mod session;
+mod summary;
 mod tcp;
 mod tls;
+mod tls_files;
+mod tls_verify;
+mod verify;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use tokio::runtime;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 pub use self::counters::{BUCKETS_US, CheckCounters, LAG_BUCKETS_MS, ProbeMetrics};
 pub use self::limit::ProbeLimits;
+pub use self::notice::{Notice, Noticed, Who};
+pub use self::summary::{Certificate, Summary};
+pub use self::tls_files::{load_client, load_roots};
+pub use self::verify::{Checked, Flaw, verify};
 
 use self::counters::Counters;
+use self::notice::Listener;
+use self::prepared::Prepared;
 use self::runner::{Command, Runner};
-use self::tls::TlsConfigs;
+use self::session::Handshake;
 use crate::clock::Clock;
-use crate::health::plan::{Plan, ProbeAddress, Target};
-use crate::health::table::{State, Table};
-use crate::health::{Failure, TargetStatus};
+use crate::health::plan::{Plan, Target, TargetId};
+use crate::health::table::Table;
+use crate::health::{Engine, Event, FailureKind, Now, TargetStatus};
 
 /// Threads for probes that compute, beside the one that owns the engine.
 const HELPERS: usize = 2;
 /// The runner looks for events of its sockets after so many steps of probes: each is
 /// tens of microseconds.
 const STEPS_PER_LOOK: u32 = 31;
-/// Notices kept for a listener that is slow.
-const NOTICES_KEPT: usize = 1_024;
 /// Longest that probes in flight are waited for at a stop.
 const STOP_WAIT: Duration = Duration::from_millis(500);
 
@@ -58,27 +86,6 @@ const STOP_WAIT: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the prober has stopped")]
 pub struct Stopped;
-
-/// A target's change of state, for event streams and counters.
-#[derive(Clone, Debug)]
-pub struct Notice {
-    /// Name of the check.
-    pub check: String,
-    /// First WIP that asked for the target; none for a datacenter's own check.
-    pub wip: Option<String>,
-    /// Its member.
-    pub member: String,
-    /// Where the probe went.
-    pub address: ProbeAddress,
-    /// Before.
-    pub from: State,
-    /// After.
-    pub to: State,
-    /// The failure that did it; none: successes, or silence.
-    pub failure: Option<Failure>,
-    /// Unix second.
-    pub at_s: u32,
-}
 
 /// All targets at one moment.
 #[derive(Clone, Debug)]
@@ -101,6 +108,12 @@ impl View {
 enum Phase {
     #[default]
     Connect,
+    Resolve,
+    Answer,
+    Echo,
+    Turn,
+    Exit,
+    Read,
     Handshake,
     Response,
     Body,
@@ -112,11 +125,26 @@ impl Phase {
     fn missing(self) -> &'static str {
         match self {
             Phase::Connect => "no connection",
+            Phase::Resolve => "no address",
+            Phase::Answer => "no answer",
+            Phase::Echo => "no echo reply",
+            Phase::Turn => "no turn for its command",
+            Phase::Exit => "no exit of the command",
+            Phase::Read => "file not read",
             Phase::Handshake => "no TLS handshake",
             Phase::Response => "no response",
             Phase::Body => "expected text not in the body",
             Phase::Send => "not all sent",
             Phase::Expect => "expected text not received",
+        }
+    }
+
+    /// Whose fault it is when time runs out here.
+    fn kind(self) -> FailureKind {
+        match self {
+            Phase::Resolve => FailureKind::Resolve,
+            Phase::Turn | Phase::Read => FailureKind::Internal,
+            _ => FailureKind::Timeout,
         }
     }
 }
@@ -125,8 +153,12 @@ impl Phase {
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     phase: Phase,
+    /// What it had to wait for before it began, and how long in milliseconds.
+    waited: Option<(Phase, u64)>,
     /// When the certificate that the peer showed expires, in unix seconds.
     certificate_expires_s: Option<u64>,
+    /// How the TLS handshake went, the last one where there were several.
+    handshake: Option<Handshake>,
 }
 
 /// What the runner tells without being asked.
@@ -134,9 +166,15 @@ struct Progress {
 struct Shared {
     counters: Counters,
     ready: AtomicBool,
+    summary: Mutex<Arc<Summary>>,
 }
 
 impl Shared {
+    fn summary(&self) -> MutexGuard<'_, Arc<Summary>> {
+        // It is replaced whole.
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Drops counters of checks that are no more.
     fn keep_checks(&self, plan: &Plan) {
         self.counters.keep(plan.targets.iter().map(|target| target.check.as_str()));
@@ -149,8 +187,9 @@ impl Shared {
 #[derive(Debug)]
 pub struct Prober {
     commands: mpsc::UnboundedSender<Command>,
-    notices: broadcast::Sender<Arc<Notice>>,
     shared: Arc<Shared>,
+    /// Of the plan applied last: what did not change goes on.
+    prepared: Mutex<Arc<Prepared>>,
     clock: Clock,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -172,18 +211,17 @@ impl Prober {
             .enable_all()
             .build()?;
         let (commands, receiver) = mpsc::unbounded_channel();
-        let (notices, _) = broadcast::channel(NOTICES_KEPT);
         let shared = Arc::new(Shared::default());
         let handle = helpers.handle().clone();
-        let run =
-            Runner::run(limits, clock, handle, Arc::clone(&shared), notices.clone(), receiver);
+        let run = Runner::run(limits, clock, handle, Arc::clone(&shared), receiver);
         let thread = thread::Builder::new().name("prober".to_owned()).spawn(move || {
             prepare();
             runtime.block_on(run);
             runtime.shutdown_timeout(STOP_WAIT);
             helpers.shutdown_timeout(STOP_WAIT);
         })?;
-        Ok(Prober { commands, notices, shared, clock, thread: Some(thread) })
+        let prepared = Mutex::default();
+        Ok(Prober { commands, shared, prepared, clock, thread: Some(thread) })
     }
 
     /// Probes `plan` from now on, keeping history. The table is fully written;
@@ -193,9 +231,14 @@ impl Prober {
     /// # Errors
     /// [`Stopped`].
     pub fn apply(&self, plan: Plan) -> Result<Arc<Table>, Stopped> {
-        let tls = TlsConfigs::load(&plan);
+        let prepared = {
+            // Replaced whole: a panic leaves what was there.
+            let mut last = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Arc::new(Prepared::load(&plan, &last));
+            Arc::clone(&last)
+        };
         let (reply, answer) = blocking::sync_channel(1);
-        self.commands.send(Command::Apply { plan, tls, reply }).map_err(|_| Stopped)?;
+        self.commands.send(Command::Apply { plan, prepared, reply }).map_err(|_| Stopped)?;
         answer.recv().map_err(|_| Stopped)
     }
 
@@ -207,13 +250,54 @@ impl Prober {
         self.commands.send(Command::Limits(limits)).map_err(|_| Stopped)
     }
 
-    /// All targets and their state.
+    /// All targets and their state. It copies them all: [`Prober::look`] is for less.
     ///
     /// # Errors
     /// [`Stopped`].
     pub async fn view(&self) -> Result<View, Stopped> {
+        self.look(|engine, _| {
+            let ids = 0..engine.plan().targets.len() as TargetId;
+            let targets = ids.filter_map(|id| engine.status(id)).collect();
+            View { plan: Arc::clone(engine.plan()), targets }
+        })
+        .await
+    }
+
+    /// What `look` makes of the engine, between two of its steps. It holds up
+    /// every probe, so it copies what is wanted and no more.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Engine, Now) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::View(reply)).map_err(|_| Stopped)?;
+        let look = Box::new(move |engine: &Engine, now: Now| {
+            // An asker who went away needs no answer.
+            let _ = reply.send(look(engine, now));
+        });
+        self.commands.send(Command::Look(look)).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// An operator's word to the engine, which is told to the listener like everything
+    /// else: `act` gives what happened, and an answer.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn act<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Engine, Now) -> (Vec<Event>, T) + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let act = Box::new(move |engine: &mut Engine, now: Now| {
+            let (events, value) = act(engine, now);
+            // An asker who went away needs no answer.
+            let _ = reply.send(value);
+            events
+        });
+        self.commands.send(Command::Act(act)).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 
@@ -227,9 +311,19 @@ impl Prober {
         self.shared.counters.read(self.clock.now().mono_ms)
     }
 
-    /// Changes of state from now on. A listener that is too slow loses the oldest.
-    pub fn notices(&self) -> broadcast::Receiver<Arc<Notice>> {
-        self.notices.subscribe()
+    /// How all targets are, as of a moment ago. Does not need the prober to be alive.
+    pub fn summary(&self) -> Arc<Summary> {
+        Arc::clone(&self.shared.summary())
+    }
+
+    /// From now on `listener` is told what happens, on the prober's own thread: it
+    /// must not wait.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn listen(&self, listener: impl FnMut(Noticed) + Send + 'static) -> Result<(), Stopped> {
+        let listener: Listener = Box::new(listener);
+        self.commands.send(Command::Listen(listener)).map_err(|_| Stopped)
     }
 
     /// Stops probing and waits for the threads to end. Probes in flight are dropped.

@@ -10,30 +10,32 @@ use std::sync::mpsc as blocking;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::attempt::attempt;
+use super::attempt::{Commons, attempt};
 use super::counters::{Lag, TURN_MS_MAX};
 use super::limit::{Place, ProbeLimits, Slots, Wanted};
-use super::tls::TlsConfigs;
-use super::{Notice, Progress, Shared, View};
+use super::notice::{Listener, Notice, Noticed};
+use super::prepared::{Prepared, Tools};
+use super::session::{Handshake, Sessions};
+use super::summary::Census;
+use super::{Progress, Shared};
 use crate::clock::Clock;
 use crate::health::check::ProbeKind;
 use crate::health::plan::{Plan, TargetId};
-use crate::health::table::{State, Table};
+use crate::health::table::Table;
 use crate::health::{Engine, Event, Failure, FailureKind, Now, Outcome, ProbeKey};
 
 /// Reports taken in before the schedule is looked at again.
 const REPORTS_PER_TURN: usize = 256;
 
-/// Silent targets named one by one; a stalled prober silences all at once.
-const SILENT_LOGGED_MAX: usize = 8;
-
 /// What the handle asks of the runner.
 pub(super) enum Command {
-    Apply { plan: Plan, tls: TlsConfigs, reply: blocking::SyncSender<Arc<Table>> },
+    Apply { plan: Plan, prepared: Arc<Prepared>, reply: blocking::SyncSender<Arc<Table>> },
     Limits(ProbeLimits),
-    View(oneshot::Sender<View>),
+    Listen(Listener),
+    Act(Box<dyn FnOnce(&mut Engine, Now) -> Vec<Event> + Send>),
+    Look(Box<dyn FnOnce(&Engine, Now) + Send>),
     Stop,
 }
 
@@ -44,17 +46,21 @@ struct Report {
     result: Result<(), Failure>,
     duration_us: u64,
     certificate_expires_s: Option<u64>,
+    handshake: Option<Handshake>,
 }
 
 /// See the module.
 pub(super) struct Runner {
     engine: Engine,
-    tls: Arc<TlsConfigs>,
+    prepared: Arc<Prepared>,
+    sessions: Sessions,
+    commons: Arc<Commons>,
     slots: Slots,
     lag: Lag,
     clock: Clock,
     shared: Arc<Shared>,
-    notices: broadcast::Sender<Arc<Notice>>,
+    census: Census,
+    listener: Listener,
     reports: mpsc::UnboundedSender<Report>,
     /// Where probes run that would hold up the others.
     helpers: Handle,
@@ -67,18 +73,21 @@ impl Runner {
         clock: Clock,
         helpers: Handle,
         shared: Arc<Shared>,
-        notices: broadcast::Sender<Arc<Notice>>,
         mut commands: mpsc::UnboundedReceiver<Command>,
     ) {
         let (reports, mut ended) = mpsc::unbounded_channel();
         let mut runner = Runner {
             engine: Engine::new(Plan::default(), None, clock.now()),
-            tls: Arc::default(),
+            prepared: Arc::default(),
+            sessions: Sessions::default(),
+            commons: Arc::default(),
             slots: Slots::new(limits),
             lag: Lag::default(),
             clock,
             shared,
-            notices,
+            census: Census::default(),
+            // Until somebody wants to hear.
+            listener: Box::new(|_| {}),
             reports,
             helpers,
         };
@@ -110,8 +119,13 @@ impl Runner {
             }
         }
         self.start_waiting(now);
+        let at_us = self.clock.unix_us();
         let events = self.engine.expire(now);
-        self.announce(events, now);
+        self.announce(events, at_us);
+        let listener = &mut self.listener;
+        self.census.turn(&self.engine, (now, self.clock), &self.shared, |notice| {
+            listener(Noticed { at_us, notice });
+        });
         let shared = &self.shared;
         shared.counters.turn_ms.store(now.mono_ms, Ordering::Relaxed);
         shared.counters.lag_ms.store(self.lag.most_ms(now.mono_ms), Ordering::Relaxed);
@@ -128,21 +142,23 @@ impl Runner {
             self.shared.counters.started(lag_ms);
             // A reload may have removed it while it waited.
             match self.engine.target_id(wanted.key) {
-                Some(id) => self.start(wanted, id),
+                Some(id) => self.start(wanted, id, now),
                 None => self.slots.release(wanted.place),
             }
         }
     }
 
-    fn start(&self, wanted: Wanted, id: TargetId) {
+    fn start(&mut self, wanted: Wanted, id: TargetId, now: Now) {
         let plan = Arc::clone(self.engine.plan());
-        let tls = Arc::clone(&self.tls);
+        let session = self.sessions.of(wanted.key, &plan.targets[id as usize], now.mono_ms);
+        let tools = Tools { prepared: Arc::clone(&self.prepared), session };
+        let commons = Arc::clone(&self.commons);
         let clock = self.clock;
         let mut guard = Guard::new(wanted, clock, self.reports.clone());
         let heavy = is_heavy(&plan.targets[id as usize].identity.probe);
         let probe = async move {
             let target = &plan.targets[id as usize];
-            let result = attempt(target, &tls, clock, &mut guard.progress).await;
+            let result = attempt(target, &tools, &commons, clock, &mut guard.progress).await;
             guard.end(result);
         };
         if heavy {
@@ -155,9 +171,10 @@ impl Runner {
     fn take(&mut self, report: Report) {
         self.slots.release(report.place);
         let now = self.clock.now();
+        let at_us = self.clock.unix_us();
         if let Some(target) = self.engine.target_of(report.key) {
             let kind = report.result.as_ref().err().map(|failure| failure.kind);
-            self.shared.counters.add(&target.check, kind, report.duration_us);
+            self.shared.counters.add(&target.check, kind, report.duration_us, report.handshake);
         }
         let duration_ms = u32::try_from(report.duration_us / 1_000).unwrap_or(u32::MAX);
         let outcome = Outcome {
@@ -166,107 +183,44 @@ impl Runner {
             certificate_expires_s: report.certificate_expires_s,
         };
         let events = self.engine.result(report.key, outcome, now);
-        self.announce(events, now);
+        let calm = self.engine.calm(report.key);
+        self.sessions.settle(report.key, report.handshake, calm, now.mono_ms);
+        self.announce(events, at_us);
         self.shared.ready.store(self.engine.first_verdicts_done(), Ordering::Relaxed);
     }
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Apply { plan, tls, reply } => {
+            Command::Apply { plan, prepared, reply } => {
                 self.engine = Engine::new(plan, Some(&self.engine), self.clock.now());
-                self.tls = Arc::new(tls);
+                self.prepared = prepared;
+                self.sessions.keep(|key| self.engine.target_id(key).is_some());
                 self.shared.keep_checks(self.engine.plan());
+                self.census.hurry();
                 self.shared.ready.store(self.engine.first_verdicts_done(), Ordering::Relaxed);
                 // An asker who went away needs no table.
                 let _ = reply.send(Arc::clone(self.engine.table()));
             }
-            Command::View(reply) => {
-                let ids = 0..self.engine.plan().targets.len() as TargetId;
-                let targets = ids.filter_map(|id| self.engine.status(id)).collect();
-                let plan = Arc::clone(self.engine.plan());
-                let _ = reply.send(View { plan, targets });
+            Command::Listen(listener) => self.listener = listener,
+            Command::Act(act) => {
+                let at_us = self.clock.unix_us();
+                let events = act(&mut self.engine, self.clock.now());
+                self.announce(events, at_us);
+                self.census.hurry();
             }
+            Command::Look(look) => look(&self.engine, self.clock.now()),
             Command::Limits(limits) => self.slots.set_limits(limits),
             Command::Stop => {}
         }
     }
 
-    fn announce(&self, events: Vec<Event>, now: Now) {
-        let mut silent = 0_usize;
-        for event in events {
-            match event {
-                Event::Transition { target, from, to, failure, results_needed } => {
-                    let notice = self.notice(target, from, to, failure, now);
-                    notice.log(results_needed);
-                    // Nobody may be listening.
-                    let _ = self.notices.send(Arc::new(notice));
-                }
-                Event::Silent { target, failure } => {
-                    silent += 1;
-                    if silent <= SILENT_LOGGED_MAX {
-                        self.log_silent(target, failure.as_ref());
-                    }
-                }
-                Event::Available { .. } => {}
-            }
-        }
-        if silent > SILENT_LOGGED_MAX {
-            tracing::error!(targets = silent, "no verdict for three intervals: many targets");
+    /// Tells of `events`, which happened at `at_us`.
+    fn announce(&mut self, events: Vec<Event>, at_us: u64) {
+        if !events.is_empty() {
+            let listener = &mut self.listener;
+            Notice::all(self.engine.plan(), events, |notice| listener(Noticed { at_us, notice }));
         }
     }
-
-    fn log_silent(&self, target: TargetId, failure: Option<&Failure>) {
-        let target = &self.engine.plan().targets[target as usize];
-        let (reason, detail) = words(failure);
-        let (check, wip, member) = (&target.check, target.wip.as_deref(), &target.member);
-        let address = &target.identity.address;
-        tracing::error!(
-            check, wip, member, %address, reason, detail,
-            "no verdict for three intervals: the prober cannot judge this target",
-        );
-    }
-
-    fn notice(
-        &self,
-        target: TargetId,
-        from: State,
-        to: State,
-        failure: Option<Failure>,
-        now: Now,
-    ) -> Notice {
-        let target = &self.engine.plan().targets[target as usize];
-        Notice {
-            check: target.check.clone(),
-            wip: target.wip.clone(),
-            member: target.member.clone(),
-            address: target.identity.address.clone(),
-            from,
-            to,
-            failure,
-            at_s: now.unix_s,
-        }
-    }
-}
-
-impl Notice {
-    fn log(&self, results_needed: u8) {
-        let (reason, detail) = words(self.failure.as_ref());
-        let (from, to) = (self.from.as_str(), self.to.as_str());
-        let (wip, member, check) = (self.wip.as_deref(), &self.member, &self.check);
-        let address = &self.address;
-        if self.to == State::Up {
-            tracing::info!(check, wip, member, %address, from, to, results_needed, "member is up");
-        } else {
-            tracing::warn!(
-                check, wip, member, %address, from, to, reason, detail, results_needed,
-                "member is {to}",
-            );
-        }
-    }
-}
-
-fn words(failure: Option<&Failure>) -> (Option<&'static str>, Option<&str>) {
-    (failure.map(|failure| failure.kind.as_str()), failure.map(|failure| failure.detail.as_str()))
 }
 
 /// Whether a probe takes a processor for longer than a few system calls do: the
@@ -320,6 +274,7 @@ impl Drop for Guard {
             result: self.result.take().unwrap_or_else(broken),
             duration_us: self.clock.mono_us().saturating_sub(self.started_us),
             certificate_expires_s: self.progress.certificate_expires_s,
+            handshake: self.progress.handshake,
         };
         // The runner may have stopped.
         let _ = self.reports.send(report);

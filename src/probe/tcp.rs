@@ -2,8 +2,8 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::body::contains;
 use super::connect::stream_failure;
-use super::http::contains;
 use super::{Phase, Progress};
 use crate::health::check::TcpProbe;
 use crate::health::{Failure, FailureKind};

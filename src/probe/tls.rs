@@ -3,222 +3,269 @@
 //! Files and the system's roots are read when a plan is applied, so that a probe
 //! reads nothing. Trust that cannot be set up is our failure, never the target's:
 //! a mistyped `ca_file` must not take a service down.
-//!
-//! Sessions are never resumed: each probe proves the certificate again.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind::UnexpectedEof};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{AlertDescription, ClientConfig, Error, HandshakeKind, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use xxhash_rust::xxh3::Xxh3Default;
 
 use super::connect::stream_failure;
-use crate::health::check::{ProbeKind, TlsProbe};
+use super::prepared::Tools;
+use super::session::{CHAIN_BYTES_MAX, Handshake};
+use super::tls_files::{load_client, load_roots, system_roots};
+use super::{Phase, Progress, certificate, tls_verify};
+use crate::health::check::{ClientCertificate, HttpVersion, ProbeKind, TlsProbe, TlsVersion};
 use crate::health::plan::Plan;
 use crate::health::{Failure, FailureKind};
+
+/// What is offered by ALPN.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) enum Offer {
+    Nothing,
+    Http1,
+    /// HTTP/2 alone.
+    Http2,
+    /// HTTP/2 or HTTP/1.1.
+    Either,
+}
+
+impl Offer {
+    fn protocols(self) -> &'static [&'static [u8]] {
+        match self {
+            Offer::Nothing => &[],
+            Offer::Http1 => &[b"http/1.1"],
+            Offer::Http2 => &[b"h2"],
+            Offer::Either => &[b"h2", b"http/1.1"],
+        }
+    }
+}
+
+impl From<HttpVersion> for Offer {
+    fn from(version: HttpVersion) -> Offer {
+        match version {
+            HttpVersion::Http1 => Offer::Http1,
+            HttpVersion::Http2 => Offer::Http2,
+            HttpVersion::Any => Offer::Either,
+        }
+    }
+}
+
+//------------ Configs --------------------------------------------------------
 
 /// What a client config depends on.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Trust {
     verify: bool,
     ca_file: Option<PathBuf>,
-    /// Offers ALPN "http/1.1".
-    http: bool,
+    client: Option<ClientCertificate>,
+    min_version: TlsVersion,
+    offer: Offer,
 }
 
-/// Client configs of one plan, or why there is none.
+/// A config or why there is none, and what it was made from.
+#[derive(Clone, Debug)]
+struct Made {
+    config: Result<Arc<ClientConfig>, String>,
+    /// Hash of the files.
+    files: u128,
+}
+
+/// Client configs of one plan.
 #[derive(Debug, Default)]
 pub(super) struct TlsConfigs {
-    configs: HashMap<Trust, Result<Arc<ClientConfig>, String>>,
+    configs: HashMap<Trust, Made>,
 }
 
+/// TLS of a redirect from http to https.
+pub(super) const REDIRECTED: TlsProbe =
+    TlsProbe { sni: None, verify: true, ca_file: None, client: None, min_version: TlsVersion::V12 };
+
 impl TlsConfigs {
-    /// Reads every CA file the plan names. Blocks.
-    pub(super) fn load(plan: &Plan) -> TlsConfigs {
+    /// Reads every file the plan names. Those of `before` go on where nothing
+    /// changed: a session is only resumed under the config it was made under. Blocks.
+    pub(super) fn load(plan: &Plan, before: &TlsConfigs) -> TlsConfigs {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut configs: HashMap<Trust, Result<Arc<ClientConfig>, String>> = HashMap::new();
+        let system = OnceCell::new();
+        let mut configs: HashMap<Trust, Made> = HashMap::new();
         for target in &plan.targets {
-            let (tls, http) = match &target.identity.probe {
-                ProbeKind::Http(probe) => (probe.tls.as_ref(), true),
-                ProbeKind::Tcp(probe) => (probe.tls.as_ref(), false),
-                ProbeKind::Grpc(probe) => (probe.tls.as_ref(), false),
-                _ => (None, false),
+            let (tls, offer) = match &target.identity.probe {
+                ProbeKind::Http(probe) => {
+                    let redirected = (probe.redirects_max > 0).then_some(&REDIRECTED);
+                    (probe.tls.as_ref().or(redirected), probe.version.into())
+                }
+                ProbeKind::Tcp(probe) => (probe.tls.as_ref(), Offer::Nothing),
+                ProbeKind::Grpc(probe) => (probe.tls.as_ref(), Offer::Http2),
+                _ => (None, Offer::Nothing),
             };
             let Some(tls) = tls else { continue };
-            let trust = Trust::new(tls, http);
-            configs.entry(trust).or_insert_with_key(|trust| {
-                trust.config(&provider).map(Arc::new).inspect_err(|error| {
-                    tracing::error!(check = target.check, error, "health check cannot verify");
-                })
+            configs.entry(Trust::new(tls, offer)).or_insert_with_key(|trust| {
+                let made = trust.make(&provider, &system, before);
+                if let Err(error) = &made.config {
+                    tracing::error!(check = target.check, error, "health check cannot speak TLS");
+                }
+                made
             });
         }
         TlsConfigs { configs }
     }
 
-    /// Speaks TLS over `stream`, naming `name`.
-    pub(super) async fn handshake(
-        &self,
-        tls: &TlsProbe,
-        http: bool,
-        name: &str,
-        stream: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, Failure> {
-        let ours = |detail: String| Failure::new(FailureKind::Internal, detail);
-        let config = match self.configs.get(&Trust::new(tls, http)) {
-            Some(Ok(config)) => Arc::clone(config),
-            Some(Err(error)) => return Err(ours(error.clone())),
-            None => return Err(ours("no TLS settings were prepared".to_owned())),
+    fn get(&self, tls: &TlsProbe, offer: Offer) -> Result<Arc<ClientConfig>, Failure> {
+        let detail = match self.configs.get(&Trust::new(tls, offer)).map(|made| &made.config) {
+            Some(Ok(config)) => return Ok(Arc::clone(config)),
+            Some(Err(error)) => error,
+            None => "no TLS settings were prepared",
         };
-        // An address is verified as an address and sent as no SNI (RFC 6066 §3).
-        let name = ServerName::try_from(name.trim_end_matches('.').to_owned())
-            .map_err(|_| ours(format!("{name} is no name for SNI")))?;
-        TlsConnector::from(config).connect(name, stream).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
-                Failure::new(FailureKind::Tls, "connection closed during the handshake")
-            }
-            _ => stream_failure(&error, "TLS handshake"),
-        })
+        Err(Failure::new(FailureKind::Internal, detail))
     }
 }
+
+type SystemRoots = OnceCell<Result<RootCertStore, String>>;
 
 impl Trust {
-    fn new(tls: &TlsProbe, http: bool) -> Trust {
+    fn new(tls: &TlsProbe, offer: Offer) -> Trust {
         // Without verification the roots do not matter.
         let ca_file = tls.ca_file.clone().filter(|_| tls.verify);
-        Trust { verify: tls.verify, ca_file, http }
+        let (verify, min_version) = (tls.verify, tls.min_version);
+        Trust { verify, ca_file, client: tls.client.clone(), min_version, offer }
     }
 
-    fn config(&self, provider: &Arc<CryptoProvider>) -> Result<ClientConfig, String> {
+    fn make(
+        &self,
+        provider: &Arc<CryptoProvider>,
+        system: &SystemRoots,
+        before: &TlsConfigs,
+    ) -> Made {
+        let files = self.files(system);
+        match before.configs.get(self) {
+            Some(made) if made.files == files && made.config.is_ok() => made.clone(),
+            _ => Made { config: self.config(provider, system).map(Arc::new), files },
+        }
+    }
+
+    /// A hash of all that is read.
+    fn files(&self, system: &SystemRoots) -> u128 {
+        let mut hash = Xxh3Default::new();
+        let client = self.client.iter().flat_map(|client| [&client.certificate, &client.key]);
+        for path in self.ca_file.iter().chain(client) {
+            let bytes = read_or_empty(path);
+            hash.update(&bytes.len().to_le_bytes());
+            hash.update(&bytes);
+        }
+        if self.verify
+            && self.ca_file.is_none()
+            && let Ok(roots) = system.get_or_init(system_roots)
+        {
+            for root in &roots.roots {
+                hash.update(&root.subject_public_key_info);
+            }
+        }
+        hash.digest128()
+    }
+
+    fn config(
+        &self,
+        provider: &Arc<CryptoProvider>,
+        system: &SystemRoots,
+    ) -> Result<ClientConfig, String> {
+        let roots = match &self.ca_file {
+            _ if !self.verify => None,
+            Some(path) => Some(load_roots(path)?),
+            None => Some(system.get_or_init(system_roots).clone()?),
+        };
+        let versions: &[_] = match self.min_version {
+            TlsVersion::V12 => &[&TLS13, &TLS12],
+            TlsVersion::V13 => &[&TLS13],
+        };
         let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
-        let mut config = if self.verify {
-            builder.with_root_certificates(self.roots()?).with_no_client_auth()
-        } else {
-            let any = AnyCertificate(provider.signature_verification_algorithms);
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(any))
-                .with_no_client_auth()
+            .with_protocol_versions(versions)
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(tls_verify::verifier(roots, provider)?);
+        let mut config = match &self.client {
+            Some(client) => {
+                let resolver = SingleCertAndKey::from(load_client(client)?);
+                builder.with_client_cert_resolver(Arc::new(resolver))
+            }
+            None => builder.with_no_client_auth(),
         };
         config.resumption = Resumption::disabled();
-        if self.http {
-            config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        }
+        config.alpn_protocols = self.offer.protocols().iter().map(|name| name.to_vec()).collect();
         Ok(config)
     }
-
-    fn roots(&self) -> Result<RootCertStore, String> {
-        let mut roots = RootCertStore::empty();
-        let Some(path) = &self.ca_file else {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            let found = !roots.is_empty();
-            return found.then_some(roots).ok_or_else(|| {
-                "this host has no root certificates; install ca-certificates, set ca_file, or \
-                 verify = false"
-                    .to_owned()
-            });
-        };
-        let shown = path.display();
-        let pem = std::fs::read(path).map_err(|error| format!("ca_file {shown}: {error}"))?;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            certificate
-                .map_err(|error| error.to_string())
-                .and_then(|der| roots.add(der).map_err(|error| error.to_string()))
-                .map_err(|error| format!("ca_file {shown}: {error}"))?;
-        }
-        let found = !roots.is_empty();
-        found.then_some(roots).ok_or_else(|| format!("ca_file {shown}: no certificate in it"))
-    }
 }
 
-/// What a TLS error means to the people who run the target.
-pub(super) fn explain(error: &Error) -> String {
-    let Error::InvalidCertificate(certificate) = error else {
-        return match error {
-            Error::InvalidMessage(_) => "the peer does not speak TLS".to_owned(),
-            other => other.to_string(),
-        };
+/// Bytes of a file; none of one that cannot be read, which loading it then says.
+fn read_or_empty(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_default()
+}
+
+//------------ Handshakes -----------------------------------------------------
+
+/// Speaks TLS over `stream`, with a server that is called `name`. A session of the
+/// tools is resumed.
+pub(super) async fn handshake(
+    tls: &TlsProbe,
+    offer: Offer,
+    name: &str,
+    stream: TcpStream,
+    tools: &Tools,
+    progress: &mut Progress,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    progress.phase = Phase::Handshake;
+    let mut config = tools.prepared.tls.get(tls, offer)?;
+    if let Some(session) = &tools.session {
+        let mut own = ClientConfig::clone(&config);
+        own.resumption = Resumption::store(Arc::clone(session) as Arc<_>);
+        config = Arc::new(own);
+    }
+    // An address is verified as an address and sent as no SNI (RFC 6066 §3).
+    let name = ServerName::try_from(name.trim_end_matches('.').to_owned())
+        .map_err(|_| Failure::new(FailureKind::Internal, format!("{name} is no name for SNI")))?;
+    let stream = match TlsConnector::from(config).connect(name, stream).await {
+        Ok(stream) => stream,
+        Err(error) => return Err(handshake_failure(&error, progress)),
     };
-    match certificate {
-        CertificateError::Expired => "certificate expired".to_owned(),
-        CertificateError::ExpiredContext { time, not_after } => {
-            let days = time.as_secs().saturating_sub(not_after.as_secs()) / 86_400;
-            format!("certificate expired {days} days ago")
+    let connection = stream.get_ref().1;
+    if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
+        progress.handshake = Some(Handshake::Resumed);
+    } else {
+        progress.handshake = Some(Handshake::Full);
+        let chain = connection.peer_certificates().unwrap_or_default();
+        progress.certificate_expires_s =
+            chain.first().and_then(|leaf| certificate::expires_s(leaf));
+        let bytes: usize = chain.iter().map(|certificate| certificate.len()).sum();
+        if let Some(session) = tools.session.as_ref().filter(|_| bytes > CHAIN_BYTES_MAX) {
+            session.refuse();
         }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "certificate not valid yet".to_owned()
+    }
+    Ok(stream)
+}
+
+fn handshake_failure(error: &io::Error, progress: &mut Progress) -> Failure {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    progress.certificate_expires_s = tls.and_then(tls_verify::refused_expires_s);
+    match tls {
+        Some(Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => no_http2(),
+        None if error.kind() == UnexpectedEof => {
+            Failure::new(FailureKind::Tls, "connection closed during the handshake")
         }
-        CertificateError::UnknownIssuer => "certificate from an unknown issuer".to_owned(),
-        CertificateError::BadSignature => {
-            "certificate signed by another key than its issuer's".to_owned()
-        }
-        CertificateError::NotValidForName => "certificate for another name".to_owned(),
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
-            format!("certificate not for {}; it names {}", expected.to_str(), names.join(", "))
-        }
-        // Made with `openssl req -x509`, most of the time.
-        CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => {
-            "the server shows an authority's own certificate (CA:TRUE); it needs one that an \
-             authority signed, or one made with CA:FALSE"
-                .to_owned()
-        }
-        CertificateError::Other(other) => format!("certificate: {}", other.0),
-        other => format!("certificate: {other}"),
+        _ => stream_failure(error, "TLS handshake"),
     }
 }
 
-/// The name alone: the verifier gives `DnsName("shop.example.com")`.
-fn bare(presented: &str) -> &str {
-    presented.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")")).unwrap_or(presented)
-}
-
-/// `verify = false`: any certificate passes, but the peer must hold its key.
-#[derive(Debug)]
-struct AnyCertificate(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
+/// The server would not agree to what was offered.
+pub(super) fn no_http2() -> Failure {
+    Failure::new(FailureKind::Protocol, "the server does not agree to HTTP/2 (ALPN)")
 }

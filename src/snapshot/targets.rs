@@ -3,15 +3,22 @@
 //! share one list of verdicts.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::problem::{CompileProblem, Subject};
 use crate::config::model::{
     CheckId, Config, Datacenter, DatacenterId, Member, SettingsId, WipSettings,
 };
 use crate::dns::name;
-use crate::health::check::ProbeKind;
+use crate::health::check::{ProbeKind, TcpProbe};
 use crate::health::plan::{Identity, Plan, Target, TargetId, Thresholds, Verdict, VerdictId};
+
+/// References are probed as a check with all defaults would: fast enough to be
+/// down when the targets that share their fate are.
+const REFERENCE_THRESHOLDS: Thresholds = Thresholds { fall: 3, rise: 2, clear: 2 };
+const REFERENCE_INTERVAL_MS: u32 = 5_000;
+const REFERENCE_TIMEOUT_MS: u32 = 2_000;
+const REFERENCE_CONFIRM_INTERVAL_MS: u32 = 1_000;
 
 /// Collects targets and verdicts while WIPs go by.
 pub(super) struct Targets<'a> {
@@ -38,7 +45,11 @@ impl<'a> Targets<'a> {
         let by_host = config.wip_settings.iter().map(|settings| needs_host(config, settings));
         Targets {
             config,
-            plan: Plan::default(),
+            plan: Plan {
+                limiter: config.health.limiter,
+                certificate_warning_s: config.health.certificate_warning_s,
+                ..Plan::default()
+            },
             target_ids: HashMap::new(),
             verdict_ids: HashMap::new(),
             lists: Vec::new(),
@@ -78,7 +89,8 @@ impl<'a> Targets<'a> {
                 targets,
                 require: settings.require,
                 gate,
-                ..Verdict::default()
+                failback: settings.failback,
+                ramp_ms: member.ramp_ms.unwrap_or(settings.ramp_ms),
             });
             self.lists.push(verdict);
         }
@@ -130,6 +142,28 @@ impl<'a> Targets<'a> {
         })
     }
 
+    /// A target that no verdict depends on. Where a check makes the very same
+    /// probe, its target serves.
+    fn reference(&mut self, at: SocketAddr) -> TargetId {
+        let probe = ProbeKind::Tcp(TcpProbe { port: at.port(), ..TcpProbe::default() });
+        let identity = Identity { probe, address: at.ip().into() };
+        let targets = &mut self.plan.targets;
+        *self.target_ids.entry(identity).or_insert_with_key(|identity| {
+            targets.push(Target {
+                identity: identity.clone(),
+                check: "reference".to_owned(),
+                member: at.to_string(),
+                wip: None,
+                datacenter: None,
+                thresholds: REFERENCE_THRESHOLDS,
+                interval_ms: REFERENCE_INTERVAL_MS,
+                timeout_ms: REFERENCE_TIMEOUT_MS,
+                confirm_interval_ms: REFERENCE_CONFIRM_INTERVAL_MS,
+            });
+            (targets.len() - 1) as TargetId
+        })
+    }
+
     fn verdict(&mut self, verdict: Verdict) -> VerdictId {
         let verdicts = &mut self.plan.verdicts;
         *self.verdict_ids.entry(verdict).or_insert_with_key(|verdict| {
@@ -139,7 +173,11 @@ impl<'a> Targets<'a> {
     }
 
     /// The plan, the lists, and what is wrong with them.
-    pub(super) fn finish(self) -> (Plan, Vec<VerdictId>, Vec<CompileProblem>) {
+    pub(super) fn finish(mut self) -> (Plan, Vec<VerdictId>, Vec<CompileProblem>) {
+        for &reference in &self.config.health.references {
+            let id = self.reference(reference);
+            self.plan.references.push(id);
+        }
         let problems = budget_problem(&self.plan, self.config.health.probe_budget);
         (self.plan, self.lists, problems.into_iter().collect())
     }

@@ -8,6 +8,7 @@ use super::problem::{CompileProblem, Subject};
 use super::serial::Serials;
 use crate::config::model::{Config, Datacenter, Member, Pool, WipSettings, Zone};
 use crate::dns::types::rtype;
+use crate::health::plan::Failback;
 use crate::steer::strategy::Record as AddressRecord;
 use crate::zone::{self, Builder, Record, ZoneError, ZoneWarning, ZoneWorry, Zones, master};
 
@@ -254,7 +255,7 @@ fn content_hash(config: &Config, settings: &[u64], zone: &Zone, records: &[Recor
 /// For each entry of the WIP settings, a hash of all that it says, pools included.
 fn settings_hashes(config: &Config) -> Vec<u64> {
     let pool = |pool: &Pool| {
-        let member = |member: &Member| Member { datacenter: None, ..member.clone() };
+        let member = |member: &Member| Member { datacenter: None, ramp_ms: None, ..member.clone() };
         Pool { members: pool.members.iter().map(member).collect(), ..pool.clone() }
     };
     let text = |settings: &WipSettings| {
@@ -262,7 +263,13 @@ fn settings_hashes(config: &Config) -> Vec<u64> {
             settings.pools.iter().map(|&id| pool(&config.pools[id as usize])).collect();
         // Ids move when something else comes or goes, and health is not content.
         let checks = Vec::new();
-        let settings = WipSettings { pools: Vec::new(), health_checks: checks, ..settings.clone() };
+        let settings = WipSettings {
+            pools: Vec::new(),
+            health_checks: checks,
+            failback: Failback::default(),
+            ramp_ms: 0,
+            ..settings.clone()
+        };
         format!("{settings:?}{pools:?}")
     };
     let hash = |text: String| xxhash_rust::xxh3::xxh3_64(text.as_bytes());

@@ -2,15 +2,16 @@
 //! (docs/STEERING.md).
 //!
 //! ```text
-//! available, each pool's own minimum ─► available, minimum 1 ─► drained but healthy
-//!                                          ─► on_all_down over all not forced down
+//! available, each pool's own minimum ─► available, minimum 1 ┬─► kept out but healthy
+//!   ▲                                                         │    ─► on_all_down over all
+//!   └── once more, ramps ignored, if they left somebody out ──┘       not forced down
 //! ```
 //!
 //! The first stage that finds a usable pool decides. Nothing here allocates,
 //! and the work is bounded by the members of the WIP.
 
 use super::calm;
-use super::candidates::Candidates;
+use super::candidates::{Candidates, Seen};
 pub use super::decision::{Chosen, Decision, Outcome, Stage};
 use super::hash::ClientNetwork;
 use super::pick::{POOL_STEPS, Picker, weighted_position};
@@ -30,7 +31,7 @@ pub const POOLS_MAX: usize = 256;
 pub struct Room {
     chosen: [Chosen; MEMBERS_MAX],
     chosen_count: usize,
-    caps: [u16; MEMBERS_MAX],
+    seen: Seen,
     pools: [u16; POOLS_MAX],
 }
 
@@ -39,7 +40,7 @@ impl Default for Room {
         Room {
             chosen: [Chosen::default(); MEMBERS_MAX],
             chosen_count: 0,
-            caps: [0; MEMBERS_MAX],
+            seen: Seen { caps: [0; MEMBERS_MAX], left_out: false },
             pools: [0; POOLS_MAX],
         }
     }
@@ -91,9 +92,13 @@ pub(super) fn choose_by_walk(question: &Question<'_>, room: &mut Room) -> Decisi
     let strategy = question.strategy;
     room.chosen_count = 0;
     let pool_count = question.order_pools(room);
+    room.seen.left_out = false;
     let mut walk = Walk { question, cap_s: TTL_CAP_NONE, turn: question.turn };
-    for stage in [Stage::Available, Stage::BelowMinimum, Stage::Drained] {
-        if let Some(pool) = walk.pools(stage, Candidates::of(stage), pool_count, room) {
+    for (stage, candidates) in STAGES {
+        if candidates == Candidates::Available && !room.seen.left_out {
+            continue;
+        }
+        if let Some(pool) = walk.pools(stage, candidates, pool_count, room) {
             let ttl_s = match stage {
                 Stage::Drained => strategy.ttl_min_s,
                 _ => strategy.ttl(walk.cap_s),
@@ -103,6 +108,17 @@ pub(super) fn choose_by_walk(question: &Question<'_>, room: &mut Room) -> Decisi
     }
     walk.all_down(pool_count, room)
 }
+
+/// The stages before the last resort, and whom they take. To a client that a ramp
+/// leaves out a member is as good as down; only when nobody else is available is a
+/// cold site better than none.
+const STAGES: [(Stage, Candidates); 5] = [
+    (Stage::Available, Candidates::Taking),
+    (Stage::BelowMinimum, Candidates::Taking),
+    (Stage::Available, Candidates::Available),
+    (Stage::BelowMinimum, Candidates::Available),
+    (Stage::Drained, Candidates::KeptOutHealthy),
+];
 
 impl Strategy {
     /// The TTL that health gives (docs/HEALTH.md).
@@ -135,14 +151,16 @@ impl Walk<'_, '_> {
     ) -> Option<u16> {
         // What the first stage consulted counts in the second too: a pool that
         // gets its minimum back takes the answer over.
-        if stage != Stage::BelowMinimum || pool_count == 1 {
+        // So does what the ramps' stages consulted where they are ignored.
+        let goes_on = stage == Stage::BelowMinimum && pool_count > 1;
+        if !goes_on && candidates != Candidates::Available {
             self.cap_s = TTL_CAP_NONE;
         }
         let mut pass_over = self.pass_over(stage, candidates, pool_count, room);
         for position in 0..pool_count {
             let index = room.pools[position];
             let pool = self.question.strategy.pools.get(usize::from(index))?;
-            let set = self.question.members(pool, candidates, &mut room.caps);
+            let set = self.question.members(pool, candidates, &mut room.seen);
             if !pool.is_usable(stage, set) {
                 self.consult_all(pool, room);
             } else if pass_over > 0 {
@@ -170,7 +188,7 @@ impl Walk<'_, '_> {
             return 0;
         }
         let usable = |pool: &&PoolEntry| {
-            pool.is_usable(stage, question.members(pool, candidates, &mut room.caps))
+            pool.is_usable(stage, question.members(pool, candidates, &mut room.seen))
         };
         let count = question.strategy.pools[..pool_count].iter().filter(usable).count() as u32;
         // A pool sees every so-many-th query. Counting all of them, its members
@@ -236,7 +254,7 @@ impl Walk<'_, '_> {
 
     fn consult_all(&mut self, pool: &PoolEntry, room: &Room) {
         let count = pool.members.len().min(MEMBERS_MAX);
-        self.cap_s = room.caps[..count].iter().copied().fold(self.cap_s, u16::min);
+        self.cap_s = room.seen.caps[..count].iter().copied().fold(self.cap_s, u16::min);
     }
 
     /// Those skipped before `last`, and `last` itself; of those that share the
@@ -249,7 +267,7 @@ impl Walk<'_, '_> {
                 break;
             }
             let slot = usize::from(member.wrapping_sub(pool.members.start));
-            self.cap_s = self.cap_s.min(room.caps.get(slot).copied().unwrap_or(TTL_CAP_NONE));
+            self.cap_s = self.cap_s.min(room.seen.caps.get(slot).copied().unwrap_or(TTL_CAP_NONE));
             seen_last |= member == last;
         }
     }
@@ -274,71 +292,16 @@ impl Room {
 
 impl<'a> Question<'a> {
     #[inline]
-    fn word(&self, vip: u16) -> Word {
+    pub(super) fn word(&self, vip: u16) -> Word {
         self.verdicts.get(usize::from(vip)).map_or(Word::UP, |&verdict| self.table.word(verdict))
     }
 
     /// Whether a VIP counts for this client and query when members are judged.
     #[inline]
-    fn counts(&self, vip: u16) -> bool {
+    pub(super) fn counts(&self, vip: u16) -> bool {
         self.row.sees(vip)
             && (self.strategy.families == Families::Together
                 || self.strategy.vips[usize::from(vip)].record.rtype() == self.rtype)
-    }
-
-    /// The members of a pool that have a candidate VIP; each member's TTL cap
-    /// goes to `caps`.
-    fn members(
-        &self,
-        pool: &PoolEntry,
-        candidates: Candidates,
-        caps: &mut [u16; MEMBERS_MAX],
-    ) -> Set {
-        let mut set = Set::default();
-        let members =
-            &self.strategy.members[usize::from(pool.members.start)..usize::from(pool.members.end)];
-        for (slot, (member, cap_s)) in members.iter().zip(caps).enumerate() {
-            *cap_s = TTL_CAP_NONE;
-            for vip in member.vips.clone() {
-                if self.counts(vip) {
-                    let word = self.word(vip);
-                    *cap_s = word.ttl_cap_s().min(*cap_s);
-                    if candidates.takes(word) {
-                        set.insert(slot);
-                    }
-                }
-            }
-        }
-        set
-    }
-
-    /// The VIP of the asked family that a chosen member is answered with: one
-    /// of those that are up, in turn, or by hash under `hash`.
-    fn vip_of(
-        &self,
-        pool: &PoolEntry,
-        member: u16,
-        candidates: Candidates,
-        turn: u32,
-    ) -> Option<u16> {
-        let vips = &self.strategy.members[usize::from(member)].vips;
-        let fits = |&vip: &u16| {
-            self.row.sees(vip)
-                && self.strategy.vips[usize::from(vip)].record.rtype() == self.rtype
-                && candidates.takes(self.word(vip))
-        };
-        let mut fitting = vips.clone().filter(fits);
-        let first = fitting.next()?;
-        let count = 1 + fitting.count();
-        if count == 1 {
-            return Some(first);
-        }
-        if pool.policy == Policy::Hash {
-            let score =
-                |vip: u16| self.network.score(self.strategy.vips[usize::from(vip)].address_hash, 1);
-            return vips.clone().filter(fits).max_by(|&a, &b| score(a).total_cmp(&score(b)));
-        }
-        vips.clone().filter(fits).nth(turn as usize % count)
     }
 
     /// A pool's members in this client's order.

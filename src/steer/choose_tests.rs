@@ -14,29 +14,29 @@ use super::strategy::{
 };
 use super::{Families, OnAllDown, Policy};
 use crate::dns::types::rtype;
-use crate::health::table::{Override, State, TTL_CAP_NONE, Table, Word};
+use crate::health::table::{Override, SHARE_FULL, State, TTL_CAP_NONE, Table, Word};
 
 //------------ World ----------------------------------------------------------
 
 /// A strategy under test with its health.
-struct World {
-    strategy: Strategy,
-    row: Row,
-    table: Table,
-    room: Room,
-    turn: u32,
-    network: ClientNetwork,
+pub(super) struct World {
+    pub strategy: Strategy,
+    pub row: Row,
+    pub table: Table,
+    pub room: Room,
+    pub turn: u32,
+    pub network: ClientNetwork,
 }
 
 /// Name, weight, addresses.
-type Member<'a> = (&'a str, u32, &'a [&'a str]);
+pub(super) type Member<'a> = (&'a str, u32, &'a [&'a str]);
 
 impl World {
-    fn new(policy: Policy, members: &[Member<'_>]) -> World {
+    pub(super) fn new(policy: Policy, members: &[Member<'_>]) -> World {
         World::tiers(Policy::Failover, &[(policy, 1, members)])
     }
 
-    fn tiers(policy: Policy, pools: &[(Policy, u16, &[Member<'_>])]) -> World {
+    pub(super) fn tiers(policy: Policy, pools: &[(Policy, u16, &[Member<'_>])]) -> World {
         let (mut entries, mut all, mut vips) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (pool_policy, min_available, members)) in pools.iter().enumerate() {
             let first = all.len() as u16;
@@ -112,7 +112,7 @@ impl World {
         }
     }
 
-    fn set(&self, vip: u32, state: State, over: Override, ttl_cap_s: u16) {
+    pub(super) fn set(&self, vip: u32, state: State, over: Override, ttl_cap_s: u16) {
         let healthy = state != State::Down;
         let available = match over {
             Override::None => healthy,
@@ -122,12 +122,19 @@ impl World {
         self.table.set(vip, Word::new(state, available, over, ttl_cap_s, 0));
     }
 
-    fn down(&self, vips: &[u32]) {
+    /// 0: held; [`SHARE_FULL`]: leaves the word as it is.
+    pub(super) fn set_share(&self, vip: u32, share: u16) {
+        let word = self.table.word(vip);
+        let word = if share == 0 { word.held() } else { word.with_share(share) };
+        self.table.set(vip, word);
+    }
+
+    pub(super) fn down(&self, vips: &[u32]) {
         vips.iter().for_each(|&vip| self.set(vip, State::Down, Override::None, TTL_CAP_NONE));
     }
 
     /// Decides once: stage, TTL and addresses.
-    fn ask(&mut self, rtype: u16) -> (Stage, u32, Vec<String>) {
+    pub(super) fn ask(&mut self, rtype: u16) -> (Stage, u32, Vec<String>) {
         let decision = self.decide(rtype);
         let vips = &self.strategy.vips;
         let address = |vip: u16| vips[usize::from(vip)].record.address().to_string();
@@ -135,7 +142,7 @@ impl World {
         (decision.stage, decision.ttl_s, chosen)
     }
 
-    fn decide(&mut self, rtype: u16) -> Decision {
+    pub(super) fn decide(&mut self, rtype: u16) -> Decision {
         let verdicts: Vec<u32> = (0..self.strategy.vips.len() as u32).collect();
         let question = Question {
             strategy: &self.strategy,
@@ -151,12 +158,12 @@ impl World {
         decision
     }
 
-    fn a(&mut self) -> Vec<String> {
+    pub(super) fn a(&mut self) -> Vec<String> {
         self.ask(rtype::A).2
     }
 
     /// How often each address is answered first in `count` queries.
-    fn shares(&mut self, count: u32) -> BTreeMap<String, u32> {
+    pub(super) fn shares(&mut self, count: u32) -> BTreeMap<String, u32> {
         let mut shares = BTreeMap::new();
         for _ in 0..count {
             for address in self.a().into_iter().take(1) {
@@ -167,7 +174,7 @@ impl World {
     }
 }
 
-const THREE: [Member<'static>; 3] =
+pub(super) const THREE: [Member<'static>; 3] =
     [("a", 1, &["10.0.0.1"]), ("b", 1, &["10.0.0.2"]), ("c", 1, &["10.0.0.3"])];
 
 //------------ Policies -------------------------------------------------------
@@ -535,7 +542,7 @@ fn there_is_no_last_resort_when_an_operator_took_everything_out() {
     }
 }
 
-fn any_policy() -> impl proptest::strategy::Strategy<Value = Policy> {
+pub(super) fn any_policy() -> impl proptest::strategy::Strategy<Value = Policy> {
     prop::sample::select(vec![
         Policy::Geo,
         Policy::RoundRobin,
@@ -543,6 +550,11 @@ fn any_policy() -> impl proptest::strategy::Strategy<Value = Policy> {
         Policy::Failover,
         Policy::Hash,
     ])
+}
+
+/// Mostly whole; now and then ramping up, or 0: held.
+fn any_share() -> impl proptest::strategy::Strategy<Value = u16> {
+    prop_oneof![20 => Just(SHARE_FULL), 2 => 1..SHARE_FULL, 1 => Just(0u16)]
 }
 
 proptest! {
@@ -591,6 +603,7 @@ proptest! {
         over_pools in any_policy(),
         policy in any_policy(),
         words in prop::collection::vec((0..3u8, 0..4u8, prop::num::u16::ANY), 6),
+        marks in prop::collection::vec(any_share(), 6),
         weights in prop::collection::vec(0..4u32, 6),
         max_answers in 1..4usize,
         turn in prop::num::u32::ANY,
@@ -610,6 +623,7 @@ proptest! {
             [Override::None, Override::Drained, Override::ForcedUp, Override::ForcedDown];
         for (vip, &(state, over, cap_s)) in words.iter().enumerate() {
             world.set(vip as u32, states[usize::from(state)], overs[usize::from(over)], cap_s);
+            world.set_share(vip as u32, marks[vip]);
         }
         let (stage, ttl_s, answer) = world.ask(rtype::A);
         prop_assert!((5..=30).contains(&ttl_s));
@@ -656,6 +670,7 @@ proptest! {
             ],
             24,
         ),
+        marks in prop::collection::vec(any_share(), 24),
         shuffle in prop::num::u64::ANY,
         tied in 0..4u16,
         max_answers in prop_oneof![Just(1usize), Just(1), Just(2)],
@@ -692,6 +707,7 @@ proptest! {
         let overs = [Override::None, Override::Drained, Override::ForcedUp, Override::ForcedDown];
         for (vip, &(state, over, cap_s)) in words.iter().enumerate() {
             world.set(vip as u32, states[usize::from(state)], overs[usize::from(over)], cap_s);
+            world.set_share(vip as u32, marks[vip]);
         }
         let verdicts: Vec<u32> = (0..world.strategy.vips.len() as u32).collect();
         for rtype in [rtype::A, rtype::AAAA] {

@@ -15,6 +15,9 @@ pub const SCOPE_V4: u8 = 24;
 /// Shortest scope of an answer that depends on an IPv6 client by hash.
 pub const SCOPE_V6: u8 = 56;
 
+/// Sets a ramp's hashes apart from those that score.
+const RAMP_SEED: u64 = 0x52_61_6d_70_52_61_6d_70;
+
 /// A client's network as it is hashed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ClientNetwork {
@@ -61,6 +64,12 @@ impl ClientNetwork {
             }
         }
         best.map(|(place, _)| place)
+    }
+
+    /// Which of 256 equal parts of all clients this one is in, for the ramp of the
+    /// member so named. Not from the hash that scores: a hash that wins is a high one.
+    pub fn bucket(&self, name_hash: u64) -> u16 {
+        (self.hash(name_hash ^ RAMP_SEED) >> 56) as u16
     }
 
     /// XXH3-64 of the network, seeded. The lengths stand here as constants so

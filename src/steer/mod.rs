@@ -19,7 +19,11 @@ pub mod hash;
 pub mod order;
 mod pick;
 mod policy;
+mod ramp;
+#[cfg(test)]
+mod ramp_tests;
 mod set;
 pub mod strategy;
 
 pub use policy::{Families, OnAllDown, Policy};
+pub use ramp::Ramp;

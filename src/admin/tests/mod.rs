@@ -1,6 +1,7 @@
 //! The listener over real sockets, with a desk of one's own.
 
 mod bounds;
+mod events;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::listener::{Limits, serve_within};
-use super::types::{ConfigProblem, ExplainRequest, ReloadRefused, ReloadReport, Status};
+use super::types::{
+    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, ExplainRequest, LimiterReleased,
+    ReloadRefused, ReloadReport, Status,
+};
 use super::*;
 use crate::config::model::AdminListen;
 
@@ -24,6 +28,7 @@ struct Pretend {
     bad_config: AtomicBool,
     slow: AtomicBool,
     metrics_length: usize,
+    journal: Option<Arc<Journal>>,
 }
 
 impl Desk for Pretend {
@@ -41,6 +46,25 @@ impl Desk for Pretend {
 
     fn status(&self) -> Status {
         Status { version: "1.2.3".to_owned(), ..Status::default() }
+    }
+
+    fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
+        if request.member.as_deref() == Some("stuck") {
+            return Err(ApiError::NotReady("the prober did not answer".to_owned()));
+        }
+        let check = CheckStatus { check: "ready".to_owned(), ..CheckStatus::default() };
+        Ok(ChecksPage { checks: vec![check], next: request.after, ..ChecksPage::default() })
+    }
+
+    fn journal(&self) -> Arc<Journal> {
+        Arc::clone(self.journal.as_ref().expect("the test has one"))
+    }
+
+    fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
+        match self.ready.load(Ordering::Relaxed) {
+            true => Ok(LimiterReleased { held: 3 }),
+            false => Err(ApiError::Conflict("nothing is held".to_owned())),
+        }
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError> {
@@ -84,6 +108,8 @@ const SHORT: Limits = Limits {
     life: Duration::from_millis(600),
     grace: Duration::from_millis(200),
     stop: Duration::from_millis(200),
+    stall: Duration::from_millis(500),
+    heartbeat: Duration::from_millis(50),
 };
 
 /// Longer than a test may take, so that a bound that fails is seen.
@@ -94,6 +120,8 @@ const LONG: Limits = Limits {
     life: Duration::from_secs(100),
     grace: Duration::from_secs(100),
     stop: Duration::from_millis(500),
+    stall: Duration::from_secs(100),
+    heartbeat: Duration::from_secs(100),
 };
 
 async fn start(desk: Pretend, with_token: bool) -> Running {
@@ -169,6 +197,9 @@ async fn every_path_answers_as_documented() {
     let status = ask(&running, "GET /api/v1/status", &[]).await;
     let status: Status = serde_json::from_str(body_of(&status)).unwrap();
     assert_eq!(status.version, "1.2.3");
+    let checks = ask(&running, "GET /api/v1/checks?member=fra&after=7", &[]).await;
+    let checks: ChecksPage = serde_json::from_str(body_of(&checks)).unwrap();
+    assert_eq!((checks.checks[0].check.as_str(), checks.next), ("ready", Some(7)));
     let explained =
         ask(&running, "GET /api/v1/explain?name=a.example&down=fra&down=iad", &[]).await;
     assert_eq!(body_of(&explained), r#"{"down":["fra","iad"],"name":"a.example"}"#);
@@ -204,7 +235,11 @@ async fn errors_are_problem_documents() {
         ("GET /nowhere", 404, "no-such-path"),
         ("GET /api/v1/reload", 405, "wrong-method"),
         ("DELETE /metrics", 405, "wrong-method"),
+        ("GET /api/v1/limiter/release", 405, "wrong-method"),
+        ("POST /api/v1/limiter/release", 409, "nothing-to-do"),
         ("GET /api/v1/explain", 400, "invalid-request"),
+        ("GET /api/v1/checks?state=sick", 400, "invalid-request"),
+        ("GET /api/v1/checks?member=stuck", 503, "not-ready"),
         ("GET /api/v1/explain?name=a..b", 400, "invalid-request"),
         ("GET /api/v1/explain?name=missing.example", 404, "not-found"),
         ("GET /api/v1/explain?name=panic.example", 500, "internal"),

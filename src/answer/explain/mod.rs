@@ -158,6 +158,8 @@ pub struct VipExplanation {
     pub state: String,
     /// "drained", "forced-up", "forced-down".
     pub over: Option<String>,
+    /// On its way back after a loss: "held (failback manual)", "ramp 37 % of …".
+    pub way_back: Option<String>,
     /// True when it may be answered.
     pub available: bool,
     /// Most seconds that health lets an answer live.

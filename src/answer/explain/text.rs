@@ -68,6 +68,9 @@ fn write_member(member: &MemberExplanation, f: &mut Formatter<'_>) -> Result {
         if let Some(over) = &vip.over {
             write!(f, ", {over}")?;
         }
+        if let Some(way_back) = &vip.way_back {
+            write!(f, ", {way_back}")?;
+        }
         if !vip.visible {
             write!(f, ", not for this client")?;
         }

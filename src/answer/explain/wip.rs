@@ -8,13 +8,13 @@ use crate::answer::client::{Client, Source};
 use crate::config::model::{Member, Pool, WipSettings};
 use crate::dns::types::rtype;
 use crate::health::plan::VerdictId;
-use crate::health::table::{Override, State, TTL_CAP_NONE, Word};
+use crate::health::table::{Override, SHARE_FULL, State, TTL_CAP_NONE, Word};
 use crate::snapshot::{Serving, Snapshot};
-use crate::steer::Policy;
 use crate::steer::choose::{Decision, Outcome, Question, Room, Stage, choose};
 use crate::steer::hash::ClientNetwork;
 use crate::steer::order::{ClientPlace, Match, Rank, Site};
 use crate::steer::strategy::Strategy;
+use crate::steer::{Policy, Ramp};
 
 /// All that a description is drawn from.
 struct View<'a> {
@@ -128,7 +128,7 @@ impl View<'_> {
 
     fn member(&self, at: u16, pool: &Pool, member: &Member, room: &Room) -> MemberExplanation {
         let entry = &self.strategy.members[usize::from(at)];
-        let vips: Vec<VipExplanation> = entry.vips.clone().map(|vip| self.vip(vip)).collect();
+        let vips: Vec<VipExplanation> = entry.vips.clone().map(|vip| self.vip(vip, at)).collect();
         let ranked = pool.policy == Policy::Geo || self.strategy.policy == Policy::Geo;
         MemberExplanation {
             name: member.name.clone(),
@@ -140,7 +140,7 @@ impl View<'_> {
         }
     }
 
-    fn vip(&self, vip: u16) -> VipExplanation {
+    fn vip(&self, vip: u16, member: u16) -> VipExplanation {
         let verdict = self.question.verdicts.get(usize::from(vip)).copied();
         let word = verdict.map_or(Word::UP, |verdict| self.question.table.word(verdict));
         VipExplanation {
@@ -153,6 +153,7 @@ impl View<'_> {
                 Override::ForcedUp => Some("forced-up".to_owned()),
                 Override::ForcedDown => Some("forced-down".to_owned()),
             },
+            way_back: self.way_back_text(word, verdict, member),
             available: word.available(),
             ttl_cap_s: (word.ttl_cap_s() != TTL_CAP_NONE).then(|| word.ttl_cap_s()),
             detail: verdict.and_then(|verdict| (self.request.detail_of)(verdict)),
@@ -172,6 +173,22 @@ impl View<'_> {
             State::Unknown => "unknown",
         }
         .to_owned()
+    }
+
+    fn way_back_text(&self, word: Word, verdict: Option<VerdictId>, member: u16) -> Option<String> {
+        if word.is_held() {
+            let plan = &self.serving.snapshot.plan;
+            let failback = plan.verdicts.get(verdict? as usize)?.failback;
+            return Some(format!("held (failback {})", failback.as_str()));
+        }
+        let percent = u32::from(word.share()) * 100 / u32::from(SHARE_FULL);
+        let whom = match self.question.ramp_of(member, word) {
+            Ramp::Over => return None,
+            Ramp::OfClients { this: true } => "of clients, this one too",
+            Ramp::OfClients { this: false } => "of clients, not this one yet",
+            Ramp::OfQueries => "of queries",
+        };
+        word.available().then(|| format!("ramp {percent} % {whom}"))
     }
 
     fn rank_text(&self, member: &Member) -> String {
@@ -214,7 +231,9 @@ impl View<'_> {
                 let chosen = chosen.join(", ");
                 match decision.stage {
                     Stage::AllDown => format!("nobody is available: failing open to {chosen}"),
-                    Stage::Drained => format!("only drained sites are healthy: {chosen}"),
+                    Stage::Drained => {
+                        format!("only sites that are drained or held are healthy: {chosen}")
+                    }
                     Stage::BelowMinimum => {
                         format!("no pool has its min_available; the first with any: {chosen}")
                     }

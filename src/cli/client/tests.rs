@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::admin::types::{ReloadRefused, Status};
-use crate::admin::{self, ApiError, Desk};
+use crate::admin::types::{EventKind, ReloadRefused, Status};
+use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;
 use crate::dns::Name;
 
@@ -18,6 +18,20 @@ impl Desk for Pretend {
     }
     fn status(&self) -> Status {
         Status { version: "1.2.3".to_owned(), ..Status::default() }
+    }
+    fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
+        Ok(ChecksPage { next: request.after, ..ChecksPage::default() })
+    }
+    fn journal(&self) -> Arc<Journal> {
+        let journal = Arc::new(Journal::new(100));
+        for generation in 0..3 {
+            let (cause, changes) = ("start".to_owned(), vec!["a\nb".to_owned()]);
+            journal.push(7, EventKind::ConfigLoaded { generation, cause, changes });
+        }
+        journal
+    }
+    fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
+        Err(ApiError::Conflict("nothing is held".to_owned()))
     }
     fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError> {
         match request.down.len() {
@@ -53,6 +67,28 @@ fn request(down: &[&str]) -> ExplainRequest {
         ecs: Some("192.0.2.0/24".parse().unwrap()),
         down: down.iter().map(|name| (*name).to_owned()).collect(),
     }
+}
+
+#[tokio::test]
+async fn events_are_read_from_where_one_was() {
+    let client = Client::new(&serve(&loopback(), None), None).unwrap();
+    let page = client.checks(&ChecksRequest { after: Some(5), ..Default::default() }).await;
+    assert_eq!(page.unwrap().next, Some(5));
+    let mut events = client.events(Some(100)).await.unwrap();
+    for (id, number) in [(101, 1), (102, 2)] {
+        let event = events.next().await.unwrap().unwrap();
+        assert_eq!((event.id, event.at_us, events.last_id()), (id, 7, Some(id)));
+        let EventKind::ConfigLoaded { generation, changes, .. } = event.what else {
+            panic!("{event:?}");
+        };
+        assert_eq!((generation, changes), (number, vec!["a\nb".to_owned()]));
+    }
+    let refused = client.release_limiter().await.unwrap_err().to_string();
+    assert!(refused.ends_with("There is nothing to do: nothing is held"), "{refused}");
+    // What was lost has no id of its own.
+    let mut events = client.events(Some(5)).await.unwrap();
+    let event = events.next().await.unwrap().unwrap();
+    assert_eq!(event.what, EventKind::Lagged { missed: None });
 }
 
 #[tokio::test]

@@ -10,9 +10,10 @@
 //! A key is a static, so that a reader cannot ask for one that is not here. It
 //! must not know how values are used.
 
+pub(super) use checks::health_check;
 pub(super) use process::{admin, geo, health, log, metrics, root, server};
 pub(super) use steering::{
-    datacenter, health_check, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
+    datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
 
 use std::sync::OnceLock;
@@ -59,6 +60,7 @@ macro_rules! section {
     };
 }
 
+mod checks;
 mod process;
 mod steering;
 
@@ -164,7 +166,7 @@ pub(super) enum Kind {
     Integer { min: i64, max: i64 },
     /// A number within a range.
     Number { min: f64, max: f64 },
-    /// "500ms", "5s", "1m", "1h", within a range of milliseconds.
+    /// "500ms", "5s", "1m", "1h", "14d", within a range of milliseconds.
     Duration { min_ms: u64, max_ms: u64 },
     /// A duration in whole seconds, within a range of seconds.
     Seconds { max_s: u32 },
@@ -248,6 +250,7 @@ impl Kind {
                 }
             }
             Kind::Number { max, .. } if *max > 90.0 => "8.68".to_owned(),
+            Kind::Number { max, .. } if *max <= 1.0 => "0.5".to_owned(),
             Kind::Number { .. } => "50.11".to_owned(),
             Kind::Duration { max_ms, .. } if *max_ms < 5_000 => "\"500ms\"".to_owned(),
             Kind::Duration { .. } => "\"5s\"".to_owned(),

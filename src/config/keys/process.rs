@@ -78,6 +78,21 @@ section! {
     CONCURRENCY_PER_ADDRESS "concurrency_per_address" Kind::Integer { min: 1, max: 65_535 },
         Is("64"),
         "Most probes in flight to one address, so that a load balancer is not flooded.";
+    MAX_DOWN_FRACTION "max_down_fraction" Kind::Number { min: 0.0, max: 1.0 },
+        Is("0.5"),
+        "When more than this share of every datacenter's targets would go down within `limiter_window`, the fault is held to be ours and nothing goes down; 1.0 turns that off.";
+    LIMITER_WINDOW "limiter_window" Kind::Duration { min_ms: 1_000, max_ms: 600_000 },
+        Is("\"10s\""),
+        "Losses within this time are counted together.";
+    LIMITER_MIN_TARGETS "limiter_min_targets" Kind::Integer { min: 1, max: 1_000_000 },
+        Is("10"),
+        "With fewer targets in all nothing is held: a few may well go down together.";
+    REFERENCE "reference" Kind::OneOrMore(&Kind::Text { what: "an address and port", example: "\"192.0.2.1:443\"" }),
+        Is("[]"),
+        "Addresses outside the datacenters that accept TCP connections: while they fail too, the fault is ours. With one datacenter nothing is held without them.";
+    CERTIFICATE_WARNING "certificate_warning" Kind::Seconds { max_s: 31_536_000 },
+        Is("\"14d\""),
+        "A certificate that a probe sees is warned of so long before it expires; 0s: never.";
 }
 
 section! {

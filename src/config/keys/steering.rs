@@ -1,4 +1,4 @@
-//! Keys of what is answered: zones, datacenters, checks, WIPs, pools.
+//! Keys of what is answered: zones, datacenters, WIPs, pools.
 
 use std::sync::OnceLock;
 
@@ -14,8 +14,10 @@ const WEIGHT_MAX: i64 = 65_535;
 
 const POLICY_KIND: Kind = Kind::Choice(&["geo", "round-robin", "weighted", "failover", "hash"]);
 const NAME_KIND: Kind = Kind::Text { what: "a domain name", example: "\"www.example.com\"" };
-const HOST_KIND: Kind = Kind::Text { what: "a host name", example: "\"shop.example.com\"" };
-const ADDRESS_KIND: Kind = Kind::Text { what: "an IP address", example: "\"203.0.113.10\"" };
+pub(super) const HOST_KIND: Kind =
+    Kind::Text { what: "a host name", example: "\"shop.example.com\"" };
+pub(super) const ADDRESS_KIND: Kind =
+    Kind::Text { what: "an IP address", example: "\"203.0.113.10\"" };
 const NETWORK_KIND: Kind = Kind::Text { what: "a network", example: "\"10.0.0.0/8\"" };
 const DATACENTER_KIND: Kind = Kind::Text { what: "a datacenter's name", example: "\"fra\"" };
 const CHECK_KIND: Kind = Kind::Text { what: "a health check's name", example: "\"readiness\"" };
@@ -34,6 +36,14 @@ const MEMBERS_KIND: Kind =
 const ON_ALL_DOWN_KIND: Kind = Kind::Either(&[
     Kind::Choice(&["all", "first", "last-known-good", "nodata", "servfail", "refuse"]),
     Kind::Table(&on_all_down::SECTION),
+]);
+
+/// Longest ramp, in milliseconds: a day.
+const RAMP_MAX_MS: u64 = 86_400_000;
+const RAMP_KIND: Kind = Kind::Duration { min_ms: 0, max_ms: RAMP_MAX_MS };
+const FAILBACK_KIND: Kind = Kind::Either(&[
+    Kind::Choice(&["auto", "manual"]),
+    Kind::Text { what: "\"after:\" and a duration", example: "\"after:10m\"" },
 ]);
 
 section! {
@@ -89,6 +99,9 @@ section! {
     REQUIRE "require" REQUIRE_KIND,
         Is("\"all\""),
         "How many of several checks must pass.";
+    RAMP "ramp" RAMP_KIND,
+        Absent("what the WIP says"),
+        "Time over which the share of members that stand for it grows after they come back, before what WIPs say.";
 }
 
 section! {
@@ -107,80 +120,6 @@ section! {
         Absent("`country` says where"), "Degrees east. Goes with `latitude`.";
     COUNTRY "country" Kind::Text { what: "a country's two letters", example: "\"DE\"" },
         Absent("`latitude` and `longitude` say where"), "ISO 3166-1 alpha-2: its middle.";
-}
-
-section! {
-    /// A probe that members share by its name.
-    health_check, "health_check", Form::Named { what: "a name of letters, digits, `-`, `_` and `.`", example: "readiness" };
-    TYPE "type" Kind::Choice(&["http", "https", "tcp", "always"]),
-        Required,
-        "What a probe does; `always` is up without probing.";
-    INTERVAL "interval" Kind::Duration { min_ms: 100, max_ms: 3_600_000 },
-        Is("\"5s\""),
-        "Time between probes of one member.";
-    TIMEOUT "timeout" Kind::Duration { min_ms: 10, max_ms: 60_000 },
-        Is("\"2s\""),
-        "One deadline for a whole probe; less than `interval`.";
-    CONFIRM_INTERVAL "confirm_interval" Kind::Duration { min_ms: 100, max_ms: 3_600_000 },
-        Absent("\"1s\", or `interval` where that is less"),
-        "Time between probes once a result contradicts the verdict, until the matter is settled.";
-    FALL "fall" Kind::Integer { min: 1, max: 100 },
-        Is("3"),
-        "Failures that take a member down: with 3, the third does.";
-    RISE "rise" Kind::Integer { min: 1, max: 100 },
-        Is("2"),
-        "Successes in a row that bring it up.";
-    CLEAR "clear" Kind::Integer { min: 1, max: 100 },
-        Absent("the value of `rise`"),
-        "Successes in a row that forget the failures counted so far.";
-    ADDRESS "address" ADDRESS_KIND,
-        Absent("each VIP is probed itself"),
-        "Probe here instead of at the VIP.";
-    PORT "port" Kind::Integer { min: 1, max: 65_535 },
-        Absent("80 for http, 443 for https; required for tcp"),
-        "Port.";
-    HOST "host" HOST_KIND,
-        Absent("the WIP's `check_host`, or its own name"),
-        "`Host` that is sent (http, https).";
-    METHOD "method" Kind::Choice(&["GET", "HEAD", "OPTIONS", "POST"]),
-        Is("\"GET\""),
-        "Request method (http, https).";
-    PATH "path" Kind::Text { what: "a path that begins with `/`", example: "\"/healthz\"" },
-        Is("\"/\""),
-        "Request target (http, https).";
-    HEADERS "headers" Kind::Map(&Kind::Text { what: "a header's value", example: "\"value\"" }),
-        Is("{}"),
-        "Further request headers (http, https).";
-    EXPECT_STATUS "expect_status" Kind::OneOrMore(&Kind::Either(&[
-            Kind::Text { what: "a status or range", example: "\"200-299\"" },
-            Kind::Integer { min: 200, max: 599 },
-        ])),
-        Is("[\"200-299\"]"),
-        "Status codes that pass (http, https).";
-    EXPECT_BODY "expect_body" Kind::Text { what: "a text", example: "\"ready\"" },
-        Absent("the body is not looked at"),
-        "Text the body must hold (http, https).";
-    MAX_BODY "max_body" Kind::Integer { min: 1, max: 16_777_216 },
-        Is("65536"),
-        "Most bytes of body read while looking for `expect_body` (http, https).";
-    TLS "tls" Kind::Bool,
-        Is("false"),
-        "Speak TLS (tcp).";
-    SNI "sni" HOST_KIND,
-        Absent("the same as the host"),
-        "Server name sent in TLS (https, and tcp with tls).";
-    VERIFY "verify" Kind::Bool,
-        Is("true"),
-        "Whether the certificate must be valid for the server name (https, and tcp with tls).";
-    CA_FILE "ca_file" Kind::Text { what: "a path", example: "\"ca.pem\"" },
-        Absent("the system's roots are trusted"),
-        "PEM file of the only roots trusted (https, and tcp with tls).";
-    SEND "send" Kind::Text { what: "a text", example: "\"PING\\r\\n\"" },
-        Absent("nothing is sent"),
-        "Sent once the connection stands (tcp).";
-    EXPECT "expect" Kind::Text { what: "a text", example: "\"+PONG\"" },
-        Absent("a connection is enough"),
-        "Text that must come back (tcp).";
 }
 
 section! {
@@ -219,6 +158,12 @@ section! {
     FAMILIES "families" Kind::Choice(&["together", "independent"]),
         Is("\"together\""),
         "Whether A and AAAA name one site, or each family is decided for itself.";
+    FAILBACK "failback" FAILBACK_KIND,
+        Is("\"auto\""),
+        "When a member that was down takes part again: once it is up, once an operator says so, or once it has been up for so long without a break.";
+    RAMP "ramp" RAMP_KIND,
+        Is("\"0s\""),
+        "Time over which a returning member's share grows, so that a cold site is not stampeded; 0s: at once.";
 }
 
 section! {
@@ -257,6 +202,10 @@ section! {
         Absent("that of [wip_defaults]"), "Whether client subnets steer.";
     FAMILIES "families" Kind::Choice(&["together", "independent"]),
         Absent("that of [wip_defaults]"), "Whether A and AAAA are decided together.";
+    FAILBACK "failback" FAILBACK_KIND,
+        Absent("that of [wip_defaults]"), "When a member that was down takes part again.";
+    RAMP "ramp" RAMP_KIND,
+        Absent("that of [wip_defaults]"), "Time over which a returning member's share grows.";
 }
 
 section! {
@@ -281,6 +230,7 @@ section! {
     LOCATION "location" Kind::Table(&location::SECTION), Absent("the datacenter's"), "Where it stands.";
     SERVES "serves" Kind::OneOrMore(&SERVES_KIND), Absent("the datacenter's"), "Clients it is for.";
     BIAS "bias" BIAS_KIND, Absent("the datacenter's"), "Makes it seem nearer or farther, in per cent.";
+    RAMP "ramp" RAMP_KIND, Absent("the datacenter's, else the WIP's"), "Time over which its share grows after it comes back.";
 }
 
 section! {

@@ -81,6 +81,7 @@ impl Resolver<'_> {
                 (None, site) => site.map(|site| site.serves.clone()).unwrap_or_default(),
             },
             bias: raw.bias.or(site.map(|site| site.bias)).unwrap_or(0),
+            ramp_ms: raw.ramp_ms.or(site.and_then(|site| site.ramp_ms)),
         })
     }
 

@@ -25,10 +25,10 @@ pub(super) fn resolve(
     problems: &mut Problems,
 ) -> (Config, Origins, Used) {
     let mut resolver = Resolver {
-        checks: index(raw.health_checks.iter().map(|check| check.value.name.as_str())),
+        checks: index(raw.health_checks.iter().map(|raw| raw.check.name.as_str())),
         datacenter_ids: index(raw.datacenters.iter().map(|site| site.name.as_str())),
         pool_ids: index(raw.pools.iter().map(|pool| pool.name.as_str())),
-        health_checks: raw.health_checks.iter().map(|check| &check.value).collect(),
+        health_checks: raw.health_checks.iter().map(|raw| &raw.check).collect(),
         datacenters: Vec::new(),
         pools: Vec::new(),
         pool_spots: Vec::new(),
@@ -71,7 +71,9 @@ fn finish(
         master_files: raw.zones.iter().map(|zone| zone.master_file).collect(),
         records: raw.zones.iter().map(|zone| zone.record_spots.clone()).collect(),
         datacenters: raw.datacenters.iter().map(|site| site.spot).collect(),
+        references: raw.reference_spots,
         health_checks: raw.health_checks.iter().map(|check| check.spot).collect(),
+        check_keys: raw.health_checks.iter().map(|check| check.key_spots.clone()).collect(),
         pools: pool_spots,
         wips: wips.clone(),
     };
@@ -84,7 +86,7 @@ fn finish(
         log: raw.log,
         zones: raw.zones.into_iter().map(|zone| zone.zone).collect(),
         datacenters,
-        health_checks: raw.health_checks.into_iter().map(|check| check.value).collect(),
+        health_checks: raw.health_checks.into_iter().map(|raw| raw.check).collect(),
         pools,
         wip_settings,
         wips,
@@ -125,13 +127,20 @@ impl Resolver<'_> {
             if self.health_checks.get(*id as usize).is_some_and(|check| needs_host(check)) {
                 let title =
                     format!("the check \"{}\" of a whole site has no host to send", at.value);
+                let name = &at.value;
+                let help = match &self.health_checks[*id as usize].probe {
+                    ProbeKind::Tcp(_) => {
+                        format!("add to [health_check.{name}]: sni = \"www.example.com\"")
+                    }
+                    ProbeKind::Exec(_) => {
+                        format!("write what is meant for \"{{host}}\" in [health_check.{name}]")
+                    }
+                    _ => format!("add to [health_check.{name}]: host = \"www.example.com\""),
+                };
                 self.problems.push(
                     Problem::error("check-needs-host", title)
                         .at_with(at.spot, "a site is no WIP, whose name could be sent")
-                        .help(format!(
-                            "add to [health_check.{}]: host = \"www.example.com\" (for tcp: sni)",
-                            at.value
-                        )),
+                        .help(help),
                 );
             }
         }
@@ -146,6 +155,7 @@ impl Resolver<'_> {
             wildcard: site.wildcard.as_ref().map(|wildcard| wildcard.value.clone()),
             health_checks,
             require,
+            ramp_ms: site.ramp_ms,
         }
     }
 

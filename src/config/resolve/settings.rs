@@ -5,6 +5,7 @@ use crate::config::mistakes;
 use crate::config::model::{PoolId, WipSettings, Wips};
 use crate::config::raw::{JoinedWips, RawSettings};
 use crate::config::reader::At;
+use crate::health::plan::Failback;
 use crate::problem::{Problem, Spot};
 use crate::steer::Policy;
 
@@ -53,7 +54,7 @@ impl Resolver<'_> {
         };
         let checks = checks.map(|at| at.value.as_slice()).unwrap_or_default();
         let (ttl_s, ttl_min_s) = self.ttls(own);
-        WipSettings {
+        let settings = WipSettings {
             policy,
             pools: self.pools_of(own, policy, wip),
             health_checks: self.check_ids(checks),
@@ -69,6 +70,49 @@ impl Resolver<'_> {
                 .unwrap_or_default(),
             ecs: own.ecs.or(defaults.ecs).is_none_or(|at| at.value),
             families: or(own.families, defaults.families),
+            failback: or(own.failback, defaults.failback),
+            ramp_ms: or(own.ramp_ms, defaults.ramp_ms),
+        };
+        self.comes_back(own, &settings);
+        settings
+    }
+
+    /// Warns of ways to come back that surprise, or that nothing ever takes.
+    fn comes_back(&mut self, own: &RawSettings, settings: &WipSettings) {
+        let pools = || settings.pools.iter().filter_map(|id| self.pools.get(*id as usize));
+        let spreads = |policy: Policy| !matches!(policy, Policy::Failover | Policy::Geo);
+        let spread = pools().any(|pool| spreads(pool.policy) && pool.members.len() > 1)
+            || spreads(settings.policy) && settings.pools.len() > 1;
+        let gates = pools().flat_map(|pool| &pool.members).any(|member| {
+            let site = member.datacenter.and_then(|id| self.datacenters.get(id as usize));
+            site.is_some_and(|site| !site.health_checks.is_empty())
+        });
+        if settings.failback == Failback::Manual
+            && spread
+            && let Some(at) = own.failback.or(self.defaults.failback)
+        {
+            let title = "members that share the load come back by hand only";
+            self.problems.push(
+                Problem::warning("failback-shrinks", title)
+                    .at_with(at.spot, "each that ever fails stays out")
+                    .note("under round-robin, weighted and hash fewer and fewer carry all of it")
+                    .help("write \"after:10m\" for members that flap, or watch those held back"),
+            );
+        }
+        if !settings.health_checks.is_empty() || gates {
+            return;
+        }
+        let failback = own.failback.filter(|at| at.value != Failback::Auto);
+        let ramp = own.ramp_ms.filter(|at| at.value > 0);
+        let written = [("failback", failback.map(|at| at.spot)), ("ramp", ramp.map(|at| at.spot))];
+        for (key, spot) in written {
+            if let Some(spot) = spot {
+                self.problems.push(
+                    Problem::warning("no-effect", format!("`{key}` has no effect"))
+                        .at_with(spot, "no member has a check: none goes down")
+                        .help("add: health_check = \"…\""),
+                );
+            }
         }
     }
 

@@ -33,6 +33,7 @@ pub(super) fn datacenter(table: &Table<'_>, name: &str, raw: &mut Raw, cx: &mut 
         }),
         health_checks: table.value_or(&d::HEALTH_CHECK, cx, names),
         require: table.get(&d::REQUIRE, cx).and_then(|item| require(&item, cx)),
+        ramp_ms: table.value(&d::RAMP, cx, Item::duration_ms),
     };
     raw.datacenters.push(datacenter);
 }

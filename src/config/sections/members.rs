@@ -92,6 +92,7 @@ fn member(item: &Item<'_>, cx: &mut Context<'_>) -> Option<RawMember> {
         location: table.value(&m::LOCATION, cx, location).map(ExactLocation),
         serves: table.value(&m::SERVES, cx, serves),
         bias: table.value(&m::BIAS, cx, Item::number),
+        ramp_ms: table.value(&m::RAMP, cx, Item::duration_ms),
     };
     if !table.has(&m::DATACENTER) && !table.has(&m::ADDRESS) {
         let bad = Bad::new("missing-key", "has a member without address")

@@ -50,7 +50,7 @@ fn single(table: Table<'_>, raw: &mut Raw, cx: &mut Context<'_>) {
         "server" => raw.server = process::server(&table, cx),
         "admin" => raw.admin = process::admin(&table, cx),
         "geo" => raw.geo = process::geo(&table, cx),
-        "health" => raw.health = process::health(&table, cx),
+        "health" => (raw.health, raw.reference_spots) = process::health(&table, cx),
         "metrics" => raw.metrics = process::metrics(&table, cx),
         "log" => raw.log = process::log(&table, cx),
         _ => raw.defaults = wip::settings(&table, cx),

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use crate::config::keys::{admin as a, geo as g, health as h, log as l, metrics as m, server as s};
 use crate::config::mistakes;
 use crate::config::model::{Admin, AdminListen, Geo, Health, Log, LogFormat, Metrics, Server};
-use crate::config::reader::{Context, Item, Table};
+use crate::config::reader::{At, Context, Item, Table};
 use crate::config::values::{self, Bad};
-use crate::problem::Problem;
+use crate::health::plan::LimiterRules;
+use crate::problem::{Problem, Spot};
 
 /// Most UDP and TCP addresses.
 const LISTEN_MAX: usize = 256;
+/// Most references.
+const REFERENCES_MAX: usize = 64;
 
 pub(super) fn server(table: &Table<'_>, cx: &mut Context<'_>) -> Server {
     Server {
@@ -100,13 +103,36 @@ pub(super) fn geo(table: &Table<'_>, cx: &mut Context<'_>) -> Geo {
     Geo { databases }
 }
 
-pub(super) fn health(table: &Table<'_>, cx: &mut Context<'_>) -> Health {
-    Health {
+/// `[health]`, and where its references stand.
+pub(super) fn health(table: &Table<'_>, cx: &mut Context<'_>) -> (Health, Vec<Spot>) {
+    let references = table.value_or(&h::REFERENCE, cx, references);
+    let spots = references.iter().map(|at| at.spot).collect();
+    let health = Health {
         probe_budget: table.value_or(&h::PROBE_BUDGET, cx, Item::number),
         start_hold_ms: table.value_or(&h::START_HOLD, cx, Item::duration_ms),
         concurrency: table.value_or(&h::CONCURRENCY, cx, Item::number),
         concurrency_per_address: table.value_or(&h::CONCURRENCY_PER_ADDRESS, cx, Item::number),
+        limiter: LimiterRules {
+            window_ms: table.value_or(&h::LIMITER_WINDOW, cx, Item::duration_ms),
+            max_down_fraction: table.value_or(&h::MAX_DOWN_FRACTION, cx, Item::float),
+            min_targets: table.value_or(&h::LIMITER_MIN_TARGETS, cx, Item::number),
+        },
+        references: references.into_iter().map(|at| at.value).collect(),
+        certificate_warning_s: table.value_or(&h::CERTIFICATE_WARNING, cx, Item::seconds),
+    };
+    (health, spots)
+}
+
+fn references(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<At<SocketAddr>>> {
+    let written = item.elements(cx).len();
+    if written > REFERENCES_MAX {
+        let bad = Bad::new("out-of-range", format!("has {written} addresses"))
+            .label(format!("at most {REFERENCES_MAX}"));
+        return item.bad(&bad, cx);
     }
+    let list = item.list(cx, |item, cx| item.parse(cx, values::reference));
+    mistakes::twice(item, &list, SocketAddr::to_string, cx.problems);
+    Some(list)
 }
 
 pub(super) fn metrics(table: &Table<'_>, cx: &mut Context<'_>) -> Metrics {

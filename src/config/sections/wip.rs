@@ -7,6 +7,7 @@ use crate::config::mistakes;
 use crate::config::raw::{Raw, RawSettings, WIPS_MAX};
 use crate::config::reader::{At, Context, Item, Table};
 use crate::config::values;
+use crate::health::plan::Failback;
 use crate::problem::Problem;
 use crate::steer::{Families, OnAllDown};
 
@@ -68,6 +69,8 @@ pub(super) fn settings(table: &Table<'_>, cx: &mut Context<'_>) -> RawSettings {
                 _ => Families::Together,
             }))
         }),
+        failback: table.value(&w::FAILBACK, cx, |item, cx| Some(item.at(failback(item, cx)?))),
+        ramp_ms: table.value(&w::RAMP, cx, |item, cx| Some(item.at(item.duration_ms(cx)?))),
     }
 }
 
@@ -78,6 +81,26 @@ fn pools(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<At<String>>> {
         return item.bad(&bad, cx);
     }
     Some(pools)
+}
+
+/// "auto", "manual" or "after:10m".
+fn failback(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Failback> {
+    if let Some(duration) = item.text(cx)?.strip_prefix("after:") {
+        return match values::after(duration) {
+            Ok(ms) => Some(Failback::AfterMs(ms)),
+            Err(bad) => item.bad(&bad, cx),
+        };
+    }
+    let text = item.text(cx)?;
+    if values::duration_ms(text).is_ok() {
+        let bad = values::Bad::new("unknown-value", format!("cannot be \"{text}\""))
+            .help(format!("to wait for so long: \"after:{text}\""));
+        return item.bad(&bad, cx);
+    }
+    Some(match item.choice(cx)? {
+        "manual" => Failback::Manual,
+        _ => Failback::Auto,
+    })
 }
 
 fn on_all_down(item: &Item<'_>, cx: &mut Context<'_>) -> Option<OnAllDown> {

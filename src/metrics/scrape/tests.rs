@@ -46,6 +46,7 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
             counts: vec![0, 1, 1],
             sum: 11_003_200,
         },
+        handshakes: vec![("full", 1), ("resumed", 0)],
     };
     let start_lag = HistogramTotals {
         unit: Unit::Milliseconds,
@@ -61,6 +62,9 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
         wips,
         transitions: &transitions,
         probes: &[check],
+        targets: &[("readiness".to_owned(), [0, 2, 1])],
+        limiter: LimiterTotals { active: true, held: 7, trips: 2 },
+        certificates: &[("readiness".to_owned(), "fra".to_owned(), 1_810_000_000)],
         probe_lag_ms: Some(12),
         probe_start_lag: Some(&start_lag),
         config_generation: 3,

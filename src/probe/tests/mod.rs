@@ -1,6 +1,18 @@
 //! Probes against real servers on loopback that answer in odd ways.
 
+mod dns;
+mod exec;
+mod faults;
+mod file;
+mod grpc;
+mod hostile;
+mod http;
+mod http2;
+mod icmp;
+mod names;
 mod prober;
+mod route;
+mod sessions;
 mod tls;
 
 use std::future::Future;
@@ -10,9 +22,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::attempt::attempt;
+use super::attempt::{Commons, attempt};
+use super::prepared::Tools;
 use super::*;
-use crate::health::FailureKind;
 use crate::health::check::{HttpProbe, ProbeKind, TcpProbe, TextMatch};
 use crate::health::plan::{Identity, ProbeAddress, Thresholds};
 
@@ -47,7 +59,7 @@ pub(super) async fn read_head<S: AsyncReadExt + Unpin>(stream: &mut S) -> String
 
 /// A server that answers each request with `script`: text, with " | " for a pause
 /// of 30 ms and a final " RST" or " HOLD" for a cut or a wait instead of a close.
-async fn scripted(script: &'static str) -> SocketAddr {
+pub(super) async fn scripted(script: &'static str) -> SocketAddr {
     serve(move |mut stream| async move {
         read_head(&mut stream).await;
         let (text, end) = match script.rsplit_once(' ') {
@@ -103,12 +115,25 @@ pub(super) fn target(probe: ProbeKind) -> Target {
     }
 }
 
+/// What probes of `plan` use.
+pub(super) fn tools(plan: &Plan) -> Tools {
+    Tools { prepared: Arc::new(Prepared::load(plan, &Prepared::default())), session: None }
+}
+
 /// "ok" or "kind: detail" of one attempt.
 pub(super) async fn probe(probe: ProbeKind) -> String {
-    let target = target(probe);
+    probe_target(target(probe)).await
+}
+
+/// The same with time enough on a busy machine: how soon is not the point.
+pub(super) async fn patient(probe: ProbeKind) -> String {
+    probe_target(Target { timeout_ms: 10_000, ..target(probe) }).await
+}
+
+pub(super) async fn probe_target(target: Target) -> String {
     let plan = Plan { targets: vec![target.clone()], ..Plan::default() };
-    match attempt(&target, &TlsConfigs::load(&plan), Clock::start(), &mut Progress::default()).await
-    {
+    let (tools, commons) = (tools(&plan), Commons::default());
+    match attempt(&target, &tools, &commons, Clock::start(), &mut Progress::default()).await {
         Ok(()) => "ok".to_owned(),
         Err(failure) => format!("{}: {}", failure.kind.as_str(), failure.detail),
     }
@@ -274,8 +299,8 @@ async fn without_a_host_the_address_is_named() {
         let wanted = HttpProbe { host: None, ..http_probe(address.port()) };
         let mut target = target(ProbeKind::Http(wanted));
         target.identity.address = address.ip().into();
-        let configs = TlsConfigs::default();
-        attempt(&target, &configs, Clock::start(), &mut Progress::default()).await.unwrap();
+        let (tools, commons) = (Tools::default(), Commons::default());
+        attempt(&target, &tools, &commons, Clock::start(), &mut Progress::default()).await.unwrap();
         let head = heads.recv().await.unwrap();
         assert!(head.contains(host), "{head}");
     }

@@ -3,8 +3,9 @@
 use std::sync::atomic::AtomicU16;
 
 use super::*;
+use crate::health::LimiterPhase;
 use crate::health::plan::Verdict;
-use crate::health::table::Word;
+use crate::health::table::{State, Word};
 
 /// A site whose answer can be changed while it runs.
 async fn site(status: Arc<AtomicU16>) -> SocketAddr {
@@ -40,7 +41,8 @@ async fn a_site_that_stops_is_lost_and_comes_back() {
     let status = Arc::new(AtomicU16::new(200));
     let port = site(Arc::clone(&status)).await.port();
     let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
-    let mut notices = prober.notices();
+    let (told, notices) = std::sync::mpsc::channel();
+    prober.listen(move |noticed| told.send(noticed).unwrap()).unwrap();
     assert!(!prober.ready(), "nothing applied yet");
     let plan = Plan {
         targets: vec![target(ProbeKind::Http(http_probe(port))), target(ProbeKind::Always)],
@@ -66,10 +68,14 @@ async fn a_site_that_stops_is_lost_and_comes_back() {
     eventually("up", || table.word(0).available()).await;
 
     let mut seen = Vec::new();
-    while let Ok(notice) = notices.try_recv() {
-        seen.push((notice.from.as_str(), notice.to.as_str()));
+    while let Ok(noticed) = notices.try_recv() {
+        seen.push(match noticed.notice {
+            Notice::Transition { from, to, .. } => format!("{} {}", from.as_str(), to.as_str()),
+            Notice::Available { available, .. } => format!("{available}"),
+            other => panic!("{other:?}"),
+        });
     }
-    assert_eq!(seen, [("unknown", "up"), ("up", "down"), ("down", "up")]);
+    assert_eq!(seen, ["unknown up", "up down", "false", "down up", "true"]);
     let metrics = prober.metrics();
     let counters = &metrics.checks["ready"];
     assert!(counters.failed[FailureKind::Status as usize] >= 3);
@@ -154,4 +160,43 @@ async fn a_stopped_prober_says_so() {
     assert!(prober.view().await.is_err());
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert!(prober.metrics().lag_s > 0.2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn losses_that_the_limiter_holds_are_seen_and_let_go_by_an_operator() {
+    let status = Arc::new(AtomicU16::new(200));
+    let port = site(Arc::clone(&status)).await.port();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
+    let (told, notices) = std::sync::mpsc::channel();
+    prober.listen(move |noticed| drop(told.send(noticed))).unwrap();
+    let targets: Vec<Target> = (0..12)
+        .map(|n| {
+            let mut probe = http_probe(port);
+            probe.host = Some(format!("wip{n}.example.com"));
+            Target { datacenter: Some(n % 2), ..target(ProbeKind::Http(probe)) }
+        })
+        .collect();
+    let verdicts = (0..12).map(single).collect();
+    let table = prober.apply(Plan { targets, verdicts, ..Plan::default() }).unwrap();
+    eventually("ready", || prober.ready()).await;
+    status.store(503, Ordering::Relaxed);
+    let phase = || prober.summary().limiter.phase;
+    eventually("tripped", || phase() == LimiterPhase::Tripped).await;
+    eventually("all are held", || prober.summary().limiter.held == 12).await;
+    assert!((0..12).all(|id| table.word(id).available()));
+
+    let held = prober.act(|engine, now| {
+        let held = engine.limiter().held;
+        (engine.release_limiter(now), held)
+    });
+    assert_eq!(held.await.unwrap(), 12);
+    eventually("all are lost", || (0..12).all(|id| !table.word(id).available())).await;
+    eventually("overruled", || phase() == LimiterPhase::Overruled).await;
+    let seen: Vec<Notice> = notices.try_iter().map(|noticed| noticed.notice).collect();
+    let trips = |notice: &&Notice| matches!(notice, Notice::LimiterTripped { targets: 12, .. });
+    assert_eq!(seen.iter().filter(trips).count(), 1, "{seen:?}");
+    let released = |notice: &&Notice| {
+        matches!(notice, Notice::LimiterReleased { held: 12, by_operator: true })
+    };
+    assert_eq!(seen.iter().filter(released).count(), 1, "{seen:?}");
 }

@@ -3,28 +3,29 @@
 use std::io::Write;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ServerConfig;
+use rustls::WantsVerifier;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ResolvesServerCertUsingSni;
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::health::check::{TextMatch, TlsProbe};
 
 /// An authority and its PEM file.
-struct Authority {
+pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    file: tempfile::NamedTempFile,
+    pub(super) file: tempfile::NamedTempFile,
 }
 
 impl Authority {
-    fn new() -> Authority {
+    pub(super) fn new() -> Authority {
         Authority::named("Windrose test authority")
     }
 
-    fn named(name: &str) -> Authority {
+    pub(super) fn named(name: &str) -> Authority {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -35,7 +36,7 @@ impl Authority {
     }
 
     /// A certificate for `names`, valid from and to these years.
-    fn sign(&self, names: &[&str], years: (i32, i32)) -> CertifiedKey {
+    pub(super) fn sign(&self, names: &[&str], years: (i32, i32)) -> CertifiedKey {
         self.sign_as(names, years, IsCa::NoCa)
     }
 
@@ -52,7 +53,19 @@ impl Authority {
         CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).unwrap()
     }
 
-    fn tls(&self) -> TlsProbe {
+    pub(super) fn certificate(&self) -> CertificateDer<'static> {
+        self.issuer.der().clone()
+    }
+
+    /// A certificate for a client and its key, as PEM.
+    pub(super) fn client_pem(&self, name: &str) -> (String, String) {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    pub(super) fn tls(&self) -> TlsProbe {
         TlsProbe {
             sni: None,
             verify: true,
@@ -60,6 +73,40 @@ impl Authority {
             ..TlsProbe::default()
         }
     }
+}
+
+pub(super) const TLS_VERSIONS: [&SupportedProtocolVersion; 2] =
+    [&rustls::version::TLS13, &rustls::version::TLS12];
+
+pub(super) fn server_builder(
+    versions: &[&'static SupportedProtocolVersion],
+) -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap()
+}
+
+/// A server's settings that show `certificate` to everyone.
+pub(super) fn server_config(
+    certificate: CertifiedKey,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ServerConfig {
+    let resolver = Arc::new(SingleCertAndKey::from(certificate));
+    server_builder(versions).with_no_client_auth().with_cert_resolver(resolver)
+}
+
+/// A TLS server that answers 200 over HTTP/1.1.
+pub(super) async fn tls_server(config: ServerConfig) -> u16 {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let server = serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            read_head(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            let _ = stream.flush().await;
+        }
+    });
+    server.await.port()
 }
 
 /// A TLS server that shows the certificate of the SNI sent, or `fallback`. Answers
@@ -76,10 +123,7 @@ async fn tls_site(vhosts: Vec<(&'static str, CertifiedKey)>, fallback: Certified
     for (name, certificate) in vhosts {
         by_name.add(name, certificate).unwrap();
     }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
+    let config = server_builder(&TLS_VERSIONS)
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(Certificates(by_name, Arc::new(fallback))));
     let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -107,7 +151,7 @@ async fn https(port: u16, tls: TlsProbe, host: &str, expect_body: Option<&str>) 
     probe(ProbeKind::Http(wanted)).await
 }
 
-const NOW: (i32, i32) = (2020, 4000);
+pub(super) const NOW: (i32, i32) = (2020, 4000);
 
 #[tokio::test]
 async fn each_wip_names_itself_and_is_verified_against_its_own_certificate() {
