@@ -17,6 +17,7 @@ mod events;
 pub(crate) mod geo;
 pub mod load;
 mod metrics;
+mod probing;
 mod publisher;
 mod responder;
 mod state;
@@ -37,7 +38,7 @@ use crate::admin;
 use crate::clock::Clock;
 use crate::config::model::Config;
 use crate::listen::{self, BindOptions, Running, StartOptions, TcpOptions};
-use crate::probe::{ProbeLimits, Prober};
+use crate::probe::Prober;
 pub(crate) use desk::think_down;
 use publisher::{Cause, Publisher};
 
@@ -45,11 +46,6 @@ use publisher::{Cause, Publisher};
 const RUNTIME_THREADS: usize = 2;
 /// TCP connections answer through so many responders.
 const TCP_RESPONDERS: usize = 2;
-/// Added to the niceness of threads that probe: beside a server that is saturated they
-/// still get a quarter of a processor.
-const PROBE_NICENESS: i32 = 5;
-/// How long one of them may hold up those that answer.
-const PROBE_SLICE: Duration = Duration::from_micros(100);
 /// Longest wait for the runtime's tasks at a stop.
 const STOP_WAIT: Duration = Duration::from_secs(2);
 
@@ -103,11 +99,8 @@ impl Daemon {
         let admin = admin_bound.as_ref().and_then(admin::Bound::local_addr);
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let clock = Clock::start();
-        let limits = ProbeLimits {
-            concurrency: config.health.concurrency,
-            concurrency_per_address: config.health.concurrency_per_address,
-        };
-        let prober = Prober::start(limits, clock, give_way).map_err(system)?;
+        let limits = probing::limits(&config, probing::raise_descriptors());
+        let prober = Prober::start(limits, clock, probing::give_way).map_err(system)?;
         let udp_threads = bound.udp_threads();
         let workers = udp_threads + TCP_RESPONDERS;
         let publisher =
@@ -222,13 +215,6 @@ fn bind_options(config: &Config) -> BindOptions {
     BindOptions {
         udp_workers: if workers == 0 { cores } else { workers },
         ..BindOptions::default()
-    }
-}
-
-/// Threads that probe come after those that answer (decision 0037).
-fn give_way() {
-    if let Err(error) = listen::udp_batch::give_way(PROBE_NICENESS, PROBE_SLICE) {
-        tracing::debug!(%error, "probes run at the priority of everything else");
     }
 }
 

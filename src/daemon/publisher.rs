@@ -17,7 +17,7 @@ use super::disk::{ReadFiles, Seen};
 use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
 use super::watch;
-use super::{events, state};
+use super::{events, probing, state};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
@@ -302,6 +302,8 @@ impl Publisher {
         snapshot.plan = plan.clone();
         let generation = snapshot.generation;
         let table = prober.apply(plan).map_err(|_| stopped())?;
+        let limits = probing::limits(&config, probing::raise_descriptors());
+        prober.set_limits(limits).map_err(|_| stopped())?;
         state::save_serials(&config, &snapshot.serials);
         let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
         self.forget_transitions(&serving);
