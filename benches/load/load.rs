@@ -101,6 +101,10 @@ struct Arguments {
     /// Queries per second; without it, as many as are answered.
     #[arg(long)]
     rate: Option<f64>,
+    /// With --rate: microseconds of sleep when nothing is due and nothing has come, so that
+    /// others on the same processor run. None: it never sleeps.
+    #[arg(long, requires = "rate")]
+    nap_us: Option<u64>,
     /// Milliseconds after which a query is lost.
     #[arg(long, default_value_t = 1000)]
     timeout_ms: u64,
@@ -170,6 +174,7 @@ fn start(arguments: &Arguments) -> Result<bool, String> {
         sockets: arguments.sockets,
         outstanding: arguments.outstanding,
         timeout: Duration::from_millis(arguments.timeout_ms),
+        nap: arguments.nap_us.map(Duration::from_micros),
     };
     let mut loader = Loader::new(arguments.server, &under_way, questions, shares, random, rules)
         .map_err(|error| format!("{}: {error}", arguments.server))?;

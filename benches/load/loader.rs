@@ -31,6 +31,7 @@ pub(crate) struct Loader {
     random: Random,
     rules: Rules,
     timeout: Duration,
+    nap: Option<Duration>,
     server: SocketAddr,
 }
 
@@ -61,6 +62,8 @@ pub(crate) struct UnderWay {
     pub(crate) outstanding: usize,
     /// When one is lost.
     pub(crate) timeout: Duration,
+    /// At a fixed rate: how long it sleeps when there is nothing to do; none: never.
+    pub(crate) nap: Option<Duration>,
 }
 
 impl Loader {
@@ -76,7 +79,11 @@ impl Loader {
         random: Random,
         rules: Rules,
     ) -> io::Result<Loader> {
-        let &UnderWay { sockets, outstanding, timeout } = under_way;
+        if under_way.nap.is_some() {
+            // Else it sleeps 50 microseconds longer than told; then it does, no worse.
+            let _ = std::fs::write("/proc/self/timerslack_ns", "1");
+        }
+        let &UnderWay { sockets, outstanding, timeout, nap } = under_way;
         let sockets = sockets.max(1);
         // A slot needs some bits of the ID for its turn.
         let slots = outstanding.div_ceil(sockets).clamp(1, 4096);
@@ -90,6 +97,7 @@ impl Loader {
             random,
             rules,
             timeout,
+            nap,
             server,
         })
     }
@@ -117,8 +125,11 @@ impl Loader {
         while begun.elapsed() < length {
             self.ask(&mut report, pace.as_ref());
             let got = self.collect(&mut report);
-            if got == 0 && rate.is_none() {
-                self.wait();
+            match self.nap {
+                _ if got > 0 => {}
+                None if rate.is_some() => {}
+                None => self.wait(),
+                Some(nap) => std::thread::sleep(nap),
             }
             if Instant::now() > next_sweep {
                 self.sweep(&mut report);

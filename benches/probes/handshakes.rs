@@ -151,7 +151,7 @@ fn targets(port: u16, tls: Option<&TlsProbe>) -> Vec<Target> {
 
 /// Probes for `window` once all targets are known, and prints what that cost.
 fn measure(name: &str, port: u16, tls: Option<&TlsProbe>, window: Duration) {
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     prober.apply(Plan { targets: targets(port, tls), ..Plan::default() }).unwrap();
     let counters = || prober.metrics().checks.get("ready").cloned().unwrap_or_default();
     while !prober.ready() || counters().count() < 3 * u64::from(TARGETS) {

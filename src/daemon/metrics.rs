@@ -42,6 +42,7 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
     let targets: Vec<_> =
         summary.checks.iter().map(|(check, counts)| (check.clone(), *counts)).collect();
     let checks = probes.as_ref().map(check_totals).unwrap_or_default();
+    let start_lag = probes.as_ref().map(start_lag);
     let series = Series(&serving);
     let per_wip = metrics::scrape::has_series_per_wip(config.metrics.per_wip, config.wips.len());
     let built = serving.snapshot.base.info().iter().map(|source| source.build_epoch_s).min();
@@ -63,6 +64,7 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
             probe_lag_ms: probes.as_ref().map(|probes| (probes.lag_s * 1_000.0) as u64),
             prober_stalled: probes.as_ref().map(|probes| probes.stalled),
             state: publisher.state.as_ref().map(|state| state.totals()),
+            probe_start_lag: start_lag.as_ref(),
             config_generation: serving.snapshot.generation,
             config_reload_success: publisher.refused().is_none(),
             config_reload_at_s: publisher.loaded_at_s.load(Ordering::Relaxed),
@@ -153,5 +155,14 @@ fn duration(counters: &CheckCounters) -> HistogramTotals {
         bounds: &crate::probe::BUCKETS_US,
         counts: counters.buckets.to_vec(),
         sum: counters.duration_us_sum,
+    }
+}
+
+fn start_lag(probes: &ProbeMetrics) -> HistogramTotals {
+    HistogramTotals {
+        unit: metrics::Unit::Milliseconds,
+        bounds: &crate::probe::LAG_BUCKETS_MS,
+        counts: probes.start_lag_buckets.to_vec(),
+        sum: probes.start_lag_ms_sum,
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod geo;
 pub mod load;
 mod metrics;
 mod operate;
+mod probing;
 mod publisher;
 mod responder;
 mod state;
@@ -38,7 +39,7 @@ use crate::admin;
 use crate::clock::Clock;
 use crate::config::model::Config;
 use crate::listen::{self, BindOptions, Running, StartOptions, TcpOptions};
-use crate::probe::{ProbeLimits, Prober};
+use crate::probe::Prober;
 pub(crate) use desk::think_down;
 use publisher::{Cause, Publisher};
 use state::{Saver, StateDir};
@@ -106,11 +107,8 @@ impl Daemon {
         let admin = admin_bound.as_ref().and_then(admin::Bound::local_addr);
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let clock = Clock::start();
-        let limits = ProbeLimits {
-            concurrency: config.health.concurrency,
-            concurrency_per_address: config.health.concurrency_per_address,
-        };
-        let prober = Prober::start(limits, clock).map_err(system)?;
+        let limits = probing::limits(&config, probing::raise_descriptors());
+        let prober = Prober::start(limits, clock, probing::give_way).map_err(system)?;
         let udp_threads = bound.udp_threads();
         let workers = udp_threads + TCP_RESPONDERS;
         let publisher = Publisher::start(path, loaded, prober, state, clock, workers)

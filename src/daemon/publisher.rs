@@ -14,11 +14,11 @@ use arc_swap::ArcSwap;
 
 use super::changes::Changes;
 use super::disk::{ReadFiles, Seen};
-use super::events;
 use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
 use super::state::{StateDir, Wake, save_serials};
 use super::watch;
+use super::{events, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
@@ -319,6 +319,8 @@ impl Publisher {
         if let Some(state) = &self.state {
             save_serials(state, &snapshot.serials);
         }
+        let limits = probing::limits(&config, probing::raise_descriptors());
+        prober.set_limits(limits).map_err(|_| stopped())?;
         let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
         self.forget_transitions(&serving);
         loading.retired.push(self.hand_over(serving));

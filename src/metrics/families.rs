@@ -104,6 +104,8 @@ families! {
         "How far the most overdue probe is behind its schedule.";
     PROBER_STALLED Gauge "windrose_prober_stalled" []
         "1 while the prober is stuck or dead: all members are unknown and answered as before.";
+    PROBE_START_LAG Histogram "windrose_probe_start_lag_seconds" []
+        "How late probes started, after their time.";
     CONFIG_GENERATION Gauge "windrose_config_generation" []
         "Number of the config in force; grows by one with each that is published.";
     CONFIG_RELOAD_SUCCESS Gauge "windrose_config_reload_success" []

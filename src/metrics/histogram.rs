@@ -90,6 +90,8 @@ pub enum Unit {
     Nanoseconds,
     /// 10⁻⁶ s.
     Microseconds,
+    /// 10⁻³ s.
+    Milliseconds,
 }
 
 impl Unit {
@@ -98,6 +100,7 @@ impl Unit {
         match self {
             Unit::Nanoseconds => Value::Nanoseconds(count),
             Unit::Microseconds => Value::Microseconds(count),
+            Unit::Milliseconds => Value::Milliseconds(count),
         }
     }
 }

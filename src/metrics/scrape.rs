@@ -40,6 +40,8 @@ pub struct Scrape<'a> {
     pub prober_stalled: Option<bool>,
     /// Writes to the state directory; none: there is none.
     pub state: Option<StateTotals>,
+    /// How late probes started; none: no prober runs.
+    pub probe_start_lag: Option<&'a HistogramTotals>,
     /// Number of the config in force.
     pub config_generation: u64,
     /// Whether the last load was taken.
@@ -327,6 +329,9 @@ fn probes(page: &mut Page<'_>, scrape: &Scrape<'_>) {
         page.single(&family::PROBE_LAG, Value::Milliseconds(lag_ms));
     }
     optional(page, &family::PROBER_STALLED, scrape.prober_stalled.map(u64::from));
+    if let Some(lags) = scrape.probe_start_lag {
+        page.begin(&family::PROBE_START_LAG).histogram(&[], lags);
+    }
 }
 
 fn config(page: &mut Page<'_>, scrape: &Scrape<'_>) {

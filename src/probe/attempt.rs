@@ -94,7 +94,7 @@ async fn run(
         return match probe {
             ProbeKind::Exec(probe) => {
                 let turn = wait_for(Phase::Turn, commons.turns.take(), clock, progress).await?;
-                exec::run(probe, target, turn, progress).await
+                Box::pin(exec::run(probe, target, turn, progress)).await
             }
             ProbeKind::File(probe) => {
                 file::read(probe, &target.identity.address, &commons.reads, progress).await
@@ -110,16 +110,17 @@ async fn run(
         }
     };
     match probe {
-        ProbeKind::Http(probe) => http::check(probe, address, tools, progress).await,
+        ProbeKind::Http(probe) => Box::pin(http::check(probe, address, tools, progress)).await,
         ProbeKind::Tcp(probe) => {
             tcp_probe(probe, SocketAddr::new(address, probe.port), tools, progress).await
         }
-        ProbeKind::Icmp(probe) => icmp::exchange(probe, address, progress).await,
+        ProbeKind::Icmp(probe) => Box::pin(icmp::exchange(probe, address, progress)).await,
         ProbeKind::Dns(probe) => {
-            dns::exchange(probe, SocketAddr::new(address, probe.port), progress).await
+            let to = SocketAddr::new(address, probe.port);
+            Box::pin(dns::exchange(probe, to, progress)).await
         }
         ProbeKind::Grpc(probe) => {
-            grpc::check(probe, address, target.timeout_ms, tools, progress).await
+            Box::pin(grpc::check(probe, address, target.timeout_ms, tools, progress)).await
         }
         ProbeKind::Exec(_) | ProbeKind::File(_) | ProbeKind::Always => Ok(()),
     }
@@ -151,8 +152,12 @@ async fn tcp_probe(
         return tcp::exchange(probe, stream, progress).await;
     };
     let name = tls_name(tls, to);
-    let stream = handshake(tls, Offer::Nothing, &name, stream, tools, progress).await?;
-    tcp::exchange(probe, stream, progress).await
+    let exchange = async {
+        let stream = handshake(tls, Offer::Nothing, &name, stream, tools, progress).await?;
+        tcp::exchange(probe, stream, progress).await
+    };
+    // Boxed, as the other kinds are: a plain TCP probe has no need of the room.
+    Box::pin(exchange).await
 }
 
 fn tls_name(tls: &TlsProbe, to: SocketAddr) -> String {

@@ -16,6 +16,9 @@ pub const BUCKETS_US: [u64; 13] = [
     2_500_000, 5_000_000,
 ];
 
+/// Upper bounds of the buckets of start lags, in milliseconds; one more holds the rest.
+pub const LAG_BUCKETS_MS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
+
 /// Probes of one check.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CheckCounters {
@@ -67,6 +70,11 @@ pub struct ProbeMetrics {
     /// How far probing is behind its schedule, in seconds: it grows without end
     /// when the prober is stuck or dead.
     pub lag_s: f64,
+    /// Starts by how late they were, per bucket of [`LAG_BUCKETS_MS`], not
+    /// cumulative, the last without bound.
+    pub start_lag_buckets: [u64; LAG_BUCKETS_MS.len() + 1],
+    /// All lags together, in milliseconds.
+    pub start_lag_ms_sum: u64,
     /// Probes running now.
     pub in_flight: u64,
     /// Probes that wait for a slot.
@@ -83,6 +91,8 @@ pub(super) struct Counters {
     pub turn_ms: AtomicU64,
     /// See [`Lag`].
     pub lag_ms: AtomicU64,
+    start_lag_buckets: [AtomicU64; LAG_BUCKETS_MS.len() + 1],
+    start_lag_ms_sum: AtomicU64,
     pub in_flight: AtomicU64,
     pub waiting: AtomicU64,
 }
@@ -106,6 +116,13 @@ impl Counters {
         }
     }
 
+    /// A probe started `lag_ms` late.
+    pub(super) fn started(&self, lag_ms: u64) {
+        let at = LAG_BUCKETS_MS.partition_point(|bound| *bound < lag_ms);
+        self.start_lag_buckets[at].fetch_add(1, Ordering::Relaxed);
+        self.start_lag_ms_sum.fetch_add(lag_ms, Ordering::Relaxed);
+    }
+
     /// Drops the counters of all checks but `names`.
     pub(super) fn keep<'a>(&self, names: impl Iterator<Item = &'a str>) {
         let names: HashSet<&str> = names.collect();
@@ -119,6 +136,11 @@ impl Counters {
         ProbeMetrics {
             checks: self.lock().clone(),
             lag_s: lag_ms as f64 / 1_000.0,
+            start_lag_buckets: self
+                .start_lag_buckets
+                .each_ref()
+                .map(|count| count.load(Ordering::Relaxed)),
+            start_lag_ms_sum: self.start_lag_ms_sum.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed),
             stalled: false,
@@ -193,6 +215,17 @@ mod tests {
         assert_eq!(lag.most_ms(33_000), 0);
         lag.add(5, 90_000);
         assert_eq!(lag.most_ms(90_000), 5);
+    }
+
+    #[test]
+    fn every_start_is_counted_once_by_its_lag() {
+        let counters = Counters::default();
+        for lag_ms in [0, 1, 2, 99, 100, 101, 60_000] {
+            counters.started(lag_ms);
+        }
+        let seen = counters.read(0);
+        assert_eq!(seen.start_lag_buckets, [2, 1, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 1]);
+        assert_eq!(seen.start_lag_ms_sum, 60_303);
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! else. Pure: it counts, the runner starts.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{Hash, Hasher};
+
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::health::plan::ProbeAddress;
 use crate::health::{Due, ProbeKey};
@@ -23,23 +26,36 @@ impl Default for ProbeLimits {
     }
 }
 
+/// What stands for an address here: a hash, so that no name is copied for every probe.
+/// Two addresses that have the same share a cap, which harms nobody.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Place(u64);
+
+impl Place {
+    pub(super) fn of(address: &ProbeAddress) -> Place {
+        let mut hasher = Xxh3::new();
+        address.hash(&mut hasher);
+        Place(hasher.finish())
+    }
+}
+
 /// A probe that wants to run.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Wanted {
     pub key: ProbeKey,
-    pub address: ProbeAddress,
+    pub place: Place,
     /// When it should have started, monotonic milliseconds.
     pub due_ms: u64,
 }
 
 impl Wanted {
-    pub(super) fn new(due: Due, address: ProbeAddress) -> Wanted {
-        Wanted { key: due.key, address, due_ms: due.due_ms }
+    pub(super) fn new(due: Due, address: &ProbeAddress) -> Wanted {
+        Wanted { key: due.key, place: Place::of(address), due_ms: due.due_ms }
     }
 }
 
 #[derive(Debug, Default)]
-struct Address {
+struct Entry {
     in_flight: u32,
     waiting: VecDeque<Wanted>,
 }
@@ -49,23 +65,32 @@ struct Address {
 pub(super) struct Slots {
     limits: ProbeLimits,
     in_flight: u32,
-    addresses: HashMap<ProbeAddress, Address>,
+    places: HashMap<Place, Entry>,
     /// Held up by the cap over all.
     waiting: VecDeque<Wanted>,
+    /// How many are held up by full places.
+    waiting_at_places: usize,
 }
 
 impl Slots {
     pub(super) fn new(limits: ProbeLimits) -> Slots {
-        Slots { limits, in_flight: 0, addresses: HashMap::new(), waiting: VecDeque::new() }
+        Slots {
+            limits,
+            in_flight: 0,
+            places: HashMap::new(),
+            waiting: VecDeque::new(),
+            waiting_at_places: 0,
+        }
     }
 
     /// Other caps from now on. Follow with [`Slots::next`].
     pub(super) fn set_limits(&mut self, limits: ProbeLimits) {
         self.limits = limits;
         // Those held up by a full address are looked at again.
-        for entry in self.addresses.values_mut() {
+        for entry in self.places.values_mut() {
             self.waiting.extend(entry.waiting.drain(..));
         }
+        self.waiting_at_places = 0;
         self.waiting.make_contiguous().sort_by_key(|wanted| wanted.due_ms);
     }
 
@@ -74,16 +99,17 @@ impl Slots {
         self.waiting.push_back(wanted);
     }
 
-    /// A probe to `address` ended. Follow with [`Slots::next`].
-    pub(super) fn release(&mut self, address: &ProbeAddress) {
+    /// A probe to `place` ended. Follow with [`Slots::next`].
+    pub(super) fn release(&mut self, place: Place) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(entry) = self.addresses.get_mut(address) else { return };
+        let Some(entry) = self.places.get_mut(&place) else { return };
         entry.in_flight = entry.in_flight.saturating_sub(1);
         if let Some(wanted) = entry.waiting.pop_front() {
             // It waited long enough already: before those that wait for any slot.
             self.waiting.push_front(wanted);
+            self.waiting_at_places -= 1;
         } else if entry.in_flight == 0 {
-            self.addresses.remove(address);
+            self.places.remove(&place);
         }
     }
 
@@ -91,13 +117,14 @@ impl Slots {
     pub(super) fn next(&mut self) -> Option<Wanted> {
         while self.in_flight < self.limits.concurrency.max(1) {
             let wanted = self.waiting.pop_front()?;
-            let entry = self.addresses.entry(wanted.address.clone()).or_default();
+            let entry = self.places.entry(wanted.place).or_default();
             if entry.in_flight < self.limits.concurrency_per_address.max(1) {
                 entry.in_flight += 1;
                 self.in_flight += 1;
                 return Some(wanted);
             }
             entry.waiting.push_back(wanted);
+            self.waiting_at_places += 1;
         }
         None
     }
@@ -108,7 +135,7 @@ impl Slots {
 
     /// How many wait for a slot.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.len() + self.addresses.values().map(|entry| entry.waiting.len()).sum::<usize>()
+        self.waiting.len() + self.waiting_at_places
     }
 }
 
@@ -121,7 +148,8 @@ mod tests {
     use super::*;
 
     fn wanted(key: ProbeKey, last: u8) -> Wanted {
-        Wanted { key, address: ProbeAddress::Ip([192, 0, 2, last].into()), due_ms: 0 }
+        let place = Place::of(&ProbeAddress::Ip([192, 0, 2, last].into()));
+        Wanted { key, place, due_ms: 0 }
     }
 
     #[test]
@@ -135,7 +163,7 @@ mod tests {
             std::iter::from_fn(|| slots.next()).map(|started| started.key).collect();
         assert_eq!(started, [0, 1, 6]);
         assert_eq!((slots.in_flight(), slots.waiting()), (3, 4));
-        slots.release(&wanted(0, 1).address);
+        slots.release(wanted(0, 1).place);
         assert_eq!(slots.next(), Some(wanted(2, 1)));
         assert_eq!(slots.next(), None);
         slots.set_limits(ProbeLimits { concurrency: 5, concurrency_per_address: 9 });
@@ -159,11 +187,11 @@ mod tests {
                     started.push(probe.key);
                     running.push(probe);
                 }
-                let mut per_address: HashMap<ProbeAddress, u32> = HashMap::new();
+                let mut per_place: HashMap<Place, u32> = HashMap::new();
                 for probe in running.iter() {
-                    *per_address.entry(probe.address.clone()).or_default() += 1;
+                    *per_place.entry(probe.place).or_default() += 1;
                 }
-                assert!(running.len() <= 7 && per_address.values().all(|count| *count <= 3));
+                assert!(running.len() <= 7 && per_place.values().all(|count| *count <= 3));
             };
             for (last, want) in steps {
                 if want {
@@ -171,16 +199,16 @@ mod tests {
                     count += 1;
                 } else if !running.is_empty() {
                     let ended = running.remove(usize::from(last) % running.len());
-                    slots.release(&ended.address);
+                    slots.release(ended.place);
                 }
                 take(&mut slots, &mut running);
             }
             while let Some(ended) = running.pop() {
-                slots.release(&ended.address);
+                slots.release(ended.place);
                 take(&mut slots, &mut running);
             }
             prop_assert_eq!((slots.in_flight(), slots.waiting()), (0, 0));
-            prop_assert!(slots.addresses.is_empty());
+            prop_assert!(slots.places.is_empty());
             started.sort_unstable();
             prop_assert_eq!(started, (0..count).collect::<Vec<_>>());
         }

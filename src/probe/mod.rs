@@ -6,8 +6,10 @@
 //!   admin ─ view, metrics, ready       └──── report ◄───────┘
 //! ```
 //!
-//! The runtime is the prober's own, so that no load on it starves DNS, nor DNS
-//! it. The runner alone owns the engine and writes the table.
+//! The runner alone owns the engine and writes the table. Probes that are a few system
+//! calls run on its own thread, in between: handed to another they would cost more in
+//! waking it than in themselves. Those that compute, TLS above all, run on helpers. All
+//! of these threads give way to those that answer queries (decision 0037).
 //!
 //! It must not know snapshots, answers or how the plan came about.
 
@@ -54,7 +56,7 @@ use std::time::Duration;
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::counters::{BUCKETS_US, CheckCounters, ProbeMetrics};
+pub use self::counters::{BUCKETS_US, CheckCounters, LAG_BUCKETS_MS, ProbeMetrics};
 pub use self::limit::ProbeLimits;
 pub use self::notice::{Notice, Noticed, Who};
 pub use self::summary::{Certificate, Summary};
@@ -72,8 +74,11 @@ use crate::health::saved::Saved;
 use crate::health::table::Table;
 use crate::health::{Engine, Event, FailureKind, Now, TargetStatus};
 
-/// Threads that make probes, beside the one that owns the engine.
-const WORKERS: usize = 2;
+/// Threads for probes that compute, beside the one that owns the engine.
+const HELPERS: usize = 2;
+/// The runner looks for events of its sockets after so many steps of probes: each is
+/// tens of microseconds.
+const STEPS_PER_LOOK: u32 = 31;
 /// Longest that probes in flight are waited for at a stop.
 const STOP_WAIT: Duration = Duration::from_millis(500);
 
@@ -191,30 +196,51 @@ pub struct Prober {
     clock: Clock,
     thread: Option<thread::JoinHandle<()>>,
     watchdog: Watchdog,
+    /// For tests that hang them.
+    #[cfg(test)]
+    helpers: runtime::Handle,
 }
 
 impl Prober {
-    /// Starts the prober's threads, with nothing to probe.
+    /// Starts the prober's threads, with nothing to probe. Each runs `prepare` first.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(limits: ProbeLimits, clock: Clock) -> std::io::Result<Prober> {
-        let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(WORKERS)
+    pub fn start(limits: ProbeLimits, clock: Clock, prepare: fn()) -> std::io::Result<Prober> {
+        let runtime = runtime::Builder::new_current_thread()
+            .event_interval(STEPS_PER_LOOK)
+            .enable_all()
+            .build()?;
+        let helpers = runtime::Builder::new_multi_thread()
+            .worker_threads(HELPERS)
             .thread_name("probe")
-            .enable_io()
-            .enable_time()
+            .on_thread_start(prepare)
+            .enable_all()
             .build()?;
         let (commands, receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
-        let run = Runner::run(limits, clock, Arc::clone(&shared), receiver);
+        let handle = helpers.handle().clone();
+        let run = Runner::run(limits, clock, handle, Arc::clone(&shared), receiver);
+        #[cfg(test)]
+        let handle = helpers.handle().clone();
         let thread = thread::Builder::new().name("prober".to_owned()).spawn(move || {
+            prepare();
             runtime.block_on(run);
             runtime.shutdown_timeout(STOP_WAIT);
+            helpers.shutdown_timeout(STOP_WAIT);
         })?;
         let prepared = Mutex::default();
         let watchdog = Watchdog::start(Arc::clone(&shared), clock)?;
-        Ok(Prober { commands, shared, prepared, clock, thread: Some(thread), watchdog })
+        Ok(Prober {
+            commands,
+            shared,
+            prepared,
+            clock,
+            thread: Some(thread),
+            watchdog,
+            #[cfg(test)]
+            helpers: handle,
+        })
     }
 
     /// Takes in what an earlier process kept, with the first plan. Before the first

@@ -9,18 +9,20 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc as blocking;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::attempt::{Commons, attempt};
 use super::counters::{Lag, TURN_MS_MAX};
-use super::limit::{ProbeLimits, Slots, Wanted};
+use super::limit::{Place, ProbeLimits, Slots, Wanted};
 use super::notice::{Listener, Notice, Noticed};
 use super::prepared::{Prepared, Tools};
 use super::session::{Handshake, Sessions};
 use super::summary::Census;
 use super::{Progress, Shared};
 use crate::clock::Clock;
-use crate::health::plan::{Plan, ProbeAddress, TargetId};
+use crate::health::check::ProbeKind;
+use crate::health::plan::{Plan, TargetId};
 use crate::health::saved::Saved;
 use crate::health::table::Table;
 use crate::health::{Engine, Event, Failure, FailureKind, Now, Outcome, ProbeKey};
@@ -52,7 +54,7 @@ pub(super) enum Command {
 /// How one probe ended.
 struct Report {
     key: ProbeKey,
-    address: ProbeAddress,
+    place: Place,
     result: Result<(), Failure>,
     duration_us: u64,
     certificate_expires_s: Option<u64>,
@@ -74,6 +76,8 @@ pub(super) struct Runner {
     reports: mpsc::UnboundedSender<Report>,
     /// What an earlier process kept, until the first plan is there.
     saved: Option<Saved>,
+    /// Where probes run that would hold up the others.
+    helpers: Handle,
 }
 
 impl Runner {
@@ -81,6 +85,7 @@ impl Runner {
     pub(super) async fn run(
         limits: ProbeLimits,
         clock: Clock,
+        helpers: Handle,
         shared: Arc<Shared>,
         mut commands: mpsc::UnboundedReceiver<Command>,
     ) {
@@ -99,6 +104,7 @@ impl Runner {
             listener: Box::new(|_| {}),
             reports,
             saved: None,
+            helpers,
         };
         loop {
             let wait = runner.turn();
@@ -124,7 +130,7 @@ impl Runner {
         let now = self.clock.now();
         while let Some(due) = self.engine.take_due(now) {
             if let Some(target) = self.engine.target_of(due.key) {
-                self.slots.want(Wanted::new(due, target.identity.address.clone()));
+                self.slots.want(Wanted::new(due, &target.identity.address));
             }
         }
         self.start_waiting(now);
@@ -150,31 +156,39 @@ impl Runner {
 
     fn start_waiting(&mut self, now: Now) {
         while let Some(wanted) = self.slots.next() {
-            self.lag.add(now.mono_ms.saturating_sub(wanted.due_ms), now.mono_ms);
+            let lag_ms = now.mono_ms.saturating_sub(wanted.due_ms);
+            self.lag.add(lag_ms, now.mono_ms);
+            self.shared.counters.started(lag_ms);
             // A reload may have removed it while it waited.
             match self.engine.target_id(wanted.key) {
-                Some(id) => self.start(wanted.key, id, wanted.address, now),
-                None => self.slots.release(&wanted.address),
+                Some(id) => self.start(wanted, id, now),
+                None => self.slots.release(wanted.place),
             }
         }
     }
 
-    fn start(&mut self, key: ProbeKey, id: TargetId, address: ProbeAddress, now: Now) {
+    fn start(&mut self, wanted: Wanted, id: TargetId, now: Now) {
         let plan = Arc::clone(self.engine.plan());
-        let session = self.sessions.of(key, &plan.targets[id as usize], now.mono_ms);
+        let session = self.sessions.of(wanted.key, &plan.targets[id as usize], now.mono_ms);
         let tools = Tools { prepared: Arc::clone(&self.prepared), session };
         let commons = Arc::clone(&self.commons);
         let clock = self.clock;
-        let mut guard = Guard::new(key, address, clock, self.reports.clone());
-        tokio::spawn(async move {
+        let mut guard = Guard::new(wanted, clock, self.reports.clone());
+        let heavy = is_heavy(&plan.targets[id as usize].identity.probe);
+        let probe = async move {
             let target = &plan.targets[id as usize];
             let result = attempt(target, &tools, &commons, clock, &mut guard.progress).await;
             guard.end(result);
-        });
+        };
+        if heavy {
+            self.helpers.spawn(probe);
+        } else {
+            tokio::spawn(probe);
+        }
     }
 
     fn take(&mut self, report: Report) {
-        self.slots.release(&report.address);
+        self.slots.release(report.place);
         let now = self.clock.now();
         self.shared.watched.result(now.mono_ms);
         let at_us = self.clock.unix_us();
@@ -249,52 +263,56 @@ impl Runner {
     }
 }
 
+/// Whether a probe takes a processor for longer than a few system calls do: the
+/// arithmetic of a TLS handshake, the start of a process.
+fn is_heavy(probe: &ProbeKind) -> bool {
+    match probe {
+        ProbeKind::Http(http) => http.tls.is_some(),
+        ProbeKind::Tcp(tcp) => tcp.tls.is_some(),
+        ProbeKind::Grpc(grpc) => grpc.tls.is_some(),
+        ProbeKind::Exec(_) => true,
+        ProbeKind::Icmp(_) | ProbeKind::Dns(_) | ProbeKind::File(_) | ProbeKind::Always => false,
+    }
+}
+
 /// Reports exactly once, even when the probe panics: it reports as it is dropped.
 struct Guard {
     key: ProbeKey,
-    address: ProbeAddress,
+    place: Place,
     clock: Clock,
     started_us: u64,
-    result: Result<(), Failure>,
+    /// None: the probe broke off.
+    result: Option<Result<(), Failure>>,
     progress: Progress,
     reports: mpsc::UnboundedSender<Report>,
 }
 
 impl Guard {
-    fn new(
-        key: ProbeKey,
-        address: ProbeAddress,
-        clock: Clock,
-        reports: mpsc::UnboundedSender<Report>,
-    ) -> Guard {
-        let result = Err(Failure::new(FailureKind::Internal, "the probe broke off"));
+    fn new(wanted: Wanted, clock: Clock, reports: mpsc::UnboundedSender<Report>) -> Guard {
         Guard {
-            key,
-            address,
+            key: wanted.key,
+            place: wanted.place,
             clock,
             started_us: clock.mono_us(),
-            result,
+            result: None,
             progress: Progress::default(),
             reports,
         }
     }
-}
 
-impl Guard {
     fn end(mut self, result: Result<(), Failure>) {
-        self.result = result;
+        self.result = Some(result);
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let result = std::mem::replace(&mut self.result, Ok(()));
-        let duration_us = self.clock.mono_us().saturating_sub(self.started_us);
+        let broken = || Err(Failure::new(FailureKind::Internal, "the probe broke off"));
         let report = Report {
             key: self.key,
-            address: self.address.clone(),
-            result,
-            duration_us,
+            place: self.place,
+            result: self.result.take().unwrap_or_else(broken),
+            duration_us: self.clock.mono_us().saturating_sub(self.started_us),
             certificate_expires_s: self.progress.certificate_expires_s,
             handshake: self.progress.handshake,
         };
@@ -306,11 +324,14 @@ impl Drop for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::plan::ProbeAddress;
 
     #[tokio::test]
     async fn a_probe_that_panics_reports_our_own_failure() {
         let (reports, mut ended) = mpsc::unbounded_channel();
-        let guard = Guard::new(7, ProbeAddress::Ip([127, 0, 0, 1].into()), Clock::start(), reports);
+        let address = ProbeAddress::Ip([127, 0, 0, 1].into());
+        let wanted = Wanted { key: 7, place: Place::of(&address), due_ms: 0 };
+        let guard = Guard::new(wanted, Clock::start(), reports);
         let probe = tokio::spawn(async move {
             let _guard = guard;
             panic!("as a bug would");

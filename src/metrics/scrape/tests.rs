@@ -48,6 +48,12 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
         },
         handshakes: vec![("full", 1), ("resumed", 0)],
     };
+    let start_lag = HistogramTotals {
+        unit: Unit::Milliseconds,
+        bounds: &[1, 100],
+        counts: vec![7, 1, 0],
+        sum: 93,
+    };
     let mut out = String::new();
     let scrape = Scrape {
         version: "0.1.0",
@@ -62,6 +68,7 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
         probe_lag_ms: Some(12),
         prober_stalled: Some(false),
         state: Some(StateTotals { saved_at_s: 1_799_999_900, failures: 2 }),
+        probe_start_lag: Some(&start_lag),
         config_generation: 3,
         config_reload_success: true,
         config_reload_at_s: 1_800_000_000,

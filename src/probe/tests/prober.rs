@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU16;
 
 use super::*;
 use crate::health::LimiterPhase;
+use crate::health::check::ExecProbe;
 use crate::health::plan::Verdict;
 use crate::health::table::{State, Word};
 
@@ -40,7 +41,7 @@ async fn eventually(what: &str, done: impl Fn() -> bool) {
 async fn a_site_that_stops_is_lost_and_comes_back() {
     let status = Arc::new(AtomicU16::new(200));
     let port = site(Arc::clone(&status)).await.port();
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     let (told, notices) = std::sync::mpsc::channel();
     prober.listen(move |noticed| told.send(noticed).unwrap()).unwrap();
     assert!(!prober.ready(), "nothing applied yet");
@@ -112,7 +113,7 @@ async fn thousands_of_targets_start_within_their_spread_and_caps() {
         .collect();
     let verdicts = (0..2_000).map(single).collect();
     let limits = ProbeLimits { concurrency: 64, concurrency_per_address: 16 };
-    let prober = Prober::start(limits, Clock::start()).unwrap();
+    let prober = Prober::start(limits, Clock::start(), || {}).unwrap();
     let table = prober.apply(Plan { targets, verdicts, ..Plan::default() }).unwrap();
     eventually("all judged", || prober.ready()).await;
     assert!((0..2_000).all(|id| table.word(id).available()));
@@ -130,7 +131,7 @@ async fn an_unreadable_ca_file_is_our_failure_and_takes_nobody_down() {
         ca_file: Some("/nonexistent/ca.pem".into()),
         ..Default::default()
     });
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     let plan = Plan {
         targets: vec![target(ProbeKind::Http(probe))],
         verdicts: vec![single(0)],
@@ -152,7 +153,7 @@ async fn an_unreadable_ca_file_is_our_failure_and_takes_nobody_down() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_stopped_prober_says_so() {
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     let commands = prober.commands.clone();
     commands.send(Command::Stop).unwrap();
     eventually("stopped", || commands.is_closed()).await;
@@ -167,7 +168,7 @@ async fn words_of_a_prober_that_hangs_become_unknown_and_come_back() {
     let status = Arc::new(AtomicU16::new(200));
     let up = site(Arc::clone(&status)).await.port();
     let down = site(Arc::new(AtomicU16::new(503))).await.port();
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     let plan = Plan {
         targets: [up, down].map(|port| target(ProbeKind::Http(http_probe(port)))).to_vec(),
         verdicts: vec![single(0), single(1)],
@@ -206,25 +207,24 @@ async fn words_of_a_prober_that_hangs_become_unknown_and_come_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn threads_that_hang_veil_the_words_of_this_plan_and_the_next() {
-    let port = site(Arc::new(AtomicU16::new(200))).await.port();
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
+    // Commands are started on the helpers, not on the runner's own thread.
+    let command = vec!["/bin/true".to_owned()];
     let plan = Plan {
-        targets: vec![target(ProbeKind::Http(http_probe(port)))],
+        targets: vec![target(ProbeKind::Exec(ExecProbe { command, host: None }))],
         verdicts: vec![single(0)],
         ..Plan::default()
     };
     let table = prober.apply(plan.clone()).unwrap();
     eventually("up", || table.word(0).state() == State::Up).await;
-    let channels = [(); WORKERS].map(|()| blocking::channel::<()>());
+    let channels = [(); HELPERS].map(|()| blocking::channel::<()>());
     let release = channels.each_ref().map(|(release, _)| release.clone());
-    let hangs = Command::Look(Box::new(|_, _| {
-        for (_, hang) in channels {
-            tokio::spawn(async move { hang.recv() });
-        }
-    }));
-    prober.commands.send(hangs).unwrap();
+    for (_, hang) in channels {
+        prober.helpers.spawn(async move { hang.recv() });
+    }
+    eventually("noticed", || prober.metrics().stalled).await;
     eventually("veiled", || table.word(0).state() == State::Unknown).await;
-    assert!(prober.metrics().stalled && table.word(0).available());
+    assert!(table.word(0).available());
     let next = prober.apply(plan).unwrap();
     assert_eq!((next.word(0).state(), next.word(0).available()), (State::Unknown, true));
     drop(release);
@@ -252,17 +252,17 @@ async fn a_history_goes_from_one_prober_to_the_next() {
         verdicts: vec![single(0)],
         ..Plan::default()
     };
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     let table = prober.apply(plan(&wanted)).unwrap();
     eventually("down", || table.word(0).state() == State::Down).await;
-    let history = prober.look(|engine, now| engine.history(now)).await.unwrap();
+    let history = prober.look(Engine::history).await.unwrap();
     prober.shutdown();
 
     // No probe ends from here on.
     hangs.store(true, Ordering::Relaxed);
     (wanted.timeout_ms, wanted.interval_ms) = (300_000, 600_000);
     let keys = [crate::health::stable::target_key(&wanted.identity)];
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     prober.restore(history.named(&keys)).unwrap();
     let next = prober.apply(plan(&wanted)).unwrap();
     let word = next.word(0);
@@ -275,7 +275,7 @@ async fn a_history_goes_from_one_prober_to_the_next() {
 async fn losses_that_the_limiter_holds_are_seen_and_let_go_by_an_operator() {
     let status = Arc::new(AtomicU16::new(200));
     let port = site(Arc::clone(&status)).await.port();
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     let (told, notices) = std::sync::mpsc::channel();
     prober.listen(move |noticed| drop(told.send(noticed))).unwrap();
     let targets: Vec<Target> = (0..12)

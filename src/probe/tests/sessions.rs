@@ -140,7 +140,7 @@ async fn a_prober_resumes_counts_and_remembers() {
     let mut target = target(ProbeKind::Http(https_probe(port, authority.tls())));
     target.interval_ms = 100;
     target.timeout_ms = 5_000;
-    let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     prober.apply(Plan { targets: vec![target], ..Plan::default() }).unwrap();
     let started = Instant::now();
     while prober.metrics().checks.get("ready").is_none_or(|seen| seen.handshakes_resumed < 5) {
