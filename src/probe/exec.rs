@@ -15,7 +15,7 @@
 //! Not being able to run a command is our failure, never the target's.
 
 use std::convert::Infallible;
-use std::io::{self, PipeWriter};
+use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -121,11 +121,13 @@ async fn watch(
         status = &mut exit => status,
         never = drain(&mut output, &mut kept) => match never {},
     };
-    // What it said last may still be in the pipe.
-    let mut rest = [0; OUTPUT_KEPT];
-    while kept.len() < OUTPUT_KEPT {
-        let Ok(count @ 1..) = output.try_read(&mut rest) else { break };
-        keep(&mut kept, &rest[..count]);
+    // What it said last may still be in the pipe, and the runtime not know of it yet.
+    if let Ok(mut output) = output.into_nonblocking_fd().map(PipeReader::from) {
+        let mut rest = [0; OUTPUT_KEPT];
+        while kept.len() < OUTPUT_KEPT {
+            let Ok(count @ 1..) = output.read(&mut rest) else { break };
+            keep(&mut kept, &rest[..count]);
+        }
     }
     (status, kept)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::body::Wanted;
 use super::session::Session;
 use super::tls::TlsConfigs;
-use crate::health::check::{ProbeKind, TextMatch};
+use crate::health::check::{ProbeKind, TextMatch, body_regex};
 use crate::health::plan::Plan;
 use crate::health::{Failure, FailureKind};
 
@@ -66,7 +66,7 @@ impl Prepared {
 fn compile(expected: &TextMatch) -> Result<Wanted, String> {
     match expected {
         TextMatch::Text(text) => Ok(Wanted::Text(text.as_bytes().to_vec())),
-        TextMatch::Regex(pattern) => regex::bytes::Regex::new(pattern)
+        TextMatch::Regex(pattern) => body_regex(pattern)
             .map(Wanted::Pattern)
             .map_err(|error| format!("expect_body_regex: {error}")),
     }

@@ -26,7 +26,7 @@ const FAILURE_KEPT_MS: u64 = 2_000;
 /// Fewer names than this are not worth a sweep for old ones.
 const SWEEP_AT_MIN: usize = 64;
 
-type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+pub(super) type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
 /// What a lookup found, or why nothing.
 #[derive(Clone, Debug)]
@@ -71,7 +71,8 @@ impl std::fmt::Debug for Resolver {
 }
 
 impl Resolver {
-    fn with(lookup: Arc<Lookup>) -> Resolver {
+    /// One that asks `lookup`.
+    pub(super) fn with(lookup: Arc<Lookup>) -> Resolver {
         let threads = Arc::new(Semaphore::new(LOOKUPS_MAX));
         Resolver { names: Mutex::default(), threads, lookup }
     }

@@ -20,7 +20,7 @@ where
         assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
         assert_eq!(request.method(), "POST");
         assert_eq!(request.headers()["te"], "trailers");
-        assert_eq!(request.headers()["grpc-timeout"], "400m");
+        assert_eq!(request.headers()["grpc-timeout"], "10000m");
         tokio::spawn(async move {
             let mut asked = Vec::new();
             let mut body = request.into_body();
@@ -76,7 +76,7 @@ async fn a_service_passes_while_it_is_serving() {
         ("web", "0", true, "protocol: no grpc-status"),
     ] {
         let port = serve(move |stream| answer(stream, status, trailers_only)).await.port();
-        let seen = probe(ProbeKind::Grpc(grpc_probe(port, service))).await;
+        let seen = patient(ProbeKind::Grpc(grpc_probe(port, service))).await;
         assert_eq!(seen, expected, "{service} {status}");
     }
 }
@@ -84,7 +84,7 @@ async fn a_service_passes_while_it_is_serving() {
 #[tokio::test]
 async fn a_web_server_is_no_grpc_server() {
     let port = scripted("HTTP/1.1 400 Bad\r\n\r\n").await.port();
-    let seen = probe(ProbeKind::Grpc(grpc_probe(port, ""))).await;
+    let seen = patient(ProbeKind::Grpc(grpc_probe(port, ""))).await;
     assert!(seen.starts_with("protocol: "), "{seen}");
     let server = serve(|stream| async move {
         let mut connection = h2::server::handshake(stream).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_web_server_is_no_grpc_server() {
             let _ = respond.send_response(head, true);
         }
     });
-    let seen = probe(ProbeKind::Grpc(grpc_probe(server.await.port(), ""))).await;
+    let seen = patient(ProbeKind::Grpc(grpc_probe(server.await.port(), ""))).await;
     assert_eq!(seen, "status: HTTP status 404");
 }
 
@@ -116,6 +116,6 @@ async fn over_tls_the_server_must_agree_to_http2() {
         });
         let mut wanted = grpc_probe(server.await.port(), "");
         wanted.tls = Some(authority.tls());
-        assert_eq!(probe(ProbeKind::Grpc(wanted)).await, expected);
+        assert_eq!(patient(ProbeKind::Grpc(wanted)).await, expected);
     }
 }

@@ -75,7 +75,7 @@ async fn asked(what: Answer, expect_body: Option<&str>) -> String {
     let port = serve(move |stream| answer(stream, what)).await.port();
     let mut wanted = http2_probe(port);
     wanted.expect_body = expect_body.map(|text| TextMatch::Text(text.to_owned()));
-    probe(ProbeKind::Http(wanted)).await
+    patient(ProbeKind::Http(wanted)).await
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn floods_of_frames_end_early_and_cost_little() {
     ] {
         let (port, written) = frames(bytes, times).await;
         let started = Instant::now();
-        let seen = probe(ProbeKind::Http(http2_probe(port))).await;
+        let seen = patient(ProbeKind::Http(http2_probe(port))).await;
         assert!(seen.starts_with("protocol: "), "{name}: {seen}");
         assert!(started.elapsed() < Duration::from_secs(5), "{name}: {:?}", started.elapsed());
         // What the system's buffers hold, and no more.
@@ -192,7 +192,7 @@ async fn a_server_without_an_answer_times_out_and_one_that_closes_says_so() {
         let _ = stream.shutdown().await;
         while matches!(stream.read(&mut [0; 4_096]).await, Ok(1..)) {}
     });
-    let seen = probe(ProbeKind::Http(http2_probe(closing.await.port()))).await;
+    let seen = patient(ProbeKind::Http(http2_probe(closing.await.port()))).await;
     assert_eq!(seen, "protocol: connection closed before a whole response");
 }
 
@@ -234,7 +234,7 @@ async fn alpn_decides_or_must_agree() {
         wanted.version = version;
         wanted.tls = Some(TlsProbe { ..authority.tls() });
         wanted.expect_body = Some(TextMatch::Text(body.to_owned()));
-        let seen = probe(ProbeKind::Http(wanted)).await;
+        let seen = patient(ProbeKind::Http(wanted)).await;
         assert_eq!(seen, expected, "{version:?} {protocols:?}");
     }
 }

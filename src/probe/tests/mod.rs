@@ -9,6 +9,7 @@ mod hostile;
 mod http;
 mod http2;
 mod icmp;
+mod names;
 mod prober;
 mod route;
 mod sessions;
@@ -122,6 +123,11 @@ pub(super) fn tools(plan: &Plan) -> Tools {
 /// "ok" or "kind: detail" of one attempt.
 pub(super) async fn probe(probe: ProbeKind) -> String {
     probe_target(target(probe)).await
+}
+
+/// The same with time enough on a busy machine: how soon is not the point.
+pub(super) async fn patient(probe: ProbeKind) -> String {
+    probe_target(Target { timeout_ms: 10_000, ..target(probe) }).await
 }
 
 pub(super) async fn probe_target(target: Target) -> String {
