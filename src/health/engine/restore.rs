@@ -17,14 +17,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::event::Now;
+use super::super::hold::{Return, ReturnPhase};
 use super::super::machine::Machine;
-use super::super::plan::{Plan, TargetId};
+use super::super::plan::{Failback, Plan, TargetId, VerdictId};
 use super::super::saved::{KeptTarget, Saved, SavedHold};
-use super::super::stable::{StableKey, target_key};
+use super::super::stable::{StableKey, target_key, verdict_key};
 use super::super::table::{Override, State, Word};
 use super::super::track::Tracked;
 use super::{Engine, limiter};
 
+/// A time up without a break goes on over a restart that took so long.
+const WATCHED_S: u32 = 60;
 /// Counters of an older history say nothing about now.
 pub const COUNTERS_KEPT_S: u32 = 600;
 
@@ -38,16 +41,30 @@ pub struct History {
     pub at_s: u32,
     /// Of `plan.targets`, in their order.
     pub targets: Vec<KeptTarget>,
-    /// Held verdicts.
-    pub holds: Vec<SavedHold>,
+    /// Verdicts that were lost and are not back in service.
+    pub returns: Vec<Return>,
 }
 
 impl History {
     /// With the targets' names, in the order of the plan.
     pub fn named(&self, keys: &[StableKey]) -> Saved {
         let targets = keys.iter().copied().zip(self.targets.iter().copied());
-        Saved { written_at_s: self.at_s, targets: targets.collect(), holds: self.holds.clone() }
+        let hold = |found: &Return| SavedHold {
+            verdict: verdict_name(&self.plan, found.verdict, keys),
+            kind: found.phase.number(),
+            since_s: found.since_s,
+        };
+        Saved {
+            written_at_s: self.at_s,
+            targets: targets.collect(),
+            holds: self.returns.iter().map(hold).collect(),
+        }
     }
+}
+
+fn verdict_name(plan: &Plan, id: VerdictId, keys: &[StableKey]) -> StableKey {
+    let verdict = &plan.verdicts[id as usize];
+    verdict_key(verdict, verdict.gate.map(|gate| &plan.verdicts[gate as usize]), keys)
 }
 
 /// What came of taking a history in.
@@ -68,7 +85,7 @@ impl Engine {
             plan: Arc::clone(&self.plan),
             at_s: now.unix_s,
             targets: self.targets.iter().map(|tracked| tracked.keep(now)).collect(),
-            holds: Vec::new(),
+            returns: self.returns().collect(),
         }
     }
 
@@ -81,21 +98,40 @@ impl Engine {
         let age_ms = u64::from(age_s.unwrap_or(u32::MAX)) * 1_000;
         let kept: HashMap<StableKey, &KeptTarget> =
             saved.targets.iter().map(|(key, kept)| (*key, kept)).collect();
+        let names = self.plan.targets.iter().map(|target| target_key(&target.identity));
+        let names: Vec<StableKey> = names.collect();
         let mut restored = Restored { targets: 0, age_s, counters };
-        for (target, tracked) in self.plan.targets.iter().zip(&mut self.targets) {
-            let history = || kept.get(&target_key(&target.identity));
-            let Some(kept) =
-                Some(&*tracked).filter(|tracked| !tracked.idle).and_then(|_| history())
-            else {
-                continue;
-            };
-            tracked.restore(kept, counters.then_some(age_ms), now);
-            restored.targets += 1;
+        for (name, tracked) in names.iter().zip(&mut self.targets) {
+            if let Some(kept) = kept.get(name).filter(|_| !tracked.idle) {
+                tracked.restore(kept, counters.then_some(age_ms), now);
+                restored.targets += 1;
+            }
         }
         self.limiter = limiter(&self.plan, &self.targets, None);
         self.note_losses();
-        self.judge_all(now);
+        let returns = self.returns_of(&saved.holds, &names);
+        let watched = age_s.is_some_and(|age_s| age_s <= WATCHED_S);
+        // It judges every verdict, whether or not there are any.
+        self.restore_returns(&returns, watched, now);
         restored
+    }
+
+    /// `holds` by the verdicts of the plan that have their names and come back other
+    /// than at once.
+    fn returns_of(&self, holds: &[SavedHold], names: &[StableKey]) -> Vec<Return> {
+        if holds.is_empty() {
+            return Vec::new();
+        }
+        let by_name: HashMap<StableKey, &SavedHold> =
+            holds.iter().map(|hold| (hold.verdict, hold)).collect();
+        let verdicts = (0..).zip(&self.plan.verdicts);
+        let slow = verdicts.filter(|(_, v)| v.failback != Failback::Auto || v.ramp_ms > 0);
+        let found = slow.filter_map(|(id, _)| {
+            let hold = by_name.get(&verdict_name(&self.plan, id, names))?;
+            let phase = ReturnPhase::from_number(hold.kind)?;
+            Some(Return { verdict: id, phase, since_s: hold.since_s })
+        });
+        found.collect()
     }
 
     /// Words know when their verdict was lost: the latest loss among its targets.

@@ -251,3 +251,36 @@ fn a_machine_of_any_numbers_goes_on() {
         assert!(run.engine.status(0).unwrap().rise_effective <= 32);
     }
 }
+
+#[test]
+fn a_verdict_that_waits_for_an_operator_goes_on_waiting() {
+    let held = |ports: &[u16]| {
+        let mut plan = plan(ports);
+        for verdict in &mut plan.verdicts {
+            verdict.failback = Failback::Manual;
+        }
+        plan
+    };
+    let mut old = Run::start(&[80, 81], THEN_S);
+    old.engine = Engine::new(held(&[80, 81]), None, old.now);
+    old.probe(0, Ok(()));
+    (0..3).for_each(|_| old.probe(0, REFUSED));
+    (0..2).for_each(|_| old.probe(0, Ok(())));
+    assert!(old.word(0).is_held() && !old.word(0).available());
+    for seconds in [5, 100_000] {
+        // Its place in the plan is another.
+        let mut run = Run::start(&[81, 80], old.now.unix_s + seconds);
+        run.engine = Engine::new(held(&[81, 80]), None, run.now);
+        run.engine.restore(&old.saved(), run.now);
+        assert!(run.word(1).is_held() && !run.word(1).available(), "after {seconds} s");
+        assert!(!run.word(0).is_held() && run.word(0).available());
+        run.probe(1, Ok(()));
+        assert!(run.word(1).is_held());
+        assert_eq!(run.engine.fail_back(|_| true, run.now).1, 1);
+        assert!(run.word(1).available());
+        // A config without failback has nothing to wait for.
+        let mut run = Run::start(&[80], old.now.unix_s + seconds);
+        run.engine.restore(&old.saved(), run.now);
+        assert!(!run.word(0).is_held() && run.word(0).available());
+    }
+}
