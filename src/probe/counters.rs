@@ -71,6 +71,8 @@ pub struct ProbeMetrics {
     pub in_flight: u64,
     /// Probes that wait for a slot.
     pub waiting: u64,
+    /// The prober is stuck or dead: every word is unknown.
+    pub stalled: bool,
 }
 
 /// Where the runner writes and scrapes read.
@@ -119,6 +121,7 @@ impl Counters {
             lag_s: lag_ms as f64 / 1_000.0,
             in_flight: self.in_flight.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed),
+            stalled: false,
         }
     }
 

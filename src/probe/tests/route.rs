@@ -59,5 +59,8 @@ async fn probes_come_from_the_source_they_are_told() {
     let route = Route { source_ipv6: Some("2001:db8::1".parse().unwrap()), ..Route::default() };
     assert_eq!(patient(routed(port, route)).await, "ok");
     let route = Route { source_ipv4: Some(Ipv4Addr::new(192, 0, 2, 5)), ..Route::default() };
-    assert_eq!(patient(routed(port, route)).await, "internal: source 192.0.2.5 is not on this host");
+    assert_eq!(
+        patient(routed(port, route)).await,
+        "internal: source 192.0.2.5 is not on this host"
+    );
 }
