@@ -17,10 +17,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::event::Now;
+use super::super::hold::{Return, ReturnPhase};
 use super::super::machine::Machine;
-use super::super::plan::{Plan, TargetId};
+use super::super::plan::{Plan, TargetId, VerdictId};
 use super::super::saved::{KeptTarget, Saved, SavedHold};
-use super::super::stable::{StableKey, target_key};
+use super::super::stable::{StableKey, target_key, verdict_key};
 use super::super::table::{Override, State, Word};
 use super::super::track::Tracked;
 use super::{Engine, limiter};
@@ -38,16 +39,27 @@ pub struct History {
     pub at_s: u32,
     /// Of `plan.targets`, in their order.
     pub targets: Vec<KeptTarget>,
-    /// Held verdicts.
-    pub holds: Vec<SavedHold>,
+    /// Verdicts that are lost, held or ramp up.
+    pub returns: Vec<Return>,
 }
 
 impl History {
     /// With the targets' names, in the order of the plan.
     pub fn named(&self, keys: &[StableKey]) -> Saved {
         let targets = keys.iter().copied().zip(self.targets.iter().copied());
-        Saved { written_at_s: self.at_s, targets: targets.collect(), holds: self.holds.clone() }
+        let hold = |found: &Return| SavedHold {
+            verdict: name_of(&self.plan, found.verdict, keys),
+            kind: found.phase.number(),
+            since_s: found.since_s,
+        };
+        let holds = self.returns.iter().map(hold).collect();
+        Saved { written_at_s: self.at_s, targets: targets.collect(), holds }
     }
+}
+
+fn name_of(plan: &Plan, id: VerdictId, keys: &[StableKey]) -> StableKey {
+    let verdict = &plan.verdicts[id as usize];
+    verdict_key(verdict, verdict.gate.map(|gate| &plan.verdicts[gate as usize]), keys)
 }
 
 /// What came of taking a history in.
@@ -68,7 +80,7 @@ impl Engine {
             plan: Arc::clone(&self.plan),
             at_s: now.unix_s,
             targets: self.targets.iter().map(|tracked| tracked.keep(now)).collect(),
-            holds: Vec::new(),
+            returns: self.returns().collect(),
         }
     }
 
@@ -94,8 +106,33 @@ impl Engine {
         }
         self.limiter = limiter(&self.plan, &self.targets, None);
         self.note_losses();
-        self.judge_all(now);
+        let returns = self.kept_returns(saved);
+        self.restore_returns(&returns, counters, now);
         restored
+    }
+
+    /// Where the verdicts of this plan stood on their way back. Of verdicts that judge
+    /// the same and come back in different ways, each takes what lets it in latest.
+    fn kept_returns(&self, saved: &Saved) -> Vec<Return> {
+        let mut kept: HashMap<StableKey, (ReturnPhase, u32)> = HashMap::new();
+        for hold in &saved.holds {
+            let Some(phase) = ReturnPhase::from_number(hold.kind) else { continue };
+            let place = kept.entry(hold.verdict).or_insert((phase, hold.since_s));
+            if phase.number() < place.0.number() {
+                *place = (phase, hold.since_s);
+            }
+        }
+        if kept.is_empty() {
+            return Vec::new();
+        }
+        let keys: Vec<StableKey> =
+            self.plan.targets.iter().map(|target| target_key(&target.identity)).collect();
+        let ids = 0..self.plan.verdicts.len() as VerdictId;
+        ids.filter_map(|verdict| {
+            let &(phase, since_s) = kept.get(&name_of(&self.plan, verdict, &keys))?;
+            Some(Return { verdict, phase, since_s })
+        })
+        .collect()
     }
 
     /// Words know when their verdict was lost: the latest loss among its targets.
