@@ -4,6 +4,7 @@
 //!
 //! A failure prints the seed; `WINDROSE_SEED=n cargo test --test simulate_health`
 //! runs that one world again. `WINDROSE_WORLDS=100` runs so many, which takes hours.
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a panic here is a failed test
 
 #[path = "simulate_health/budget.rs"]
 mod budget;

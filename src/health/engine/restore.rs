@@ -122,8 +122,15 @@ impl Engine {
         if holds.is_empty() {
             return Vec::new();
         }
-        let by_name: HashMap<StableKey, &SavedHold> =
-            holds.iter().map(|hold| (hold.verdict, hold)).collect();
+        // Verdicts that judge the same and come back in different ways have one name:
+        // each takes what lets it in latest.
+        let mut by_name: HashMap<StableKey, &SavedHold> = HashMap::new();
+        for hold in holds {
+            let place = by_name.entry(hold.verdict).or_insert(hold);
+            if hold.kind < place.kind {
+                *place = hold;
+            }
+        }
         let verdicts = (0..).zip(&self.plan.verdicts);
         let slow = verdicts.filter(|(_, v)| v.failback != Failback::Auto || v.ramp_ms > 0);
         let found = slow.filter_map(|(id, _)| {

@@ -284,3 +284,37 @@ fn a_verdict_that_waits_for_an_operator_goes_on_waiting() {
         assert!(!run.word(0).is_held() && run.word(0).available());
     }
 }
+
+#[test]
+fn a_hold_and_a_loss_outlive_the_process_however_old_the_history() {
+    for seconds in [5, 100_000] {
+        let mut old = before();
+        let mut plan = Plan::clone(old.engine.plan());
+        plan.verdicts.iter_mut().for_each(|verdict| verdict.failback = Failback::Manual);
+        old.engine = Engine::new(plan.clone(), Some(&old.engine), old.now);
+        // Target 1 goes down and comes back: held. Then it goes down for good.
+        old.probe(1, REFUSED);
+        old.probe(1, Ok(()));
+        old.probe(1, Ok(()));
+        assert!(old.word(1).is_held());
+        let now = Now { mono_ms: 0, unix_s: old.now.unix_s + seconds };
+        let restart = |old: &Run| {
+            let mut engine = Engine::new(plan.clone(), None, now);
+            engine.restore(&old.saved(), now);
+            engine
+        };
+        let engine = restart(&old);
+        let word = engine.table().word(1);
+        assert_eq!((word.state(), word.available(), word.is_held()), (State::Up, false, true));
+        assert_eq!(engine.return_of(1), old.engine.return_of(1), "since the same second");
+        for _ in 0..3 {
+            old.probe(1, REFUSED);
+        }
+        let mut run = Run { engine: restart(&old), now };
+        assert_eq!(run.word(1).state(), State::Down);
+        for _ in 0..32 {
+            run.probe(1, Ok(()));
+        }
+        assert!(run.word(1).is_held(), "lost before, held after");
+    }
+}
