@@ -14,12 +14,14 @@ use crate::{Trial, now_us, stamp};
 
 /// The TTL of an answer about which there is no doubt.
 const CALM_TTL_S: u32 = 30;
-/// Pauses between two questions for a name: calm, in doubt, one result from the verdict.
-const CALM: Duration = Duration::from_millis(50);
-const DOUBTED: Duration = Duration::from_millis(5);
+/// Pauses between two questions for a name: calm, or over; in doubt, when two results are
+/// a second away; one result from the verdict.
+const CALM: Duration = Duration::from_millis(200);
+const DOUBTED: Duration = Duration::from_millis(20);
 const CLOSE: Duration = Duration::from_millis(1);
-/// A question without a reply is asked again.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// A question without a reply is asked again: after this, and where it matters sooner.
+const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE_CLOSE: Duration = Duration::from_millis(5);
 /// Questions sent before replies are looked at.
 const PART: usize = 16;
 /// Pause where nothing is due.
@@ -77,6 +79,7 @@ struct Name {
     trial: Arc<Trial>,
     query: Vec<u8>,
     next: Instant,
+    patience: Duration,
     calm: bool,
     changed: bool,
 }
@@ -91,7 +94,8 @@ impl Name {
         }
         query.extend([0, 0, 1, 0, 1]);
         let trial = Arc::clone(trial);
-        Name { trial, query, next: Instant::now(), calm: false, changed: false }
+        let (next, patience) = (Instant::now(), PATIENCE);
+        Name { trial, query, next, patience, calm: false, changed: false }
     }
 
     /// Takes a reply in: an address and its TTL.
@@ -107,13 +111,13 @@ impl Name {
             }
             _ => {}
         }
-        self.next = now
-            + match ttl_s {
-                _ if self.changed => CALM,
-                CALM_TTL_S => CALM,
-                0 | 1 => CLOSE,
-                _ => DOUBTED,
-            };
+        let (pause, patience) = match ttl_s {
+            CALM_TTL_S => (CALM, PATIENCE),
+            _ if self.changed => (CALM, PATIENCE),
+            0 | 1 => (CLOSE, PATIENCE_CLOSE),
+            _ => (DOUBTED, PATIENCE),
+        };
+        (self.next, self.patience) = (now + pause, patience);
     }
 }
 
@@ -126,7 +130,7 @@ fn ask(socket: &UdpSocket, mut names: Vec<Name>, shared: &Shared) {
             for &id in part {
                 // A full buffer or a refusal: it is asked again.
                 let _ = socket.send(&names[id].query);
-                names[id].next = now + PATIENCE;
+                names[id].next = now + names[id].patience;
             }
             // Before others are asked, so that a reply does not wait for them.
             idle &= !take_replies(socket, &mut names);

@@ -10,6 +10,8 @@
 //! drops packets there. All times are of one clock. Every figure errs to our disadvantage:
 //! a death counts from before it is made, an answer when it has been read.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a command-line tool
+
 mod backends;
 mod poller;
 mod report;

@@ -20,7 +20,7 @@ use super::guard::Guard;
 use super::listener::Limits;
 use super::problem::Problem;
 use super::stream::{EventStream, Source, Streaming};
-use super::types::{ChecksRequest, EventsRequest, ExplainRequest};
+use super::types::{ChecksRequest, EventsRequest, ExplainRequest, FailbackRequest};
 use super::{page, stream};
 use crate::log::Sparse;
 use crate::metrics::text;
@@ -81,6 +81,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         .route("/api/v1/explain", get(explain))
         .route("/api/v1/checks", get(checks))
         .route("/api/v1/events", get(events))
+        .route("/api/v1/failback", post(fail_back))
         .route("/api/v1/limiter/release", post(release_limiter))
         .route("/api/v1/reload", post(reload))
         .fallback(|| async {
@@ -192,11 +193,11 @@ async fn status(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> 
 /// A request's parameters, as they come.
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
+/// How parameters become a request; the error is words for the client.
+type ReadPairs<T> = fn(&[(String, String)]) -> Result<T, String>;
+
 /// Reads a request's parameters.
-fn parse<T>(
-    pairs: Pairs,
-    read: fn(&[(String, String)]) -> Result<T, String>,
-) -> Result<T, Problem> {
+fn parse<T>(pairs: Pairs, read: ReadPairs<T>) -> Result<T, Problem> {
     pairs
         .map_err(|rejection| rejection.body_text())
         .and_then(|Query(pairs)| read(&pairs))
@@ -262,6 +263,22 @@ async fn release_limiter(
     let desk = Arc::clone(&shared.desk);
     let released = shared.calls.run(move || desk.release_limiter()).await?;
     Ok(Json(released?).into_response())
+}
+
+async fn fail_back(
+    State(shared): State<Arc<Shared>>,
+    Extension(Connection { peer, .. }): Extension<Connection>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    // Nothing named: everything that is held.
+    let request = if body.is_empty() { b"{}" } else { &body[..] };
+    let request: FailbackRequest = serde_json::from_slice(request)
+        .map_err(|error| Problem::from(ApiError::Invalid(format!("the body: {error}"))))?;
+    let (wip, member) = (request.wip.as_deref(), request.member.as_deref());
+    tracing::warn!(%peer, wip, member, "failback asked for over the admin listener");
+    let desk = Arc::clone(&shared.desk);
+    let done = shared.calls.run(move || desk.fail_back(&request)).await?;
+    Ok(Json(done?).into_response())
 }
 
 //------------ Calls ----------------------------------------------------------

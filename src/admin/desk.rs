@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::journal::Journal;
 use super::types::{
-    ChecksPage, ChecksRequest, ExplainRequest, LimiterReleased, ReloadRefused, ReloadReport, Status,
+    ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
+    ReloadRefused, ReloadReport, Status,
 };
 
 /// The daemon, as the admin listener sees it.
@@ -34,6 +35,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Lets the losses that the blast-radius limiter holds take their course.
     fn release_limiter(&self) -> Result<LimiterReleased, ApiError>;
+
+    /// Lets members that are held take part again.
+    fn fail_back(&self, request: &FailbackRequest) -> Result<FailedBack, ApiError>;
 
     /// Loads the config anew. Returns when it is in force, or refused.
     fn reload(&self) -> Result<ReloadReport, ReloadRefused>;

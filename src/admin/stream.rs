@@ -69,9 +69,12 @@ impl Streaming {
 
 //------------ EventStream ----------------------------------------------------
 
+/// The next part of a stream, and where the one after it comes from.
+type Next = Pin<Box<dyn Future<Output = Option<(Bytes, Source)>> + Send>>;
+
 /// The body of a stream.
 pub(super) struct EventStream {
-    next: Pin<Box<dyn Future<Output = Option<(Bytes, Source)>> + Send>>,
+    next: Next,
     streaming: Arc<Streaming>,
 }
 

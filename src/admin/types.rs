@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::events::{Event, EventKind, EventsRequest, Subject};
 pub use self::health::{
-    CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, HealthStatus,
-    LimiterReleased, LimiterState, ProberStatus,
+    CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, FailbackRequest,
+    FailedBack, HealthStatus, LimiterReleased, LimiterState, ProberStatus,
 };
 use crate::dns::Name;
 
@@ -78,6 +78,11 @@ pub struct DatacenterStatus {
     pub unknown: u64,
 }
 
+/// [`MemberStatus::share_percent`] of servers that do not say it.
+fn all_clients() -> u8 {
+    100
+}
+
 /// One member of one WIP. What probes say and what queries see are both shown.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct MemberStatus {
@@ -91,6 +96,10 @@ pub struct MemberStatus {
     pub probed: String,
     /// What queries see: the same, or "held", "drained", "forced-up", "forced-down".
     pub effective: String,
+    /// Parts of a hundred of its clients that it takes: fewer than all while it ramps up
+    /// after a return.
+    #[serde(default = "all_clients")]
+    pub share_percent: u8,
     /// When the probed state last changed; none: not since the start.
     pub since_s: Option<u64>,
     /// How the last probe failed: a kind and some words.

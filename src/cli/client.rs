@@ -16,7 +16,8 @@ use serde::de::DeserializeOwned;
 pub use self::events::Events;
 use crate::admin::problem::{self, Problem};
 use crate::admin::types::{
-    ChecksPage, ChecksRequest, ExplainRequest, LimiterReleased, ReloadReport, Status,
+    ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
+    ReloadReport, Status,
 };
 
 /// The server when none is named.
@@ -104,6 +105,11 @@ impl Client {
         request: &ExplainRequest,
     ) -> Result<serde_json::Value, ClientError> {
         self.get("/api/v1/explain", &request.to_query()).await
+    }
+
+    /// `POST /api/v1/failback`
+    pub async fn fail_back(&self, request: &FailbackRequest) -> Result<FailedBack, ClientError> {
+        self.post("/api/v1/failback", Some(request)).await
     }
 
     /// `POST /api/v1/limiter/release`

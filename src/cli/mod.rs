@@ -46,6 +46,8 @@ enum Command {
     Status(StatusArguments),
     /// Follow what happens on a running server
     Events(EventsArguments),
+    /// Let members that came back and are held take part again
+    Failback(FailbackArguments),
     /// Say what the blast-radius limiter is to do
     #[command(subcommand)]
     Limiter(LimiterCommand),
@@ -140,6 +142,18 @@ struct ChecksArguments {
 }
 
 #[derive(Args, Debug)]
+struct FailbackArguments {
+    #[command(flatten)]
+    operate: OperateArguments,
+    /// Only in this WIP
+    #[arg(long, value_name = "NAME")]
+    wip: Option<String>,
+    /// Only this member
+    #[arg(long, value_name = "MEMBER")]
+    member: Option<String>,
+}
+
+#[derive(Args, Debug)]
 struct EventsArguments {
     #[command(flatten)]
     operate: OperateArguments,
@@ -205,6 +219,7 @@ pub fn run() -> ExitCode {
         }
         Command::Status(arguments) => operate::status(&arguments.operate),
         Command::Events(arguments) => events::run(&arguments),
+        Command::Failback(arguments) => operate::fail_back(arguments),
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),

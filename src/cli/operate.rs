@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::client::{Client, ClientError};
-use super::{Failed, OperateArguments, counted, print, print_json};
-use crate::admin::types::{DatacenterLosses, HealthStatus, ReloadReport, Status};
+use super::{FailbackArguments, Failed, OperateArguments, counted, print, print_json};
+use crate::admin::types::{DatacenterLosses, FailbackRequest, HealthStatus, ReloadReport, Status};
 
 /// Runs one request against the server that the arguments name.
 pub(super) fn ask<T>(
@@ -34,6 +34,16 @@ pub(super) fn release(arguments: &OperateArguments) -> Result<(), Failed> {
     }
     let held = counted(released.held, "target");
     print(&format!("released: {held} held; what still fails is called down with its next failure"))
+}
+
+pub(super) fn fail_back(arguments: FailbackArguments) -> Result<(), Failed> {
+    let FailbackArguments { operate, wip, member } = arguments;
+    let request = FailbackRequest { wip, member };
+    let done = ask(&operate, async |client: Client| client.fail_back(&request).await)?;
+    if operate.json {
+        return print_json(&done);
+    }
+    print(&format!("{} held no longer", counted(done.released, "member")))
 }
 
 fn reload_text(report: &ReloadReport) -> String {
@@ -84,10 +94,15 @@ fn status_text(status: &Status) -> String {
         let _ = writeln!(text, "not up: {}", status.members_not_up_total);
     }
     for member in &status.members_not_up {
-        let failure = member.failure.as_ref().map_or(String::new(), |f| format!(": {f}"));
+        let share = match member.share_percent {
+            100 => String::new(),
+            percent => format!(", taking {percent} % of its clients"),
+        };
+        let failure = member.failure.as_ref().filter(|_| member.probed != "up");
+        let failure = failure.map_or(String::new(), |f| format!(": {f}"));
         let _ = writeln!(
             text,
-            "  {} {} {} {}{failure}",
+            "  {} {} {} {}{share}{failure}",
             member.wip, member.member, member.address, member.effective
         );
     }

@@ -10,18 +10,18 @@ use tokio::time::timeout;
 use super::publisher::Publisher;
 use crate::admin::ApiError;
 use crate::admin::types::{
-    CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, HealthStatus, LimiterReleased,
-    LimiterState, MEMBERS_NOT_UP_MAX, MemberStatus, ProberStatus,
+    CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, HealthStatus, LimiterState,
+    MEMBERS_NOT_UP_MAX, MemberStatus, ProberStatus,
 };
 use crate::dns::Name;
 use crate::health::check::ProbeKind;
 use crate::health::plan::{Plan, Target, TargetId, VerdictId};
-use crate::health::table::State;
+use crate::health::table::{SHARE_FULL, State};
 use crate::health::{Engine, FailureKind, LimiterPhase, LimiterStatus, Now, TargetStatus};
 use crate::snapshot::{Serving, Snapshot};
 
 /// Longest wait for the prober, which answers between two probes.
-const PROBER_WAIT: Duration = Duration::from_secs(2);
+pub(super) const PROBER_WAIT: Duration = Duration::from_secs(2);
 
 /// Asks the prober of `publisher`; none: it does not answer.
 pub(super) fn look<T: Send + 'static>(
@@ -99,27 +99,8 @@ fn limiter(limiter: &LimiterStatus, serving: &Serving) -> LimiterState {
     }
 }
 
-/// Lets the losses that the limiter holds take their course.
-pub(super) fn release_limiter(
-    publisher: &Publisher,
-    runtime: &Handle,
-) -> Result<LimiterReleased, ApiError> {
-    let prober = publisher.prober().ok_or_else(no_answer)?;
-    let acted = prober.act(|engine, now| {
-        let before = engine.limiter();
-        let events = engine.release_limiter(now);
-        (events, (before.phase == LimiterPhase::Tripped).then_some(before.held))
-    });
-    let released = runtime.block_on(async { timeout(PROBER_WAIT, acted).await.ok()?.ok() });
-    match released.ok_or_else(no_answer)? {
-        Some(held) => Ok(LimiterReleased { held: u64::from(held) }),
-        None => Err(ApiError::Conflict(
-            "The limiter holds nothing: it has not tripped, or was released already.".to_owned(),
-        )),
-    }
-}
-
-fn no_answer() -> ApiError {
+/// The prober says nothing.
+pub(super) fn no_answer() -> ApiError {
     ApiError::NotReady(format!("The prober did not answer within {} s.", PROBER_WAIT.as_secs()))
 }
 
@@ -201,13 +182,18 @@ fn find(
     Found { plan, now, total, targets }
 }
 
-/// Every target that the answers of WIP `name` depend on.
-fn targets_of(snapshot: &Snapshot, name: &Name) -> Result<HashSet<TargetId>, ApiError> {
+/// The index of WIP `name`, or of the one that it is another name of.
+pub(super) fn find_wip(snapshot: &Snapshot, name: &Name) -> Result<u32, ApiError> {
     let wips = &snapshot.config.wips;
     let named = wips.iter().find(|(_, wire, _)| *wire == name.wire()).map(|(wip, ..)| wip);
     let alias = || wips.aliases().find(|(alias, _)| *alias == name).map(|(_, wip)| wip);
     let wip = named.or_else(alias);
-    let wip = wip.ok_or_else(|| ApiError::NotFound(format!("there is no WIP \"{name}\"")))?;
+    wip.ok_or_else(|| ApiError::NotFound(format!("there is no WIP \"{name}\"")))
+}
+
+/// Every target that the answers of WIP `name` depend on.
+fn targets_of(snapshot: &Snapshot, name: &Name) -> Result<HashSet<TargetId>, ApiError> {
+    let wip = find_wip(snapshot, name)?;
     let entry = &snapshot.wips[wip as usize];
     let plan = &snapshot.plan;
     let verdict = |id: VerdictId| plan.verdicts.get(id as usize);
@@ -315,7 +301,7 @@ fn status_words(status: &TargetStatus) -> Option<String> {
 
 //------------ Members --------------------------------------------------------
 
-/// Members that are not up or are overridden: the first [`MEMBERS_NOT_UP_MAX`], and
+/// Members that are not up, held, ramping or overridden: the first [`MEMBERS_NOT_UP_MAX`], and
 /// how many there are.
 pub(super) fn members_not_up(
     publisher: &Publisher,
@@ -364,6 +350,7 @@ fn each_not_up(
                     address: strategy.vips[usize::from(vip)].record.address().to_string(),
                     probed: word.state().as_str().to_owned(),
                     effective: word.effective().to_owned(),
+                    share_percent: (u32::from(word.share()) * 100 / u32::from(SHARE_FULL)) as u8,
                     ..MemberStatus::default()
                 };
                 let verdict = snapshot.plan.verdicts.get(id as usize);

@@ -7,10 +7,10 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
-use super::{checks, metrics};
+use super::{checks, metrics, operate};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, ExplainRequest,
-    LimiterReleased, ReloadRefused, ReloadReport, Status,
+    FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport, Status,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
@@ -121,8 +121,12 @@ impl Desk for FrontDesk {
         Arc::clone(&self.publisher.journal)
     }
 
+    fn fail_back(&self, request: &FailbackRequest) -> Result<FailedBack, ApiError> {
+        operate::fail_back(&self.publisher, &self.runtime, request)
+    }
+
     fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
-        checks::release_limiter(&self.publisher, &self.runtime)
+        operate::release_limiter(&self.publisher, &self.runtime)
     }
 
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {

@@ -17,6 +17,7 @@ mod events;
 pub(crate) mod geo;
 pub mod load;
 mod metrics;
+mod operate;
 mod probing;
 mod publisher;
 mod responder;

@@ -21,17 +21,6 @@ pub const BURST_RATE_MIN: u64 = 100;
 /// The time over which probes are counted, in milliseconds.
 const WINDOW_MS: u64 = 1_000;
 
-/// Why a probe comes when it comes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Purpose {
-    /// At the target's own slot.
-    Steady,
-    /// A contrary result is pending.
-    Confirm,
-    /// The target was not probed yet by this process.
-    First,
-}
-
 /// Who asks the budget.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Asker {

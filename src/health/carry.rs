@@ -11,10 +11,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::budget::{self, Purpose};
+use super::budget;
 use super::check::Require;
 use super::engine::Engine;
-use super::event::{Now, ProbeKey};
+use super::event::{Now, ProbeKey, Purpose};
 use super::hold::Returns;
 use super::plan::{Identity, Plan, ProbeAddress, Target, TargetId, Verdict, VerdictId};
 use super::schedule::{self, Start, steady_per_s};

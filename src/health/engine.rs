@@ -24,9 +24,9 @@ use std::sync::Arc;
 
 use self::judge::Cause;
 use self::wake::Clocks;
-use super::budget::{Budget, Purpose};
+use super::budget::Budget;
 use super::carry;
-use super::event::{Event, Now, ProbeKey};
+use super::event::{Event, Now, ProbeKey, Purpose};
 use super::failure::Outcome;
 use super::hold::Returns;
 use super::limiter::Limiter;

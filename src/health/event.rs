@@ -21,6 +21,17 @@ pub struct Now {
 /// Names a target's probes across reloads.
 pub type ProbeKey = u64;
 
+/// Why a probe comes when it comes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// At the target's own slot.
+    Steady,
+    /// A contrary result is pending; within the budget.
+    Confirm,
+    /// The target was not probed yet by this process; within the budget.
+    First,
+}
+
 /// A probe to be made now. Exactly one result must follow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Due {
@@ -30,6 +41,8 @@ pub struct Due {
     pub target: TargetId,
     /// When it should have started, monotonic milliseconds.
     pub due_ms: u64,
+    /// Why now.
+    pub purpose: Purpose,
 }
 
 /// Something worth a log line, a counter, a page.

@@ -27,7 +27,7 @@ mod verdict;
 
 pub use budget::BURST_RATE_MIN;
 pub use engine::Engine;
-pub use event::{Due, Event, Now, ProbeKey};
+pub use event::{Due, Event, Now, ProbeKey, Purpose};
 pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
 pub use hold::{Return, ReturnPhase};
 pub use limiter::{DatacenterLoss, LimiterPhase, LimiterStatus};

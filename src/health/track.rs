@@ -2,9 +2,8 @@
 //!
 //! It must not know other targets, verdicts or the queue.
 
-use super::budget::Purpose;
 use super::check::ProbeKind;
-use super::event::{Now, ProbeKey};
+use super::event::{Now, ProbeKey, Purpose};
 use super::failure::{Failure, FailureKind, Outcome};
 use super::limiter::Before;
 use super::machine::{Machine, Step, Transition};

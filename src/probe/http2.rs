@@ -73,7 +73,6 @@ where
         .enable_push(false)
         .max_header_list_size(HEAD_BYTES_MAX as u32)
         .initial_window_size(body_bytes.clamp(WINDOW_BYTES_MIN, i32::MAX as u32))
-        .max_concurrent_streams(0)
         .handshake(stream)
         .await
         .map_err(|error| failure(&error))

@@ -59,7 +59,6 @@ pub use self::counters::{BUCKETS_US, CheckCounters, LAG_BUCKETS_MS, ProbeMetrics
 pub use self::limit::ProbeLimits;
 pub use self::notice::{Notice, Noticed, Who};
 pub use self::summary::{Certificate, Summary};
-pub use self::tls_files::{load_client, load_roots};
 pub use self::verify::{Checked, Flaw, verify};
 
 use self::counters::Counters;

@@ -29,13 +29,18 @@ use crate::health::{Engine, Event, Failure, FailureKind, Now, Outcome, ProbeKey}
 /// Reports taken in before the schedule is looked at again.
 const REPORTS_PER_TURN: usize = 256;
 
+/// What the runner does to the engine for somebody else.
+type Act = Box<dyn FnOnce(&mut Engine, Now) -> Vec<Event> + Send>;
+/// As it looks at the engine for somebody else.
+type Look = Box<dyn FnOnce(&Engine, Now) + Send>;
+
 /// What the handle asks of the runner.
 pub(super) enum Command {
     Apply { plan: Plan, prepared: Arc<Prepared>, reply: blocking::SyncSender<Arc<Table>> },
     Limits(ProbeLimits),
     Listen(Listener),
-    Act(Box<dyn FnOnce(&mut Engine, Now) -> Vec<Event> + Send>),
-    Look(Box<dyn FnOnce(&Engine, Now) + Send>),
+    Act(Act),
+    Look(Look),
     Stop,
 }
 

@@ -13,11 +13,8 @@ use rustls::sign::CertifiedKey;
 
 use crate::health::check::ClientCertificate;
 
-/// The roots in a `ca_file`.
-///
-/// # Errors
-/// Words: it cannot be read, or holds no certificate.
-pub fn load_roots(path: &Path) -> Result<RootCertStore, String> {
+/// The roots in a `ca_file`; else why there are none.
+pub(super) fn load_roots(path: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for der in certificates("ca_file", path)? {
         roots.add(der).map_err(|error| format!("ca_file {}: {error}", path.display()))?;
@@ -25,11 +22,8 @@ pub fn load_roots(path: &Path) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// A certificate of ours with its key, which must fit.
-///
-/// # Errors
-/// Words: a file cannot be read or holds nothing usable, or the two do not fit.
-pub fn load_client(client: &ClientCertificate) -> Result<CertifiedKey, String> {
+/// A certificate of ours with its key, which must fit; else what is wrong.
+pub(super) fn load_client(client: &ClientCertificate) -> Result<CertifiedKey, String> {
     let chain = certificates("client_certificate", &client.certificate)?;
     let shown = client.key.display();
     let pem = read("client_key", &client.key)?;

@@ -92,33 +92,54 @@ pub(super) fn plan(numbers: &[u32]) -> Plan {
 #[derive(Default)]
 pub(super) struct World {
     pub(super) dead: BTreeMap<u32, FailureKind>,
+    /// Targets that are dead by themselves.
+    pub(super) dead_targets: BTreeMap<u32, FailureKind>,
+    /// Targets that are well whatever their datacenter is.
+    pub(super) spared: Vec<u32>,
     /// Probes lost, per thousand, by target.
     pub(super) loss: BTreeMap<u32, u64>,
-    pub(super) partitioned: bool,
+    /// This host's network is cut.
+    pub(super) cut: Option<FailureKind>,
+    /// When it last was.
+    pub(super) healed_ms: Option<u64>,
     pub(super) ours: bool,
+    /// End of the last stall of this host.
+    pub(super) stalled_ms: u64,
 }
 
 impl World {
+    /// The last moment at which this host was cut off; none: never.
+    pub(super) fn cut_ms(&self, now_ms: u64) -> Option<u64> {
+        self.cut.map(|_| now_ms).or(self.healed_ms)
+    }
+
+    pub(super) fn heal(&mut self, now_ms: u64) {
+        self.cut = None;
+        self.healed_ms = Some(now_ms);
+    }
+
     pub(super) fn probe(&self, target: &Target, random: &mut Random) -> Outcome {
-        let failed = |kind, duration_ms| Outcome {
+        let failed = |kind| Outcome {
             result: Err(Failure::new(kind, "simulated")),
-            duration_ms,
+            duration_ms: match kind {
+                FailureKind::Timeout => target.timeout_ms,
+                FailureKind::Internal => 0,
+                _ => 1,
+            },
             certificate_expires_s: None,
         };
         let number = number(target);
         if self.ours {
-            return failed(FailureKind::Internal, 0);
+            return failed(FailureKind::Internal);
         }
-        if self.partitioned {
-            return failed(FailureKind::Timeout, TIMEOUT_MS);
-        }
-        match self.dead.get(&(number % DATACENTERS)) {
-            Some(FailureKind::Timeout) => return failed(FailureKind::Timeout, TIMEOUT_MS),
-            Some(kind) => return failed(*kind, 1),
-            None => {}
+        let dead =
+            self.dead.get(&(number % DATACENTERS)).filter(|_| !self.spared.contains(&number));
+        let dead = self.cut.as_ref().or(dead).or(self.dead_targets.get(&number));
+        if let Some(kind) = dead {
+            return failed(*kind);
         }
         if random.below(1_000) < self.loss.get(&number).copied().unwrap_or(0) {
-            return failed(FailureKind::Timeout, TIMEOUT_MS);
+            return failed(FailureKind::Timeout);
         }
         Outcome {
             result: Ok(()),

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 
 use super::listener::{Limits, serve_within};
 use super::types::{
-    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, ExplainRequest, LimiterReleased,
-    ReloadRefused, ReloadReport, Status,
+    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, ExplainRequest, FailbackRequest,
+    FailedBack, LimiterReleased, ReloadRefused, ReloadReport, Status,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -58,6 +58,13 @@ impl Desk for Pretend {
 
     fn journal(&self) -> Arc<Journal> {
         Arc::clone(self.journal.as_ref().expect("the test has one"))
+    }
+
+    fn fail_back(&self, request: &FailbackRequest) -> Result<FailedBack, ApiError> {
+        match request.member.as_deref() {
+            Some("fra") => Ok(FailedBack { released: 2 }),
+            _ => Err(ApiError::Conflict("nothing is held".to_owned())),
+        }
     }
 
     fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
@@ -229,6 +236,28 @@ async fn a_reload_is_reported_taken_or_refused_with_all_problems() {
 }
 
 #[tokio::test]
+async fn a_failback_names_whom_it_means_in_json() {
+    let running = start(Pretend::default(), false).await;
+    let post = async |body: &str| {
+        let request = format!(
+            "POST /api/v1/failback HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            running.address,
+            body.len()
+        );
+        raw(running.address, &request).await
+    };
+    let done: FailedBack =
+        serde_json::from_str(body_of(&post(r#"{"member":"fra"}"#).await)).unwrap();
+    assert_eq!(done.released, 2);
+    for (body, status) in
+        [(r#"{"member":"iad"}"#, 409), (r#"{"members":"fra"}"#, 400), ("fra", 400)]
+    {
+        assert_eq!(problem_of(&post(body).await).status, status, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn errors_are_problem_documents() {
     let running = start(Pretend::default(), false).await;
     for (line, status, kind) in [
@@ -237,6 +266,7 @@ async fn errors_are_problem_documents() {
         ("DELETE /metrics", 405, "wrong-method"),
         ("GET /api/v1/limiter/release", 405, "wrong-method"),
         ("POST /api/v1/limiter/release", 409, "nothing-to-do"),
+        ("POST /api/v1/failback", 409, "nothing-to-do"),
         ("GET /api/v1/explain", 400, "invalid-request"),
         ("GET /api/v1/checks?state=sick", 400, "invalid-request"),
         ("GET /api/v1/checks?member=stuck", 503, "not-ready"),

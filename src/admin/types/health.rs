@@ -79,6 +79,27 @@ pub struct ProberStatus {
     pub unresponsive: bool,
 }
 
+//------------ Failback -------------------------------------------------------
+
+/// `POST /api/v1/failback`: lets members that are held take part again.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailbackRequest {
+    /// Of this WIP alone.
+    #[serde(default)]
+    pub wip: Option<String>,
+    /// Of this name alone.
+    #[serde(default)]
+    pub member: Option<String>,
+}
+
+/// `POST /api/v1/failback`, done.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FailedBack {
+    /// Verdicts that were held and are no more; WIPs that share one count once.
+    pub released: u64,
+}
+
 //------------ Checks ---------------------------------------------------------
 
 /// Most checks of one page, and how many when nothing is said.

@@ -30,6 +30,9 @@ impl Desk for Pretend {
         }
         journal
     }
+    fn fail_back(&self, request: &FailbackRequest) -> Result<FailedBack, ApiError> {
+        Ok(FailedBack { released: if request.wip.is_some() { 1 } else { 2 } })
+    }
     fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
         Err(ApiError::Conflict("nothing is held".to_owned()))
     }
@@ -85,6 +88,8 @@ async fn events_are_read_from_where_one_was() {
     }
     let refused = client.release_limiter().await.unwrap_err().to_string();
     assert!(refused.ends_with("There is nothing to do: nothing is held"), "{refused}");
+    let one = FailbackRequest { wip: Some("shop.example".to_owned()), member: None };
+    assert_eq!(client.fail_back(&one).await.unwrap().released, 1);
     // What was lost has no id of its own.
     let mut events = client.events(Some(5)).await.unwrap();
     let event = events.next().await.unwrap().unwrap();

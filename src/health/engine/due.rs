@@ -6,8 +6,8 @@
 //!
 //! It must not know results.
 
-use super::super::budget::{Asker, Purpose};
-use super::super::event::{Due, Now};
+use super::super::budget::Asker;
+use super::super::event::{Due, Now, Purpose};
 use super::super::plan::TargetId;
 use super::super::schedule;
 use super::Engine;
@@ -34,17 +34,20 @@ impl Engine {
             if tracked.in_flight || tracked.due_ms != due_ms {
                 continue;
             }
-            let asker = match tracked.purpose {
+            // Its slot has come meanwhile: it needs no leave.
+            if tracked.purpose == Purpose::Confirm && tracked.steady_ms <= now.mono_ms {
+                tracked.purpose = Purpose::Steady;
+            }
+            let purpose = tracked.purpose;
+            let asker = match purpose {
                 Purpose::Steady => None,
                 Purpose::First => Some(Asker::First),
-                // Its slot has come meanwhile: it needs no leave.
-                Purpose::Confirm if tracked.steady_ms <= now.mono_ms => None,
                 Purpose::Confirm if tracked.machine.eligible() => Some(Asker::Up),
                 Purpose::Confirm => Some(Asker::Down),
             };
             if asker.is_none_or(|asker| self.budget.take(asker, now.mono_ms)) {
                 tracked.in_flight = true;
-                return Some(Due { key: tracked.key, target: id, due_ms });
+                return Some(Due { key: tracked.key, target: id, due_ms, purpose });
             }
             if tracked.purpose == Purpose::First {
                 self.refused.push_back(id);
@@ -66,7 +69,8 @@ impl Engine {
         self.refused.pop_front();
         tracked.in_flight = true;
         // It is not late: it was to wait.
-        Some(Due { key: tracked.key, target: id, due_ms: now.mono_ms })
+        let (key, due_ms) = (tracked.key, now.mono_ms);
+        Some(Due { key, target: id, due_ms, purpose: Purpose::First })
     }
 
     /// Sets when target `id`, whose last probe started at `started_ms`, is probed next.

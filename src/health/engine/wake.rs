@@ -9,8 +9,7 @@
 //!
 //! It must not know verdicts.
 
-use super::super::budget::Purpose;
-use super::super::event::Now;
+use super::super::event::{Now, Purpose};
 use super::super::failure::{Failure, FailureKind, Outcome};
 use super::super::schedule;
 use super::Engine;

@@ -20,7 +20,7 @@ where
         assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
         assert_eq!(request.method(), "POST");
         assert_eq!(request.headers()["te"], "trailers");
-        assert_eq!(request.headers()["grpc-timeout"], "400m");
+        assert_eq!(request.headers()["grpc-timeout"], "10000m");
         tokio::spawn(async move {
             let mut asked = Vec::new();
             let mut body = request.into_body();
