@@ -24,6 +24,9 @@ pub(super) fn listener(
             transitions.record(wip, &who.member, transition_to(*to));
             wake.changed();
         }
+        if let Notice::Held { .. } = &noticed.notice {
+            wake.changed();
+        }
         journal.push(noticed.at_us, event(noticed.notice));
     }
 }
