@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use super::StateDir;
 use crate::clock::Clock;
 use crate::daemon::publisher::Publisher;
+use crate::health::Engine;
 use crate::health::plan::Plan;
 use crate::health::stable::{StableKey, target_key};
 
@@ -145,7 +146,7 @@ impl Saving {
         let prober = self.publisher.upgrade().and_then(|publisher| publisher.prober());
         let Some(prober) = prober else { return };
         // What a stuck prober knew was written when it changed.
-        let copy = prober.look_within(COPY_WAIT, |engine, now| engine.history(now));
+        let copy = prober.look_within(COPY_WAIT, Engine::history);
         drop(prober);
         if let Some(history) = copy {
             let saved = history.named(self.names(&history.plan));

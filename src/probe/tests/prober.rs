@@ -255,7 +255,7 @@ async fn a_history_goes_from_one_prober_to_the_next() {
     let prober = Prober::start(ProbeLimits::default(), Clock::start()).unwrap();
     let table = prober.apply(plan(&wanted)).unwrap();
     eventually("down", || table.word(0).state() == State::Down).await;
-    let history = prober.look(|engine, now| engine.history(now)).await.unwrap();
+    let history = prober.look(Engine::history).await.unwrap();
     prober.shutdown();
 
     // No probe ends from here on.
