@@ -70,7 +70,7 @@ pub(super) fn health(publisher: &Publisher, serving: &Serving) -> HealthStatus {
             lag_ms: (metrics.lag_s * 1_000.0) as u64,
             in_flight: metrics.in_flight,
             waiting: metrics.waiting,
-            unresponsive: metrics.lag_s >= PROBER_WAIT.as_secs_f64(),
+            unresponsive: metrics.stalled || metrics.lag_s >= PROBER_WAIT.as_secs_f64(),
         },
     }
 }
