@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use windrose::health::saved::{KeptTarget, Saved};
+
 /// Longest wait for anything that is to happen.
 const WITHIN: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -244,6 +246,106 @@ fn a_lost_member_is_seen_in_checks_events_and_metrics() {
     assert!(server.command(&["status"]).contains("probes: 1 up, 1 down, 0 unknown"));
 }
 
+#[test]
+fn state_survives_kills_and_is_whole_after_each() {
+    let fra = BackEnd::start("127.0.9.1", 0);
+    let port = fra.port;
+    let _iad = BackEnd::start("127.0.9.2", port);
+    let place = Place::with_state(&format!(
+        "[health_check.ready]\ntype = \"tcp\"\nport = {port}\ninterval = \"200ms\"\n\
+         timeout = \"150ms\"\nconfirm_interval = \"100ms\"\n\
+         [wip.\"shop.gslb.example.com\"]\nhealth_check = \"ready\"\n",
+    ));
+    let name = "shop.gslb.example.com";
+    // It flips while servers start, save and are killed at any moment.
+    let mut fra = Some(fra);
+    for round in 0..10_u64 {
+        let mut server = Server::start_in(&place);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(900 + 70 * round) {
+            fra = match fra {
+                Some(fra) => {
+                    fra.stop();
+                    None
+                }
+                None => Some(BackEnd::start("127.0.9.1", port)),
+            };
+            std::thread::sleep(Duration::from_millis(350));
+        }
+        let mut child = server.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!server.log().contains("ignored as a whole"), "{}", server.log());
+        // At first there may be none yet; what there is, is whole.
+        if let Ok(bytes) = fs::read(place.directory.path().join("state/health")) {
+            assert_eq!(Saved::decode(&bytes).unwrap().targets.len(), 2);
+        }
+    }
+    if let Some(fra) = fra {
+        fra.stop();
+    }
+    let mut server = Server::start_in(&place);
+    let eligible = || place.saved().iter().filter(|target| target.machine.eligible).count();
+    until("it is saved that fra is down", || eligible() == 1);
+    let mut child = server.child.take().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    // fra would be the first answer of a server that knows nothing.
+    let server = Server::start_in(&place);
+    assert_eq!(server.ask(name, false), "NOERROR 127.0.9.2");
+    until("it is ready", || server.get("/readyz").0 == 200);
+    assert_eq!(server.ask(name, false), "NOERROR 127.0.9.2");
+    assert!(server.log().contains("health state of an earlier run"), "{}", server.log());
+    assert!(!place.directory.path().join("state/health.new").exists());
+
+    // A clean stop saves what a kill may lose.
+    let _fra = BackEnd::start("127.0.9.1", port);
+    until("fra is back", || server.ask(name, false) == "NOERROR 127.0.9.1");
+    server.signal("TERM");
+    assert_eq!(server.ended().0, Some(0));
+    assert_eq!(eligible(), 2);
+}
+
+#[test]
+fn a_state_directory_has_one_server() {
+    let place = Place::with_state("[wip.\"shop.gslb.example.com\"]\n");
+    let _first = Server::start_in(&place);
+    let second = config(free_port(), free_port(), "").replace(
+        "[admin]",
+        &format!("state_dir = {:?}\n[admin]", place.directory.path().join("state")),
+    );
+    let path = place.directory.path().join("second.toml");
+    fs::write(&path, second).unwrap();
+    let output = windrose(&["serve", "--config", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = text(&output.stderr);
+    assert!(errors.contains("in use by another server (process "), "{errors}");
+}
+
+#[test]
+fn a_server_that_was_stopped_and_goes_on_blames_nobody() {
+    let fra = BackEnd::start("127.0.9.1", 0);
+    let _iad = BackEnd::start("127.0.9.2", fra.port);
+    let server = Server::start(&format!(
+        "[health_check.ready]\ntype = \"tcp\"\nport = {}\ninterval = \"200ms\"\n\
+         timeout = \"150ms\"\nconfirm_interval = \"100ms\"\n\
+         [wip.\"shop.gslb.example.com\"]\nhealth_check = \"ready\"\n",
+        fra.port
+    ));
+    server.signal("STOP");
+    std::thread::sleep(Duration::from_secs(10));
+    server.signal("CONT");
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(4) {
+        assert_eq!(server.ask("shop.gslb.example.com", false), "NOERROR 127.0.9.1");
+        std::thread::sleep(LOOK_EVERY);
+    }
+    assert!(server.get("/metrics").1.contains("windrose_prober_stalled 0\n"));
+    let log = server.log();
+    assert!(!log.contains("member is down") && !log.contains("prober is stuck"), "{log}");
+}
+
 //------------ What it refuses ------------------------------------------------
 
 #[test]
@@ -330,20 +432,54 @@ struct Server {
     admin: u16,
 }
 
+/// A directory with a config, where servers start one after another.
+struct Place {
+    directory: tempfile::TempDir,
+    port: u16,
+    admin: u16,
+}
+
+impl Place {
+    /// With WIPs and what they need, and a state directory, "state".
+    fn with_state(wips: &str) -> Place {
+        let directory = tempfile::tempdir().unwrap();
+        let (port, admin) = (free_port(), free_port());
+        let state = format!("state_dir = {:?}\n[admin]", directory.path().join("state"));
+        let config = config(port, admin, wips).replace("[admin]", &state);
+        fs::write(directory.path().join("windrose.toml"), config).unwrap();
+        Place { directory, port, admin }
+    }
+
+    /// What the state file has of each target; nothing while there is none.
+    fn saved(&self) -> Vec<KeptTarget> {
+        let Ok(bytes) = fs::read(self.directory.path().join("state/health")) else {
+            return Vec::new();
+        };
+        let saved = Saved::decode(&bytes).unwrap();
+        saved.targets.into_iter().map(|(_, target)| target).collect()
+    }
+}
+
 impl Server {
+    /// Starts it in a place that others have used before, and waits until it answers.
+    fn start_in(place: &Place) -> Server {
+        let path = place.directory.path().join("windrose.toml");
+        // Its log is its own.
+        let directory = tempfile::tempdir().unwrap();
+        let (port, admin) = (place.port, place.admin);
+        let child = Some(spawn(&path, directory.path()));
+        let server = Server { child, path, directory, port, admin };
+        until("it answers", || server.get("/healthz").0 == 200);
+        server
+    }
+
     /// Starts it with WIPs and what they need, and waits until it is ready.
     fn start(wips: &str) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("windrose.toml");
         let (port, admin) = (free_port(), free_port());
         fs::write(&path, config(port, admin, wips)).unwrap();
-        let log = fs::File::create(directory.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_windrose"))
-            .args(["serve", "--config", path.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let child = spawn(&path, directory.path());
         let server = Server { child: Some(child), path, directory, port, admin };
         until("it is ready", || server.get("/readyz").0 == 200);
         server
@@ -493,6 +629,17 @@ impl BackEnd {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
     }
+}
+
+/// Starts a server whose log goes to a directory.
+fn spawn(config: &Path, directory: &Path) -> Child {
+    let log = fs::File::create(directory.join("log")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_windrose"))
+        .args(["serve", "--config", config.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 fn windrose(arguments: &[&str]) -> Output {

@@ -4,6 +4,7 @@
 //!
 //! A failure prints the seed; `WINDROSE_SEED=n cargo test --test simulate_health`
 //! runs that one world again. `WINDROSE_WORLDS=100` runs so many, which takes hours.
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a panic here is a failed test
 
 #[path = "simulate_health/budget.rs"]
 mod budget;
@@ -146,7 +147,10 @@ fn lossy(lossy: u32, settle_ms: u64, watch_ms: u64) -> (f64, u32) {
     let (mut up_s, seconds) = (0, watch_ms / 1_000);
     for _ in 0..seconds {
         simulation.run_to(simulation.now_ms + 1_000);
-        let eligible = |number: &&u32| simulation.engine.status(**number).unwrap().eligible;
+        let eligible = |number: &&u32| {
+            let status = simulation.engine.status(**number);
+            status.is_some_and(|status| status.eligible)
+        };
         up_s += members.iter().filter(eligible).count();
     }
     assert_eq!(simulation.trips, 0);

@@ -217,6 +217,7 @@ fn check_status(target: &Target, status: &TargetStatus, now: Now) -> CheckStatus
         address: target.identity.address.to_string(),
         state: status.state.as_str().to_owned(),
         eligible: status.eligible,
+        stale: status.stale,
         silent: status.silent,
         since_s: (status.since_s > 0).then_some(u64::from(status.since_s)),
         last_result: probed.then(|| if status.failing { "failed" } else { "passed" }.to_owned()),

@@ -1,7 +1,9 @@
-//! What the prober notices, as events of the API, counted on the way.
+//! What the prober notices, as events of the API, counted on the way. Changes of
+//! state are to be saved.
 
 use std::sync::Arc;
 
+use super::state::Wake;
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, Subject};
 use crate::health::Failure;
@@ -13,12 +15,17 @@ use crate::probe::{Notice, Noticed, Who};
 pub(super) fn listener(
     journal: Arc<Journal>,
     transitions: Arc<TransitionCounters>,
+    wake: Wake,
 ) -> impl FnMut(Noticed) + Send + 'static {
     move |noticed| {
         if let Notice::Transition { who, to, .. } = &noticed.notice {
             // A datacenter's own check has no WIP.
             let wip = who.wip.as_deref().unwrap_or_default();
             transitions.record(wip, &who.member, transition_to(*to));
+            wake.changed();
+        }
+        if let Notice::Held { .. } = &noticed.notice {
+            wake.changed();
         }
         journal.push(noticed.at_us, event(noticed.notice));
     }

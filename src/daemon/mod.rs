@@ -42,6 +42,7 @@ use crate::listen::{self, BindOptions, Running, StartOptions, TcpOptions};
 use crate::probe::Prober;
 pub(crate) use desk::think_down;
 use publisher::{Cause, Publisher};
+use state::{Saver, StateDir};
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
@@ -60,6 +61,7 @@ pub struct Daemon {
     admin: Option<SocketAddr>,
     stop: signal::Sender<bool>,
     watcher: JoinHandle<()>,
+    saver: Option<Saver>,
     runtime: Runtime,
 }
 
@@ -75,6 +77,9 @@ pub enum StartError {
     /// The admin listener cannot be served.
     #[error("{0}")]
     Admin(#[from] admin::BindError),
+    /// Another server runs in the state directory.
+    #[error("{0}")]
+    State(#[from] state::StateInUse),
     /// A thread, a runtime or a listener could not be started.
     #[error("cannot start: {0}")]
     System(String),
@@ -92,6 +97,8 @@ impl Daemon {
     /// Starts what was loaded.
     pub fn start_loaded(path: PathBuf, loaded: load::Candidate) -> Result<Daemon, StartError> {
         let config = Arc::clone(&loaded.config);
+        let state = config.server.state_dir.as_deref().map(StateDir::open).transpose()?;
+        let state = state.map(Arc::new);
         let bound = listen::bind(&config.server.listen, &bind_options(&config))?;
         let admin_bound = match &config.admin.listen {
             Some(listen) => Some(admin::bind(listen, config.admin.token_file.as_deref())?),
@@ -104,8 +111,8 @@ impl Daemon {
         let prober = Prober::start(limits, clock, probing::give_way).map_err(system)?;
         let udp_threads = bound.udp_threads();
         let workers = udp_threads + TCP_RESPONDERS;
-        let publisher =
-            Publisher::start(path, loaded, prober, clock, workers).map_err(StartError::Config)?;
+        let publisher = Publisher::start(path, loaded, prober, state, clock, workers)
+            .map_err(StartError::Config)?;
         let publisher = Arc::new(publisher);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(RUNTIME_THREADS)
@@ -139,7 +146,8 @@ impl Daemon {
             tracing::info!(%address, "admin listener is up");
         }
         let watcher = watch::start(Arc::clone(&publisher), stopping).map_err(system)?;
-        Ok(Daemon { publisher, running, admin, stop, watcher, runtime })
+        let saver = start_saver(&publisher, clock).map_err(system)?;
+        Ok(Daemon { publisher, running, admin, stop, watcher, saver, runtime })
     }
 
     /// Addresses on which DNS is answered, with their real ports.
@@ -188,7 +196,7 @@ impl Daemon {
         })
     }
 
-    /// Stops: no new queries, probes end, threads join.
+    /// Stops: no new queries, state is saved, probes end, threads join.
     pub fn stop(self) {
         tracing::info!("stopping");
         self.publisher.stopping.store(true, Ordering::Relaxed);
@@ -200,6 +208,9 @@ impl Daemon {
             // The admin listener still counts with it; its sockets close with the process.
             Err(running) => drop(running),
         }
+        if let Some(saver) = self.saver {
+            saver.stop();
+        }
         self.publisher.stop();
         self.runtime.shutdown_timeout(STOP_WAIT);
         // It may be in the middle of a load, which nobody needs any more.
@@ -208,6 +219,14 @@ impl Daemon {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+fn start_saver(publisher: &Arc<Publisher>, clock: Clock) -> std::io::Result<Option<Saver>> {
+    let start = |state: &Arc<StateDir>| {
+        let wake = publisher.wake.clone();
+        Saver::start(Arc::clone(state), Arc::downgrade(publisher), clock, wake)
+    };
+    publisher.state.as_ref().map(start).transpose()
 }
 
 fn bind_options(config: &Config) -> BindOptions {

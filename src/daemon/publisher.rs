@@ -16,8 +16,9 @@ use super::changes::Changes;
 use super::disk::{ReadFiles, Seen};
 use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
+use super::state::{StateDir, Wake, save_serials};
 use super::watch;
-use super::{events, probing, state};
+use super::{events, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
@@ -74,6 +75,10 @@ pub(super) struct Publisher {
     pub(super) started_at_s: u64,
     /// Unix second of the last load that was taken.
     pub(super) loaded_at_s: AtomicU64,
+    /// Where state is kept, as of the start.
+    pub(super) state: Option<Arc<StateDir>>,
+    /// Told of changes that are to be kept.
+    pub(super) wake: Wake,
     path: PathBuf,
     clock: Clock,
     workers: usize,
@@ -117,19 +122,26 @@ impl Publisher {
         path: PathBuf,
         candidate: Candidate,
         prober: Prober,
+        state: Option<Arc<StateDir>>,
         clock: Clock,
         workers: usize,
     ) -> Result<Publisher, String> {
-        let Candidate { mut snapshot, config, geo, read, .. } = candidate;
+        let Candidate { mut snapshot, geo, read, .. } = candidate;
         let plan = std::mem::take(&mut snapshot.plan);
         snapshot.plan = plan.clone();
         let journal = Arc::new(Journal::new(clock.unix_us()));
         let transitions = Arc::<TransitionCounters>::default();
-        prober
-            .listen(events::listener(Arc::clone(&journal), Arc::clone(&transitions)))
-            .map_err(|error| error.to_string())?;
+        let wake = Wake::default();
+        let listener =
+            events::listener(Arc::clone(&journal), Arc::clone(&transitions), wake.clone());
+        prober.listen(listener).map_err(|error| error.to_string())?;
+        if let Some(saved) = state.as_ref().and_then(|state| state.read_health()) {
+            prober.restore(saved).map_err(|error| error.to_string())?;
+        }
         let table = prober.apply(plan).map_err(|error| error.to_string())?;
-        state::save_serials(&config, &snapshot.serials);
+        if let Some(state) = &state {
+            save_serials(state, &snapshot.serials);
+        }
         let generation = snapshot.generation;
         let (cause, changes) = ("start".to_owned(), Vec::new());
         let loaded = EventKind::ConfigLoaded { generation, cause, changes };
@@ -144,6 +156,8 @@ impl Publisher {
             stopping: AtomicBool::new(false),
             started_at_s: now_s,
             loaded_at_s: AtomicU64::new(now_s),
+            state,
+            wake,
             path,
             clock,
             workers,
@@ -302,9 +316,11 @@ impl Publisher {
         snapshot.plan = plan.clone();
         let generation = snapshot.generation;
         let table = prober.apply(plan).map_err(|_| stopped())?;
+        if let Some(state) = &self.state {
+            save_serials(state, &snapshot.serials);
+        }
         let limits = probing::limits(&config, probing::raise_descriptors());
         prober.set_limits(limits).map_err(|_| stopped())?;
-        state::save_serials(&config, &snapshot.serials);
         let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
         self.forget_transitions(&serving);
         loading.retired.push(self.hand_over(serving));
@@ -315,6 +331,9 @@ impl Publisher {
             || current.snapshot.config.admin != config.admin
         {
             lines.push("listen addresses changed: they take effect at the next start".to_owned());
+        }
+        if current.snapshot.config.server.state_dir != config.server.state_dir {
+            lines.push("state_dir changed: it takes effect at the next start".to_owned());
         }
         Ok(ReloadReport {
             generation,

@@ -139,6 +139,7 @@ fn kept(old: &Tracked, target: &Target, now: Now) -> Tracked {
 fn inherited(mut tracked: Tracked, old: &Tracked) -> Tracked {
     if !tracked.idle {
         tracked.machine = old.machine.inherit();
+        tracked.stale = old.stale;
         tracked.judged = tracked.settled();
         tracked.since_s = old.since_s;
         tracked.transitions = old.transitions;

@@ -17,12 +17,14 @@ mod coming_back;
 mod due;
 mod judge;
 mod limit;
+mod restore;
 mod wake;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use self::judge::Cause;
+pub use self::restore::{COUNTERS_KEPT_S, History, Restored};
 use self::wake::Clocks;
 use super::budget::Budget;
 use super::carry;

@@ -5,7 +5,7 @@ use super::super::plan::VerdictId;
 use super::super::plan::{Identity, Target, Thresholds, Verdict};
 use super::super::table::{State, TTL_CAP_NONE, Word};
 use super::*;
-use crate::health::{Failure, FailureKind};
+use crate::health::{Due, Failure, FailureKind};
 
 fn tcp(port: u16) -> ProbeKind {
     ProbeKind::Tcp(TcpProbe { port, ..TcpProbe::default() })
@@ -188,6 +188,29 @@ fn a_prober_that_stops_shows_as_unknown() {
     assert_eq!(run.word(0).state(), State::Unknown);
     let silent = |event: &&Event| matches!(event, Event::Silent { failure: None, .. });
     assert_eq!(events.iter().filter(silent).count(), 1, "said once: {events:?}");
+}
+
+#[test]
+fn a_prober_that_is_always_late_still_notices() {
+    let mut run = Run::new(plan(&["fra", "iad"]));
+    run.until(60_000, |_, _| passed());
+    // Too much work: it is called every 700 ms, and results wait as long.
+    let mut waiting: Vec<Due> = Vec::new();
+    for turn in 0..60 {
+        let now = at(60_000 + turn * 700);
+        for due in waiting.drain(..) {
+            let outcome = Outcome { duration_ms: 700, ..failed(FailureKind::Refused) };
+            // The second's probes end for reasons of our own.
+            let outcome = match due.target {
+                0 => outcome,
+                _ => Outcome { duration_ms: 700, ..failed(FailureKind::Internal) },
+            };
+            run.engine.result(due.key, outcome, now);
+        }
+        waiting.extend(std::iter::from_fn(|| run.engine.take_due(now)));
+        run.engine.expire(now);
+    }
+    assert_eq!((run.word(0).state(), run.word(1).state()), (State::Down, State::Unknown));
 }
 
 #[test]

@@ -32,6 +32,8 @@ use super::table::State;
 pub const FLAP_WINDOW_MS: u64 = 600_000;
 /// Damping never asks for more successes in a row than this (a larger `rise` stands).
 pub const RISE_DAMPED_MAX: u8 = 32;
+/// More doublings than this change nothing.
+const DOUBLINGS_MAX: u8 = 8;
 
 /// What one result did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,6 +56,23 @@ pub struct Transition {
     pub to: State,
 }
 
+/// A machine as it is kept over a restart (`saved`).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct KeptMachine {
+    /// The last verdict; true when never judged.
+    pub eligible: bool,
+    /// False: UNKNOWN.
+    pub known: bool,
+    /// Failures counted while eligible.
+    pub failures: u8,
+    /// Successes in a row.
+    pub successes: u8,
+    /// How often `rise` is doubled.
+    pub doublings: u8,
+    /// For so long going DOWN is a flap, in milliseconds.
+    pub flap_left_ms: u32,
+}
+
 /// State and counters of one target.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Machine {
@@ -67,8 +86,8 @@ pub struct Machine {
     successes: u8,
     /// How often `rise` is doubled.
     doublings: u8,
-    /// When it came UP from DOWN; none: it was UP since the start.
-    risen_at_ms: Option<u64>,
+    /// Going DOWN before this is a flap; none: it did not come UP from DOWN.
+    flaps_until_ms: Option<u64>,
 }
 
 impl Default for Machine {
@@ -79,7 +98,7 @@ impl Default for Machine {
             failures: 0,
             successes: 0,
             doublings: 0,
-            risen_at_ms: None,
+            flaps_until_ms: None,
         }
     }
 }
@@ -94,6 +113,33 @@ impl Machine {
     /// counters start at zero.
     pub fn inherit(&self) -> Machine {
         Machine { eligible: self.eligible, known: self.known, ..Machine::default() }
+    }
+
+    /// What outlives the process. Times are kept as what is left of them: another
+    /// process has another clock.
+    pub(super) fn keep(&self, now_ms: u64) -> KeptMachine {
+        let left_ms = self.flaps_until_ms.map_or(0, |until_ms| until_ms.saturating_sub(now_ms));
+        KeptMachine {
+            eligible: self.eligible,
+            known: self.known,
+            failures: self.failures,
+            successes: self.successes,
+            doublings: self.doublings,
+            flap_left_ms: left_ms.min(FLAP_WINDOW_MS) as u32,
+        }
+    }
+
+    /// The machine that was kept `age_ms` ago.
+    pub(super) fn restore(kept: &KeptMachine, age_ms: u64, now_ms: u64) -> Machine {
+        let left_ms = u64::from(kept.flap_left_ms).min(FLAP_WINDOW_MS).saturating_sub(age_ms);
+        Machine {
+            eligible: kept.eligible,
+            known: kept.known,
+            failures: kept.failures,
+            successes: kept.successes,
+            doublings: kept.doublings.min(DOUBLINGS_MAX),
+            flaps_until_ms: (left_ms > 0).then(|| now_ms.saturating_add(left_ms)),
+        }
     }
 
     /// The probed state.
@@ -123,7 +169,7 @@ impl Machine {
     /// Successes in a row that make it UP, flap damping counted in.
     pub fn rise_effective(&self, thresholds: &Thresholds) -> u8 {
         let rise = thresholds.rise.max(1);
-        let damped = u32::from(rise) << self.doublings.min(8);
+        let damped = u32::from(rise) << self.doublings.min(DOUBLINGS_MAX);
         damped.min(u32::from(RISE_DAMPED_MAX.max(rise))) as u8
     }
 
@@ -197,7 +243,7 @@ impl Machine {
         }
         if !self.flapped(now_ms) {
             self.doublings = 0;
-            self.risen_at_ms = None;
+            self.flaps_until_ms = None;
         }
     }
 
@@ -207,7 +253,7 @@ impl Machine {
             *self = Machine {
                 known: true,
                 doublings: self.doublings,
-                risen_at_ms: Some(now_ms),
+                flaps_until_ms: Some(now_ms.saturating_add(FLAP_WINDOW_MS)),
                 ..Machine::default()
             };
         }
@@ -229,7 +275,7 @@ impl Machine {
 
     /// Whether going DOWN now would be a flap.
     fn flapped(&self, now_ms: u64) -> bool {
-        self.risen_at_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < FLAP_WINDOW_MS)
+        self.flaps_until_ms.is_some_and(|until_ms| now_ms < until_ms)
     }
 
     fn finish(&self, from: State, thresholds: &Thresholds) -> Step {

@@ -20,13 +20,15 @@ mod limiter;
 mod links;
 pub mod machine;
 pub mod plan;
+pub mod saved;
 pub mod schedule;
+pub mod stable;
 pub mod table;
 mod track;
 mod verdict;
 
 pub use budget::BURST_RATE_MIN;
-pub use engine::Engine;
+pub use engine::{COUNTERS_KEPT_S, Engine, History, Restored};
 pub use event::{Due, Event, Now, ProbeKey, Purpose};
 pub use failure::{DETAIL_CHARS_MAX, Failure, FailureKind, Outcome};
 pub use hold::{Return, ReturnPhase};

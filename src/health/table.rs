@@ -66,6 +66,9 @@ const HELD: u64 = 1 << 5;
 /// The bits of a word that is available, takes every client and shortens no TTL.
 const CALM: u64 = 0b100 | WHOLE | (TTL_CAP_NONE as u64) << 16;
 
+/// The bits that a veil takes away: the state and the seconds of TTL.
+const VEIL: u64 = 0b11 | 0xffff << 16;
+
 /// One verdict as queries see it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Word(u64);
@@ -208,6 +211,16 @@ impl Table {
         }
     }
 
+    /// Makes every word unknown and keeps what was answered, at the least TTL: for
+    /// whoever finds that the one task that writes them does so no more. That task
+    /// must write every word again before it goes on.
+    pub fn veil(&self) {
+        for word in &self.words {
+            // Another veil, or the task come back to life: its word is veiled too.
+            word.fetch_and(!VEIL, Ordering::Relaxed);
+        }
+    }
+
     /// How many words.
     pub fn len(&self) -> usize {
         self.words.len()
@@ -222,6 +235,17 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_veil_leaves_what_is_answered_and_takes_away_the_rest() {
+        let table = Table::new(3);
+        table.set(0, Word::UP);
+        table.set(1, Word::new(State::Down, false, Override::Drained, 9, 1_800_000_000));
+        table.veil();
+        assert_eq!(table.word(0), Word::new(State::Unknown, true, Override::None, 0, 0));
+        let lost = Word::new(State::Unknown, false, Override::Drained, 0, 1_800_000_000);
+        assert_eq!((table.word(1), table.word(2)), (lost, Word::UNKNOWN));
+    }
 
     #[test]
     fn a_word_gives_back_its_parts() {

@@ -22,6 +22,8 @@ pub struct TargetStatus {
     pub state: State,
     /// Last verdict UP, or never judged.
     pub eligible: bool,
+    /// The verdict is an earlier process's: no result of this one judged it yet.
+    pub stale: bool,
     /// Unix second of the last change of state; 0: none yet.
     pub since_s: u32,
     /// Failures counted against UP.
@@ -108,6 +110,8 @@ pub(super) struct Tracked {
     pub judged_ms: u64,
     /// Ever judged.
     pub judged: bool,
+    /// The verdict is an earlier process's: no result of this one judged it yet.
+    pub stale: bool,
     /// An alert about silence is out.
     pub silent: bool,
     /// Unix second at which it last stopped being eligible; 0: never.
@@ -139,6 +143,7 @@ impl Tracked {
             held: false,
             judged_ms: now.mono_ms,
             judged: idle,
+            stale: false,
             silent: false,
             lost_at_s: 0,
             since_s: 0,
@@ -191,6 +196,7 @@ impl Tracked {
         }
         if result.err().is_none_or(FailureKind::judges) {
             self.judged_ms = now.mono_ms;
+            self.stale = false;
         }
         self.note(step.transition, now);
         if was_eligible && !self.machine.eligible() {
@@ -228,6 +234,7 @@ impl Tracked {
     /// No verdict for too long. Our own failure, if that is why.
     pub(super) fn forget(&mut self, now: Now) -> (Option<Transition>, Option<Failure>) {
         self.silent = true;
+        self.stale = false;
         let transition = self.machine.forget();
         self.note(transition, now);
         let ours = self.last_failure.as_ref().filter(|f| self.failing && !f.kind.judges());
@@ -244,7 +251,7 @@ impl Tracked {
 
     /// Whether readiness need not wait for it any longer.
     pub(super) fn settled(&self) -> bool {
-        self.machine.state() != State::Unknown || self.unrouted()
+        self.machine.state() != State::Unknown && !self.stale || self.unrouted()
     }
 
     /// When silence becomes an alert, monotonic milliseconds.
@@ -262,6 +269,7 @@ impl Tracked {
         };
         let ttl_cap_s = match machine.state() {
             State::Unknown => 0,
+            _ if self.stale => 0,
             _ if self.contrary_pending() => pending_s(),
             _ => TTL_CAP_NONE,
         };
@@ -282,6 +290,7 @@ impl Tracked {
         TargetStatus {
             state: machine.state(),
             eligible: machine.eligible(),
+            stale: self.stale,
             since_s: self.since_s,
             failures: machine.failures(),
             successes: machine.successes(),

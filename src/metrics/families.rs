@@ -102,6 +102,8 @@ families! {
         "TLS handshakes of probes: full ones, and those that resumed a session.";
     PROBE_LAG Gauge "windrose_probe_lag_seconds" []
         "How far the most overdue probe is behind its schedule.";
+    PROBER_STALLED Gauge "windrose_prober_stalled" []
+        "1 while the prober is stuck or dead: all members are unknown and answered as before.";
     PROBE_START_LAG Histogram "windrose_probe_start_lag_seconds" []
         "How late probes started, after their time.";
     CONFIG_GENERATION Gauge "windrose_config_generation" []
@@ -112,6 +114,10 @@ families! {
         "Unix time of the last load that was taken.";
     GEO_DATABASE_BUILD_TIMESTAMP Gauge "windrose_geo_database_build_timestamp_seconds" []
         "Unix time at which the oldest geo database in use was built.";
+    STATE_SAVED_TIMESTAMP Gauge "windrose_state_saved_timestamp_seconds" []
+        "Unix time at which health state was last written to state_dir; 0: not yet.";
+    STATE_SAVE_FAILURES Counter "windrose_state_save_failures_total" []
+        "Writes to state_dir that failed.";
     PROCESS_CPU Counter "process_cpu_seconds_total" []
         "CPU time this process used, user and system.";
     PROCESS_RESIDENT_MEMORY Gauge "process_resident_memory_bytes" []

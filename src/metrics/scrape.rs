@@ -36,6 +36,10 @@ pub struct Scrape<'a> {
     pub certificates: &'a [(String, String, u64)],
     /// How far the most overdue probe is behind, in milliseconds; none: no prober runs.
     pub probe_lag_ms: Option<u64>,
+    /// Whether the prober is stuck or dead; none: no prober runs.
+    pub prober_stalled: Option<bool>,
+    /// Writes to the state directory; none: there is none.
+    pub state: Option<StateTotals>,
     /// How late probes started; none: no prober runs.
     pub probe_start_lag: Option<&'a HistogramTotals>,
     /// Number of the config in force.
@@ -67,6 +71,15 @@ pub struct ConnectionTotals {
     pub stalled: u64,
     /// Closed: nothing in what it sent could be answered.
     pub unanswerable: u64,
+}
+
+/// Writes to the state directory.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct StateTotals {
+    /// Unix time at which health state was last written, in seconds; 0: not yet.
+    pub saved_at_s: u64,
+    /// Writes that failed.
+    pub failures: u64,
 }
 
 /// The blast-radius limiter.
@@ -315,6 +328,7 @@ fn probes(page: &mut Page<'_>, scrape: &Scrape<'_>) {
     if let Some(lag_ms) = scrape.probe_lag_ms {
         page.single(&family::PROBE_LAG, Value::Milliseconds(lag_ms));
     }
+    optional(page, &family::PROBER_STALLED, scrape.prober_stalled.map(u64::from));
     if let Some(lags) = scrape.probe_start_lag {
         page.begin(&family::PROBE_START_LAG).histogram(&[], lags);
     }
@@ -325,6 +339,10 @@ fn config(page: &mut Page<'_>, scrape: &Scrape<'_>) {
     page.single(&family::CONFIG_RELOAD_SUCCESS, Value::Whole(scrape.config_reload_success.into()));
     page.single(&family::CONFIG_RELOAD_TIMESTAMP, Value::Whole(scrape.config_reload_at_s));
     optional(page, &family::GEO_DATABASE_BUILD_TIMESTAMP, scrape.geo_database_built_at_s);
+    if let Some(state) = scrape.state {
+        page.single(&family::STATE_SAVED_TIMESTAMP, Value::Whole(state.saved_at_s));
+        page.single(&family::STATE_SAVE_FAILURES, Value::Whole(state.failures));
+    }
 }
 
 fn process(page: &mut Page<'_>, process: &Process) {

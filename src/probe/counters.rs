@@ -79,6 +79,8 @@ pub struct ProbeMetrics {
     pub in_flight: u64,
     /// Probes that wait for a slot.
     pub waiting: u64,
+    /// The prober is stuck or dead: every word is unknown.
+    pub stalled: bool,
 }
 
 /// Where the runner writes and scrapes read.
@@ -141,6 +143,7 @@ impl Counters {
             start_lag_ms_sum: self.start_lag_ms_sum.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed),
+            stalled: false,
         }
     }
 

@@ -45,6 +45,7 @@ mod tls;
 mod tls_files;
 mod tls_verify;
 mod verify;
+mod watchdog;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
@@ -66,8 +67,10 @@ use self::notice::Listener;
 use self::prepared::Prepared;
 use self::runner::{Command, Runner};
 use self::session::Handshake;
+use self::watchdog::{Watchdog, Watched};
 use crate::clock::Clock;
 use crate::health::plan::{Plan, Target, TargetId};
+use crate::health::saved::Saved;
 use crate::health::table::Table;
 use crate::health::{Engine, Event, FailureKind, Now, TargetStatus};
 
@@ -165,6 +168,7 @@ struct Progress {
 struct Shared {
     counters: Counters,
     ready: AtomicBool,
+    watched: Watched,
     summary: Mutex<Arc<Summary>>,
 }
 
@@ -191,6 +195,10 @@ pub struct Prober {
     prepared: Mutex<Arc<Prepared>>,
     clock: Clock,
     thread: Option<thread::JoinHandle<()>>,
+    watchdog: Watchdog,
+    /// For tests that hang them.
+    #[cfg(test)]
+    helpers: runtime::Handle,
 }
 
 impl Prober {
@@ -213,6 +221,8 @@ impl Prober {
         let shared = Arc::new(Shared::default());
         let handle = helpers.handle().clone();
         let run = Runner::run(limits, clock, handle, Arc::clone(&shared), receiver);
+        #[cfg(test)]
+        let handle = helpers.handle().clone();
         let thread = thread::Builder::new().name("prober".to_owned()).spawn(move || {
             prepare();
             runtime.block_on(run);
@@ -220,7 +230,26 @@ impl Prober {
             helpers.shutdown_timeout(STOP_WAIT);
         })?;
         let prepared = Mutex::default();
-        Ok(Prober { commands, shared, prepared, clock, thread: Some(thread) })
+        let watchdog = Watchdog::start(Arc::clone(&shared), clock)?;
+        Ok(Prober {
+            commands,
+            shared,
+            prepared,
+            clock,
+            thread: Some(thread),
+            watchdog,
+            #[cfg(test)]
+            helpers: handle,
+        })
+    }
+
+    /// Takes in what an earlier process kept, with the first plan. Before the first
+    /// [`Prober::apply`], or it does nothing.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn restore(&self, saved: Saved) -> Result<(), Stopped> {
+        self.commands.send(Command::Restore(saved)).map_err(|_| Stopped)
     }
 
     /// Probes `plan` from now on, keeping history. The table is fully written;
@@ -280,6 +309,22 @@ impl Prober {
         answer.await.map_err(|_| Stopped)
     }
 
+    /// As [`Prober::look`], for threads: waits so long and no longer. None: the prober
+    /// has stopped, or is stuck.
+    pub fn look_within<T: Send + 'static>(
+        &self,
+        within: Duration,
+        look: impl FnOnce(&Engine, Now) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (reply, answer) = blocking::sync_channel(1);
+        let look = Box::new(move |engine: &Engine, now: Now| {
+            // An asker who went away needs no answer.
+            let _ = reply.send(look(engine, now));
+        });
+        self.commands.send(Command::Look(look)).ok()?;
+        answer.recv_timeout(within).ok()
+    }
+
     /// An operator's word to the engine, which is told to the listener like everything
     /// else: `act` gives what happened, and an answer.
     ///
@@ -307,7 +352,10 @@ impl Prober {
 
     /// Counters and lag. Does not need the prober to be alive.
     pub fn metrics(&self) -> ProbeMetrics {
-        self.shared.counters.read(self.clock.now().mono_ms)
+        ProbeMetrics {
+            stalled: self.shared.watched.is_stalled(),
+            ..self.shared.counters.read(self.clock.now().mono_ms)
+        }
     }
 
     /// How all targets are, as of a moment ago. Does not need the prober to be alive.
@@ -331,6 +379,7 @@ impl Prober {
     }
 
     fn stop(&mut self) {
+        self.watchdog.stop();
         let _ = self.commands.send(Command::Stop);
         if let Some(thread) = self.thread.take() {
             // A panic of the runner has been reported by the panic hook already.

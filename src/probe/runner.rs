@@ -23,6 +23,7 @@ use super::{Progress, Shared};
 use crate::clock::Clock;
 use crate::health::check::ProbeKind;
 use crate::health::plan::{Plan, TargetId};
+use crate::health::saved::Saved;
 use crate::health::table::Table;
 use crate::health::{Engine, Event, Failure, FailureKind, Now, Outcome, ProbeKey};
 
@@ -36,11 +37,17 @@ type Look = Box<dyn FnOnce(&Engine, Now) + Send>;
 
 /// What the handle asks of the runner.
 pub(super) enum Command {
-    Apply { plan: Plan, prepared: Arc<Prepared>, reply: blocking::SyncSender<Arc<Table>> },
+    Apply {
+        plan: Plan,
+        prepared: Arc<Prepared>,
+        reply: blocking::SyncSender<Arc<Table>>,
+    },
     Limits(ProbeLimits),
     Listen(Listener),
     Act(Act),
     Look(Look),
+    /// For the first plan.
+    Restore(Saved),
     Stop,
 }
 
@@ -67,6 +74,8 @@ pub(super) struct Runner {
     census: Census,
     listener: Listener,
     reports: mpsc::UnboundedSender<Report>,
+    /// What an earlier process kept, until the first plan is there.
+    saved: Option<Saved>,
     /// Where probes run that would hold up the others.
     helpers: Handle,
 }
@@ -94,6 +103,7 @@ impl Runner {
             // Until somebody wants to hear.
             listener: Box::new(|_| {}),
             reports,
+            saved: None,
             helpers,
         };
         loop {
@@ -132,6 +142,10 @@ impl Runner {
             listener(Noticed { at_us, notice });
         });
         let shared = &self.shared;
+        if self.slots.in_flight() == 0 {
+            shared.watched.result(now.mono_ms);
+        }
+        shared.watched.lift(|| self.engine.rejudge_all(now));
         shared.counters.turn_ms.store(now.mono_ms, Ordering::Relaxed);
         shared.counters.lag_ms.store(self.lag.most_ms(now.mono_ms), Ordering::Relaxed);
         shared.counters.in_flight.store(u64::from(self.slots.in_flight()), Ordering::Relaxed);
@@ -176,6 +190,7 @@ impl Runner {
     fn take(&mut self, report: Report) {
         self.slots.release(report.place);
         let now = self.clock.now();
+        self.shared.watched.result(now.mono_ms);
         let at_us = self.clock.unix_us();
         if let Some(target) = self.engine.target_of(report.key) {
             let kind = report.result.as_ref().err().map(|failure| failure.kind);
@@ -197,7 +212,7 @@ impl Runner {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Apply { plan, prepared, reply } => {
-                self.engine = Engine::new(plan, Some(&self.engine), self.clock.now());
+                self.take_plan(plan);
                 self.prepared = prepared;
                 self.sessions.keep(|key| self.engine.target_id(key).is_some());
                 self.shared.keep_checks(self.engine.plan());
@@ -215,8 +230,28 @@ impl Runner {
             }
             Command::Look(look) => look(&self.engine, self.clock.now()),
             Command::Limits(limits) => self.slots.set_limits(limits),
+            Command::Restore(saved) => self.saved = Some(saved),
             Command::Stop => {}
         }
+    }
+
+    fn take_plan(&mut self, plan: Plan) {
+        let now = self.clock.now();
+        self.engine = Engine::new(plan, Some(&self.engine), now);
+        if let Some(saved) = self.saved.take() {
+            let restored = self.engine.restore(&saved, now);
+            tracing::info!(
+                targets = restored.targets,
+                of = self.engine.plan().targets.len(),
+                age_s = restored.age_s,
+                counters = restored.counters,
+                "health state of an earlier run taken in"
+            );
+        }
+        let timeouts_ms = self.engine.plan().targets.iter().map(|target| target.timeout_ms);
+        let longest_ms = u64::from(timeouts_ms.max().unwrap_or(0));
+        let in_flight = self.slots.in_flight() > 0;
+        self.shared.watched.publish(self.engine.table(), longest_ms, in_flight);
     }
 
     /// Tells of `events`, which happened at `at_us`.

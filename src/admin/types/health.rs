@@ -222,6 +222,9 @@ pub struct CheckStatus {
     /// Whether its last verdict lets the member take part; a state that is unknown
     /// keeps it.
     pub eligible: bool,
+    /// The verdict is an earlier run's: no result of this one judged it yet.
+    #[serde(default)]
+    pub stale: bool,
     /// No verdict for three intervals.
     pub silent: bool,
     /// When the state last changed; none: not since the start.

@@ -26,6 +26,11 @@ pub(super) enum Cause {
 }
 
 impl Engine {
+    /// Writes every word again, whoever wrote to it since it was judged.
+    pub fn rejudge_all(&mut self, now: Now) {
+        self.judge_all(now);
+    }
+
     /// Writes every word: gates first, for the others read them.
     pub(super) fn judge_all(&mut self, now: Now) {
         let mut events = Vec::new();

@@ -16,6 +16,9 @@ use super::Engine;
 
 /// Being called this much too late is a stall, in milliseconds.
 const STALL_MS: u64 = 500;
+/// Late again so soon after a stall, in milliseconds, it is no pause but too much work:
+/// to excuse that would be never to notice anything. Later than this is always a pause.
+const AWAKE_MS_MIN: u64 = 10_000;
 /// Clocks that part by less are only read at different moments, in seconds.
 const JUMP_S: i64 = 2;
 
@@ -24,15 +27,15 @@ const JUMP_S: i64 = 2;
 pub(super) struct Clocks {
     /// The last call.
     seen_ms: u64,
-    /// The end of the last stall.
-    woke_ms: u64,
+    /// The end of the last stall; none yet.
+    woke_ms: Option<u64>,
     /// A moment at which both clocks were read, and are held to agree.
     agreed: Now,
 }
 
 impl Clocks {
     pub(super) fn new(now: Now) -> Clocks {
-        Clocks { seen_ms: now.mono_ms, woke_ms: 0, agreed: now }
+        Clocks { seen_ms: now.mono_ms, woke_ms: None, agreed: now }
     }
 
     /// How far the wall clock has jumped, in seconds.
@@ -51,8 +54,9 @@ impl Engine {
         let wanted_ms = self.next_ms().unwrap_or(u64::MAX).max(self.clocks.seen_ms);
         let late_ms = now.mono_ms.saturating_sub(wanted_ms);
         self.clocks.seen_ms = now.mono_ms;
-        if late_ms > STALL_MS {
-            self.clocks.woke_ms = now.mono_ms;
+        let awake = |woke_ms: u64| wanted_ms.saturating_sub(woke_ms).max(late_ms) >= AWAKE_MS_MIN;
+        if late_ms > STALL_MS && self.clocks.woke_ms.is_none_or(awake) {
+            self.clocks.woke_ms = Some(now.mono_ms);
             self.resume(late_ms, now);
         }
         let jumped_s = self.clocks.jumped_s(now);
@@ -65,13 +69,16 @@ impl Engine {
     /// When a probe that started at `started_ms` counts as started: not before the end
     /// of a stall, or all that were under way in it would be followed at once.
     pub(super) fn started_ms(&self, started_ms: u64) -> u64 {
-        started_ms.max(self.clocks.woke_ms)
+        started_ms.max(self.clocks.woke_ms.unwrap_or(0))
     }
 
     /// Failures of probes that were under way in a stall are ours.
     pub(super) fn excuse(&self, outcome: Outcome, started_ms: u64) -> Outcome {
         match outcome.result {
-            Err(failure) if failure.kind.judges() && started_ms < self.clocks.woke_ms => {
+            Err(failure)
+                if failure.kind.judges()
+                    && self.clocks.woke_ms.is_some_and(|woke_ms| started_ms < woke_ms) =>
+            {
                 let detail = format!("the prober stood still meanwhile ({failure})");
                 let result = Err(Failure::new(FailureKind::Internal, detail));
                 Outcome { result, ..outcome }

@@ -66,6 +66,8 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
         limiter: LimiterTotals { active: true, held: 7, trips: 2 },
         certificates: &[("readiness".to_owned(), "fra".to_owned(), 1_810_000_000)],
         probe_lag_ms: Some(12),
+        prober_stalled: Some(false),
+        state: Some(StateTotals { saved_at_s: 1_799_999_900, failures: 2 }),
         probe_start_lag: Some(&start_lag),
         config_generation: 3,
         config_reload_success: true,

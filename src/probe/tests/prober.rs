@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU16;
 
 use super::*;
 use crate::health::LimiterPhase;
+use crate::health::check::ExecProbe;
 use crate::health::plan::Verdict;
 use crate::health::table::{State, Word};
 
@@ -25,15 +26,15 @@ fn single(id: u32) -> Verdict {
     Verdict { targets: vec![id], ..Verdict::default() }
 }
 
-/// Waits until `done`, at most five seconds.
+/// Waits until `done`, at most twenty seconds.
 async fn eventually(what: &str, done: impl Fn() -> bool) {
-    for _ in 0..500 {
+    for _ in 0..2_000 {
         if done() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not within five seconds: {what}");
+    panic!("not within twenty seconds: {what}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -160,6 +161,114 @@ async fn a_stopped_prober_says_so() {
     assert!(prober.view().await.is_err());
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert!(prober.metrics().lag_s > 0.2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn words_of_a_prober_that_hangs_become_unknown_and_come_back() {
+    let status = Arc::new(AtomicU16::new(200));
+    let up = site(Arc::clone(&status)).await.port();
+    let down = site(Arc::new(AtomicU16::new(503))).await.port();
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
+    let plan = Plan {
+        targets: [up, down].map(|port| target(ProbeKind::Http(http_probe(port)))).to_vec(),
+        verdicts: vec![single(0), single(1)],
+        ..Plan::default()
+    };
+    let table = prober.apply(plan.clone()).unwrap();
+    let judged = |table: &Table| (table.word(0).state(), table.word(1).state());
+    eventually("judged", || judged(&table) == (State::Up, State::Down)).await;
+    assert!(!prober.metrics().stalled);
+    let lost_at_s = table.word(1).lost_at_s();
+
+    let (release, hang) = blocking::channel();
+    let hangs = Command::Look(Box::new(move |_, _| {
+        let _ = hang.recv();
+    }));
+    prober.commands.send(hangs).unwrap();
+    eventually("veiled", || judged(&table) == (State::Unknown, State::Unknown)).await;
+    assert!(prober.metrics().stalled && prober.metrics().lag_s > 2.0);
+    for (id, available) in [(0, true), (1, false)] {
+        let word = table.word(id);
+        assert_eq!((word.available(), word.ttl_cap_s()), (available, 0));
+    }
+    assert_eq!(table.word(1).lost_at_s(), lost_at_s);
+
+    release.send(()).unwrap();
+    eventually("lifted", || !prober.metrics().stalled).await;
+    eventually("judged anew", || judged(&table) == (State::Up, State::Down)).await;
+    assert_eq!(table.word(1).lost_at_s(), lost_at_s);
+
+    // A thread that is gone does not come back, nor do verdicts.
+    let breaks = Command::Look(Box::new(|_, _| panic!("as a bug would")));
+    prober.commands.send(breaks).unwrap();
+    eventually("veiled for ever", || judged(&table) == (State::Unknown, State::Unknown)).await;
+    assert!(prober.metrics().stalled && prober.apply(plan).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn threads_that_hang_veil_the_words_of_this_plan_and_the_next() {
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
+    // Commands are started on the helpers, not on the runner's own thread.
+    let command = vec!["/bin/true".to_owned()];
+    let plan = Plan {
+        targets: vec![target(ProbeKind::Exec(ExecProbe { command, host: None }))],
+        verdicts: vec![single(0)],
+        ..Plan::default()
+    };
+    let table = prober.apply(plan.clone()).unwrap();
+    eventually("up", || table.word(0).state() == State::Up).await;
+    let channels = [(); HELPERS].map(|()| blocking::channel::<()>());
+    let release = channels.each_ref().map(|(release, _)| release.clone());
+    for (_, hang) in channels {
+        prober.helpers.spawn(async move { hang.recv() });
+    }
+    eventually("noticed", || prober.metrics().stalled).await;
+    eventually("veiled", || table.word(0).state() == State::Unknown).await;
+    assert!(table.word(0).available());
+    let next = prober.apply(plan).unwrap();
+    assert_eq!((next.word(0).state(), next.word(0).available()), (State::Unknown, true));
+    drop(release);
+    eventually("lifted", || !prober.metrics().stalled).await;
+    eventually("judged", || next.word(0).state() == State::Up).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_history_goes_from_one_prober_to_the_next() {
+    let hangs = Arc::new(AtomicBool::new(false));
+    let hanging = Arc::clone(&hangs);
+    let site = serve(move |mut stream| {
+        let hangs = hanging.load(Ordering::Relaxed);
+        async move {
+            read_head(&mut stream).await;
+            if hangs {
+                tokio::time::sleep(Duration::from_secs(600)).await;
+            }
+            let _ = stream.write_all(b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    });
+    let mut wanted = target(ProbeKind::Http(http_probe(site.await.port())));
+    let plan = |target: &Target| Plan {
+        targets: vec![target.clone()],
+        verdicts: vec![single(0)],
+        ..Plan::default()
+    };
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
+    let table = prober.apply(plan(&wanted)).unwrap();
+    eventually("down", || table.word(0).state() == State::Down).await;
+    let history = prober.look(Engine::history).await.unwrap();
+    prober.shutdown();
+
+    // No probe ends from here on.
+    hangs.store(true, Ordering::Relaxed);
+    (wanted.timeout_ms, wanted.interval_ms) = (300_000, 600_000);
+    let keys = [crate::health::stable::target_key(&wanted.identity)];
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
+    prober.restore(history.named(&keys)).unwrap();
+    let next = prober.apply(plan(&wanted)).unwrap();
+    let word = next.word(0);
+    assert_eq!((word.state(), word.available(), word.ttl_cap_s()), (State::Down, false, 0));
+    assert_eq!(word.lost_at_s(), table.word(0).lost_at_s());
+    assert!(prober.view().await.unwrap().targets[0].stale);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -1,21 +1,18 @@
-//! What is kept in the state directory: the serials of the zones, so that they
-//! grow over restarts. Trouble here is said and never stops the server.
+//! The serials of the zones, kept so that they grow over restarts.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
 
+use super::{SERIALS_FILE, StateDir};
 use crate::config::model::Config;
 use crate::dns::Name;
 use crate::problem::Problem;
 use crate::snapshot::{Serial, Serials};
 
-const SERIALS_FILE: &str = "serials.json";
-
 /// Reads the serials kept by an earlier run; none where there are none. The
 /// warning is returned, not logged: at the first load there is no log yet.
-pub(super) fn read_serials(config: &Config) -> Result<Serials, Problem> {
+pub(in crate::daemon) fn read_serials(config: &Config) -> Result<Serials, Problem> {
     let Some(directory) = &config.server.state_dir else { return Ok(Serials::default()) };
     let path = directory.join(SERIALS_FILE);
     let trouble = |error: String| {
@@ -36,29 +33,16 @@ pub(super) fn read_serials(config: &Config) -> Result<Serials, Problem> {
     Ok(Serials(serials.collect()))
 }
 
-/// Keeps the serials, if there is a state directory.
-pub(super) fn save_serials(config: &Config, serials: &Serials) {
-    let Some(directory) = &config.server.state_dir else { return };
+/// Keeps the serials.
+pub(in crate::daemon) fn save_serials(state: &StateDir, serials: &Serials) {
     let kept: BTreeMap<String, (u32, u64)> = serials
         .0
         .iter()
         .map(|(origin, serial)| (origin.to_string(), (serial.number, serial.content_hash)))
         .collect();
+    // Names and numbers: there is nothing in it that JSON could not hold.
     let text = serde_json::to_string_pretty(&kept).unwrap_or_default();
-    if let Err(error) = write_whole(directory, SERIALS_FILE, text.as_bytes()) {
-        tracing::warn!(directory = %directory.display(), %error, "cannot keep serials");
-    }
-}
-
-/// Writes a file so that a crash leaves the old one or the new one.
-fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    use std::io::Write;
-    fs::create_dir_all(directory)?;
-    let aside = directory.join(format!("{name}.new"));
-    let mut file = fs::File::create(&aside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&aside, directory.join(name))
+    state.write(SERIALS_FILE, text.as_bytes());
 }
 
 #[cfg(test)]
@@ -75,7 +59,7 @@ mod tests {
         let origin = Name::parse("gslb.example.com").unwrap();
         let serial = Serial { number: 7, content_hash: 9 };
         let kept = Serials([(origin.clone(), serial)].into_iter().collect());
-        save_serials(&config, &kept);
+        save_serials(&StateDir::open(directory.path()).unwrap(), &kept);
         assert_eq!(read_serials(&config).unwrap().0.get(&origin), Some(&serial));
         for spoilt in ["", "\0 garbage", "{\"a\":1}", "[]"] {
             fs::write(directory.path().join(SERIALS_FILE), spoilt).unwrap();

@@ -1,0 +1,181 @@
+//! History over a restart: handed out by one engine, taken in by another.
+//!
+//! ```text
+//!   younger than ten minutes   verdicts, counters, flap damping
+//!   older, or from the future  verdicts
+//!   not in the file            never judged
+//! ```
+//!
+//! What was taken in is *stale* until the target's first result: it decides what
+//! is available, at the least TTL, and readiness goes on waiting for that result.
+//! Stale or not, a verdict is overturned by as many results as ever: a restart
+//! neither revives a dead member nor kills a live one with a single packet.
+//!
+//! It must not know files.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::event::Now;
+use super::super::hold::{Return, ReturnPhase};
+use super::super::machine::Machine;
+use super::super::plan::{Failback, Plan, TargetId, VerdictId};
+use super::super::saved::{KeptTarget, Saved, SavedHold};
+use super::super::stable::{StableKey, target_key, verdict_key};
+use super::super::table::{Override, State, Word};
+use super::super::track::Tracked;
+use super::{Engine, limiter};
+
+/// A time up without a break goes on over a restart that took so long.
+const WATCHED_S: u32 = 60;
+/// Counters of an older history say nothing about now.
+pub const COUNTERS_KEPT_S: u32 = 600;
+
+/// All that is to be kept, at one moment. Taking it is a copy; naming the targets
+/// takes longer and is left to whoever writes it.
+#[derive(Debug)]
+pub struct History {
+    /// What is probed.
+    pub plan: Arc<Plan>,
+    /// Unix second.
+    pub at_s: u32,
+    /// Of `plan.targets`, in their order.
+    pub targets: Vec<KeptTarget>,
+    /// Verdicts that were lost and are not back in service.
+    pub returns: Vec<Return>,
+}
+
+impl History {
+    /// With the targets' names, in the order of the plan.
+    pub fn named(&self, keys: &[StableKey]) -> Saved {
+        let targets = keys.iter().copied().zip(self.targets.iter().copied());
+        let hold = |found: &Return| SavedHold {
+            verdict: verdict_name(&self.plan, found.verdict, keys),
+            kind: found.phase.number(),
+            since_s: found.since_s,
+        };
+        Saved {
+            written_at_s: self.at_s,
+            targets: targets.collect(),
+            holds: self.returns.iter().map(hold).collect(),
+        }
+    }
+}
+
+fn verdict_name(plan: &Plan, id: VerdictId, keys: &[StableKey]) -> StableKey {
+    let verdict = &plan.verdicts[id as usize];
+    verdict_key(verdict, verdict.gate.map(|gate| &plan.verdicts[gate as usize]), keys)
+}
+
+/// What came of taking a history in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Restored {
+    /// So many targets had a history.
+    pub targets: usize,
+    /// It is so old; none: it says that it is from the future.
+    pub age_s: Option<u32>,
+    /// Whether counters were taken in too.
+    pub counters: bool,
+}
+
+impl Engine {
+    /// What is to be kept over a restart.
+    pub fn history(&self, now: Now) -> History {
+        History {
+            plan: Arc::clone(&self.plan),
+            at_s: now.unix_s,
+            targets: self.targets.iter().map(|tracked| tracked.keep(now)).collect(),
+            returns: self.returns().collect(),
+        }
+    }
+
+    /// Takes in what an earlier process kept. Only right after [`Engine::new`]
+    /// without an engine before: no target has a history yet.
+    pub fn restore(&mut self, saved: &Saved, now: Now) -> Restored {
+        // A clock that was set back tells no age: the file may be old.
+        let age_s = now.unix_s.checked_sub(saved.written_at_s);
+        let counters = age_s.is_some_and(|age_s| age_s < COUNTERS_KEPT_S);
+        let age_ms = u64::from(age_s.unwrap_or(u32::MAX)) * 1_000;
+        let kept: HashMap<StableKey, &KeptTarget> =
+            saved.targets.iter().map(|(key, kept)| (*key, kept)).collect();
+        let names = self.plan.targets.iter().map(|target| target_key(&target.identity));
+        let names: Vec<StableKey> = names.collect();
+        let mut restored = Restored { targets: 0, age_s, counters };
+        for (name, tracked) in names.iter().zip(&mut self.targets) {
+            if let Some(kept) = kept.get(name).filter(|_| !tracked.idle) {
+                tracked.restore(kept, counters.then_some(age_ms), now);
+                restored.targets += 1;
+            }
+        }
+        self.limiter = limiter(&self.plan, &self.targets, None);
+        self.note_losses();
+        let returns = self.returns_of(&saved.holds, &names);
+        let watched = age_s.is_some_and(|age_s| age_s <= WATCHED_S);
+        // It judges every verdict, whether or not there are any.
+        self.restore_returns(&returns, watched, now);
+        restored
+    }
+
+    /// `holds` by the verdicts of the plan that have their names and come back other
+    /// than at once.
+    fn returns_of(&self, holds: &[SavedHold], names: &[StableKey]) -> Vec<Return> {
+        if holds.is_empty() {
+            return Vec::new();
+        }
+        // Verdicts that judge the same and come back in different ways have one name:
+        // each takes what lets it in latest.
+        let mut by_name: HashMap<StableKey, &SavedHold> = HashMap::new();
+        for hold in holds {
+            let place = by_name.entry(hold.verdict).or_insert(hold);
+            if hold.kind < place.kind {
+                *place = hold;
+            }
+        }
+        let verdicts = (0..).zip(&self.plan.verdicts);
+        let slow = verdicts.filter(|(_, v)| v.failback != Failback::Auto || v.ramp_ms > 0);
+        let found = slow.filter_map(|(id, _)| {
+            let hold = by_name.get(&verdict_name(&self.plan, id, names))?;
+            let phase = ReturnPhase::from_number(hold.kind)?;
+            Some(Return { verdict: id, phase, since_s: hold.since_s })
+        });
+        found.collect()
+    }
+
+    /// Words know when their verdict was lost: the latest loss among its targets.
+    fn note_losses(&mut self) {
+        let lost_at_s = |id: &TargetId| self.targets[*id as usize].lost_at_s;
+        for (id, verdict) in (0..).zip(&self.plan.verdicts) {
+            let latest_s = verdict.targets.iter().map(lost_at_s).max().unwrap_or(0);
+            let unjudged = Word::new(State::Unknown, false, Override::None, 0, latest_s);
+            self.table.set(id, unjudged);
+            self.lost_before[id as usize] = latest_s;
+        }
+    }
+}
+
+impl Tracked {
+    fn keep(&self, now: Now) -> KeptTarget {
+        // Stale counters would look younger than they are.
+        let machine = if self.stale { self.machine.inherit() } else { self.machine.clone() };
+        KeptTarget {
+            machine: machine.keep(now.mono_ms),
+            since_s: self.since_s,
+            lost_at_s: self.lost_at_s,
+            transitions: self.transitions,
+        }
+    }
+
+    /// `age_ms`: how old counters are; none: they are not taken in.
+    fn restore(&mut self, kept: &KeptTarget, age_ms: Option<u64>, now: Now) {
+        let machine = Machine::restore(&kept.machine, age_ms.unwrap_or(0), now.mono_ms);
+        self.machine = if age_ms.is_some() { machine } else { machine.inherit() };
+        self.stale = kept.machine.known;
+        self.since_s = kept.since_s;
+        self.lost_at_s = kept.lost_at_s;
+        self.transitions = kept.transitions;
+    }
+}
+
+#[cfg(test)]
+#[path = "restore_tests.rs"]
+mod tests;
