@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::model::{Config, DatacenterId, Member, Pool, PoolId, SettingsId, WipSettings};
 use super::origins::Origins;
+use super::values;
 use crate::problem::{Problem, Problems, Spot};
 use crate::steer::{Families, Policy};
 
@@ -31,6 +32,7 @@ pub(super) fn check(config: &Config, used: &Used, origins: &Origins, problems: &
     }
     warner.sites();
     warner.references();
+    warner.slow_for_the_limiter(used);
 }
 
 struct Warner<'w> {
@@ -217,6 +219,43 @@ impl Warner<'_> {
                 }
             }
         }
+    }
+}
+
+impl Warner<'_> {
+    /// Losses of one moment are noticed over an interval: when the share that trips the
+    /// limiter takes longer than its window, it never does.
+    fn slow_for_the_limiter(&mut self, used: &Used) {
+        let health = &self.config.health;
+        let sites = self.config.datacenters.len();
+        let may_trip = sites > 1 || (sites == 1 && !health.references.is_empty());
+        if health.limiter.max_down_fraction >= 1.0 || !may_trip {
+            return;
+        }
+        let noticed_ms =
+            |interval_ms: u32| health.limiter.max_down_fraction * f64::from(interval_ms);
+        let window_ms = health.limiter.window_ms;
+        let checks = self.config.health_checks.iter().zip(&used.checks);
+        let slow = checks.zip(&self.origins.health_checks).find(|((check, used), _)| {
+            **used && noticed_ms(check.interval_ms) >= f64::from(window_ms)
+        });
+        let Some(((check, _), spot)) = slow else { return };
+        let title = format!(
+            "the limiter cannot protect members checked every {}",
+            values::duration_text(u64::from(check.interval_ms))
+        );
+        let window = values::duration_text(u64::from(window_ms));
+        self.push(
+            Problem::warning("limiter-too-quick", title)
+                .at_with(*spot, "noticed too late to be counted together")
+                .note(format!(
+                    "losses of one moment are noticed over an interval, and the limiter counts \
+                     those of {window}"
+                ))
+                .help(
+                    "raise `limiter_window` in [health] above the interval, or lower the interval",
+                ),
+        );
     }
 }
 
