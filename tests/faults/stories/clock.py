@@ -3,11 +3,10 @@ a fault after each jump is still called within the formula.
 """
 
 import time
-from pathlib import Path
 
 from back_end import BackEnd, healthy
 from bench import Fault, FaultStory
-from support import programs
+from support.clock import WallClock
 from support.world import report, wait_until
 
 HTTP = 'type = "http"\npath = "/healthz"'
@@ -17,29 +16,14 @@ DAY_S = 86_400
 class Clock(FaultStory):
     REQUIRES = ("nft", "faketime")
 
-    def setUp(self):
-        super().setUp()
-        libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-        if not libraries:
-            raise programs.Missing("libfaketimeMT.so.1 is not there (Debian package libfaketime)")
-        self.offset = self.write("offset", "+0")
-        self.faked = {
-            "LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(self.offset),
-            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-
-    def jump(self, seconds):
-        aside = self.offset.with_suffix(".new")
-        aside.write_text(f"{seconds:+d}")
-        aside.rename(self.offset)
-
     def test_no_verdict_changes_and_faults_are_seen_in_time(self):
+        wall = WallClock(self)
         self.address("10.9.0.1")
         end = BackEnd(self, ("10.9.0.1", 80), healthy)
         fault = Fault("jumping", "10.9.0.1", HTTP, end.close, "refused", "")
-        self.serve(fault, environment=self.faked)
+        self.serve(fault, environment=wall.environment)
         for seconds in (DAY_S, -DAY_S, 40 * DAY_S, -3600, 0):
-            self.jump(seconds)
+            wall.set(seconds)
             self.hold_up(2.5)
             began_s = time.monotonic()
             end.close()

@@ -2,15 +2,15 @@
 loads go on, and serials never go back.
 """
 
-from pathlib import Path
-
-from support import parts, programs
+from support import parts
+from support.clock import WallClock
 from support.server import Windrose
 from support.world import Story, report, wait_until
 
 FRA, IAD = "127.0.15.1", "127.0.15.2"
 ZONE = "gslb.example.com"
 NAME = f"shop.{ZONE}"
+DAY_S = 86_400
 
 
 def config(text):
@@ -48,15 +48,7 @@ class Clock(Story):
 
     def setUp(self):
         super().setUp()
-        libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-        if not libraries:
-            raise programs.Missing("libfaketimeMT.so.1 is not there (Debian package libfaketime)")
-        self.offset = self.write("offset", "+0")
-        # The clock of the wall is the file's; the monotonic one stays the kernel's.
-        self.faked = {
-            "LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(self.offset),
-            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        self.wall = WallClock(self)
         self.fra = parts.BackEnd(self, FRA)
         parts.BackEnd(self, IAD)
 
@@ -80,12 +72,12 @@ class Clock(Story):
         report(f"{when}: out after {down:.2f} s, in after {up:.2f} s")
 
     def test_the_wall_clock_jumps(self):
-        self.server = Windrose(self, config("one")).start(environment=self.faked)
+        self.server = Windrose(self, config("one")).start(environment=self.wall.environment)
         serials = [self.serial()]
         serials.append(self.load("two"))
         self.follows_health("before")
         logged = self.server.log()[-1]["timestamp"]
-        self.offset.write_text("-1d")
+        self.wall.set(-DAY_S)
         serials.append(self.load("three"))
         # The answers change a moment before the log says so.
         wait_until("the clock has gone back",
@@ -96,10 +88,10 @@ class Clock(Story):
         self.assertTrue(self.server.get("/readyz"))
         # Over a restart in the past, too: the state directory remembers.
         self.assertEqual(self.server.process.stop(), 0)
-        self.server.start(environment=self.faked)
+        self.server.start(environment=self.wall.environment)
         self.assertEqual(self.serial(), serials[-1])
         serials.append(self.load("four"))
-        self.offset.write_text("+1d")
+        self.wall.set(DAY_S)
         serials.append(self.load("five"))
         self.follows_health("a day ahead")
         self.assertEqual(serials, sorted(set(serials)), "strictly increasing")
