@@ -100,9 +100,15 @@ pub struct MemberStatus {
     /// after a return.
     #[serde(default = "all_clients")]
     pub share_percent: u8,
-    /// When the probed state last changed; none: not since the start.
+    /// The check that is the reason; none: all its checks are well.
+    #[serde(default)]
+    pub check: Option<String>,
+    /// That check is its site's own.
+    #[serde(default)]
+    pub of_site: bool,
+    /// When that check's state last changed; none: not since the start.
     pub since_s: Option<u64>,
-    /// How the last probe failed: a kind and some words.
+    /// How that check failed last: a kind and some words.
     pub failure: Option<String>,
 }
 

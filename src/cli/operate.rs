@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use super::client::{Client, ClientError};
 use super::{FailbackArguments, Failed, OperateArguments, counted, print, print_json};
-use crate::admin::types::{DatacenterLosses, FailbackRequest, HealthStatus, ReloadReport, Status};
+use crate::admin::types::{
+    DatacenterLosses, FailbackRequest, HealthStatus, MemberStatus, ReloadReport, Status,
+};
 
 /// Runs one request against the server that the arguments name.
 pub(super) fn ask<T>(
@@ -98,15 +100,25 @@ fn status_text(status: &Status) -> String {
             100 => String::new(),
             percent => format!(", taking {percent} % of its clients"),
         };
-        let failure = member.failure.as_ref().filter(|_| member.probed != "up");
-        let failure = failure.map_or(String::new(), |f| format!(": {f}"));
         let _ = writeln!(
             text,
-            "  {} {} {} {}{share}{failure}",
-            member.wip, member.member, member.address, member.effective
+            "  {} {} {} {}{share}{}",
+            member.wip,
+            member.member,
+            member.address,
+            member.effective,
+            reason_text(member)
         );
     }
     text
+}
+
+/// ", check readiness: timeout: no response within 2000 ms"
+fn reason_text(member: &MemberStatus) -> String {
+    let Some(check) = &member.check else { return String::new() };
+    let whose = if member.of_site { "the site's check" } else { "check" };
+    let failure = member.failure.as_ref().map_or(String::new(), |failure| format!(": {failure}"));
+    format!(", {whose} {check}{failure}")
 }
 
 fn health_text(text: &mut String, health: &HealthStatus) {

@@ -1,4 +1,4 @@
-//! Health for the API: what is probed, how each probe is, which members are not up.
+//! Health for the API: as a whole, what is probed, and how each probe is.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use super::publisher::Publisher;
 use crate::admin::ApiError;
 use crate::admin::types::{
     CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, HealthStatus, LimiterState,
-    MEMBERS_NOT_UP_MAX, MemberStatus, ProberStatus,
+    ProberStatus,
 };
 use crate::dns::Name;
 use crate::health::check::ProbeKind;
 use crate::health::plan::{Plan, Target, TargetId, VerdictId};
-use crate::health::table::{SHARE_FULL, State};
+use crate::health::table::State;
 use crate::health::{Engine, FailureKind, LimiterPhase, LimiterStatus, Now, TargetStatus};
 use crate::snapshot::{Serving, Snapshot};
 
@@ -261,103 +261,4 @@ fn kind(probe: &ProbeKind) -> &'static str {
         ProbeKind::File(_) => "file",
         ProbeKind::Always => "always",
     }
-}
-
-//------------ Explain --------------------------------------------------------
-
-/// Why a verdict is as it is, from its first target that is not calmly up.
-pub(super) fn detail(
-    publisher: &Publisher,
-    runtime: &Handle,
-    serving: &Serving,
-    id: VerdictId,
-) -> Option<String> {
-    let plan = &serving.snapshot.plan;
-    let verdict = plan.verdicts.get(id as usize)?;
-    let gate = verdict.gate.and_then(|gate| plan.verdicts.get(gate as usize));
-    let own = verdict.targets.iter().map(|&target| (target, ""));
-    let gates = gate.iter().flat_map(|gate| &gate.targets).map(|&target| (target, "the site's "));
-    let targets: Vec<(TargetId, &str)> = own.chain(gates).collect();
-    let ids = targets.iter().map(|(target, _)| *target).collect();
-    let statuses = statuses(publisher, runtime, serving, ids);
-    targets.into_iter().find_map(|(target, whose)| {
-        let words = status_words(statuses.get(&target)?)?;
-        let target = plan.targets.get(target as usize)?;
-        Some(format!("{whose}check {} {words}", target.check))
-    })
-}
-
-fn status_words(status: &TargetStatus) -> Option<String> {
-    let failure = || {
-        let failure = status.last_failure.as_ref();
-        failure.map_or_else(String::new, |failure| format!(": {failure}"))
-    };
-    match status.state {
-        State::Up if !status.failing && status.failures == 0 => None,
-        State::Up => Some(format!("failed {} times{}", status.failures, failure())),
-        State::Down => Some(format!("is down{}", failure())),
-        State::Unknown => Some(format!("has no verdict yet{}", failure())),
-    }
-}
-
-//------------ Members --------------------------------------------------------
-
-/// Members that are not up, held, ramping or overridden: the first [`MEMBERS_NOT_UP_MAX`], and
-/// how many there are.
-pub(super) fn members_not_up(
-    publisher: &Publisher,
-    runtime: &Handle,
-    serving: &Serving,
-) -> (Vec<MemberStatus>, u64) {
-    let mut found = Vec::new();
-    let mut targets = Vec::new();
-    let total = each_not_up(serving, |member, target| {
-        if found.len() < MEMBERS_NOT_UP_MAX {
-            found.push(member());
-            targets.push(target);
-        }
-    });
-    let ids = targets.iter().copied().flatten().collect();
-    let statuses = statuses(publisher, runtime, serving, ids);
-    for (member, target) in found.iter_mut().zip(targets) {
-        let Some(status) = target.and_then(|target| statuses.get(&target)) else { continue };
-        member.since_s = (status.since_s > 0).then_some(u64::from(status.since_s));
-        member.failure = status.last_failure.as_ref().map(ToString::to_string);
-    }
-    (found, total)
-}
-
-/// Gives each member that is not up, and its first target, to `emit`; counts them.
-fn each_not_up(
-    serving: &Serving,
-    mut emit: impl FnMut(&dyn Fn() -> MemberStatus, Option<TargetId>),
-) -> u64 {
-    let snapshot: &Snapshot = &serving.snapshot;
-    let mut seen = HashSet::new();
-    for (wip, entry) in snapshot.wips.iter().enumerate() {
-        let strategy = snapshot.strategy(entry);
-        let verdicts = snapshot.verdicts(entry, strategy);
-        let names = snapshot.member_names(entry);
-        for (member, name) in strategy.members.iter().zip(names) {
-            for vip in member.vips.clone() {
-                let id = verdicts[usize::from(vip)];
-                let word = serving.health.word(id);
-                if word.effective() == State::Up.as_str() || !seen.insert(id) {
-                    continue;
-                }
-                let status = || MemberStatus {
-                    wip: snapshot.wip_name(wip as u32),
-                    member: name.to_owned(),
-                    address: strategy.vips[usize::from(vip)].record.address().to_string(),
-                    probed: word.state().as_str().to_owned(),
-                    effective: word.effective().to_owned(),
-                    share_percent: (u32::from(word.share()) * 100 / u32::from(SHARE_FULL)) as u8,
-                    ..MemberStatus::default()
-                };
-                let verdict = snapshot.plan.verdicts.get(id as usize);
-                emit(&status, verdict.and_then(|verdict| verdict.targets.first()).copied());
-            }
-        }
-    }
-    seen.len() as u64
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
-use super::{checks, metrics, operate};
+use super::{checks, members, metrics, operate};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, ExplainRequest,
     FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport, Status,
@@ -66,7 +66,7 @@ impl Desk for FrontDesk {
         let serving = self.publisher.serving();
         let config = &serving.snapshot.config;
         let (members, members_not_up_total) =
-            checks::members_not_up(&self.publisher, &self.runtime, &serving);
+            members::members_not_up(&self.publisher, &self.runtime, &serving);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             identity: config.server.identity.clone(),
@@ -98,7 +98,7 @@ impl Desk for FrontDesk {
         let thought = think_down(&serving, &request.down).map_err(ApiError::NotFound)?;
         // What the prober knows belongs to what is served, whatever is thought.
         let detail_of =
-            |id: VerdictId| checks::detail(&self.publisher, &self.runtime, &serving, id);
+            |id: VerdictId| members::detail(&self.publisher, &self.runtime, &serving, id);
         let explanation = explain::explain(
             thought.as_ref().unwrap_or(&serving),
             &Request {

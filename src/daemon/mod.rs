@@ -16,6 +16,7 @@ pub mod disk;
 mod events;
 pub(crate) mod geo;
 pub mod load;
+mod members;
 mod metrics;
 mod operate;
 mod probing;

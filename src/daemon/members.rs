@@ -1,0 +1,227 @@
+//! Members that are not wholly in service, and the check that is the reason.
+//!
+//! A verdict hangs on several checks, its site's among them; an operator wants the one
+//! that decided. It must not know HTTP.
+
+use std::collections::{HashMap, HashSet};
+
+use tokio::runtime::Handle;
+
+use super::checks::statuses;
+use super::publisher::Publisher;
+use crate::admin::types::{MEMBERS_NOT_UP_MAX, MemberStatus};
+use crate::health::TargetStatus;
+use crate::health::plan::{TargetId, VerdictId};
+use crate::health::table::{SHARE_FULL, State};
+use crate::snapshot::{Serving, Snapshot};
+
+//------------ Reasons --------------------------------------------------------
+
+/// The targets that verdict `id` depends on, the most telling first: those of its
+/// site, with true, where the site is lost, and its own before the site's elsewhere.
+fn targets_by_weight(serving: &Serving, id: VerdictId) -> Vec<(TargetId, bool)> {
+    let plan = &serving.snapshot.plan;
+    let Some(verdict) = plan.verdicts.get(id as usize) else { return Vec::new() };
+    let gate = verdict.gate.and_then(|gate| plan.verdicts.get(gate as usize));
+    let own = verdict.targets.iter().map(|&target| (target, false));
+    let gates = gate.iter().flat_map(|gate| &gate.targets).map(|&target| (target, true));
+    let site_lost = verdict.gate.is_some_and(|gate| !serving.health.word(gate).available());
+    if site_lost { gates.chain(own).collect() } else { own.chain(gates).collect() }
+}
+
+/// The one of `targets` that says why the verdict is as it is: of the first group that
+/// has one, what is down before what is unknown and what only fails. None: all are well.
+fn reason<'s>(
+    targets: &[(TargetId, bool)],
+    statuses: &'s HashMap<TargetId, TargetStatus>,
+) -> Option<(TargetId, bool, &'s TargetStatus)> {
+    let first_group = targets.first()?.1;
+    let weight = |of_site: bool, status: &TargetStatus| {
+        let trouble = match status.state {
+            State::Down => 0,
+            State::Unknown => 1,
+            State::Up if status.failing || status.failures > 0 => 2,
+            State::Up => return None,
+        };
+        Some((of_site != first_group, trouble))
+    };
+    let troubled = targets.iter().filter_map(|&(target, of_site)| {
+        let status = statuses.get(&target)?;
+        Some((weight(of_site, status)?, (target, of_site, status)))
+    });
+    troubled.min_by_key(|(weight, _)| *weight).map(|(_, found)| found)
+}
+
+/// Why a verdict is as it is, in words; none: all it depends on is well.
+pub(super) fn detail(
+    publisher: &Publisher,
+    runtime: &Handle,
+    serving: &Serving,
+    id: VerdictId,
+) -> Option<String> {
+    let targets = targets_by_weight(serving, id);
+    let ids = targets.iter().map(|(target, _)| *target).collect();
+    let statuses = statuses(publisher, runtime, serving, ids);
+    let (target, of_site, status) = reason(&targets, &statuses)?;
+    let words = status_words(status)?;
+    let target = serving.snapshot.plan.targets.get(target as usize)?;
+    let whose = if of_site { "the site's " } else { "" };
+    Some(format!("{whose}check {} {words}", target.check))
+}
+
+fn status_words(status: &TargetStatus) -> Option<String> {
+    let failure = || {
+        let failure = status.last_failure.as_ref();
+        failure.map_or_else(String::new, |failure| format!(": {failure}"))
+    };
+    match status.state {
+        State::Up if !status.failing && status.failures == 0 => None,
+        State::Up => Some(format!("failed {} times{}", status.failures, failure())),
+        State::Down => Some(format!("is down{}", failure())),
+        State::Unknown => Some(format!("has no verdict yet{}", failure())),
+    }
+}
+
+//------------ Members --------------------------------------------------------
+
+/// Members that are not up, held, ramping or overridden: the first [`MEMBERS_NOT_UP_MAX`], and
+/// how many there are.
+pub(super) fn members_not_up(
+    publisher: &Publisher,
+    runtime: &Handle,
+    serving: &Serving,
+) -> (Vec<MemberStatus>, u64) {
+    let mut found = Vec::new();
+    let mut targets = Vec::new();
+    let total = each_not_up(serving, |member, id| {
+        if found.len() < MEMBERS_NOT_UP_MAX {
+            found.push(member());
+            targets.push(targets_by_weight(serving, id));
+        }
+    });
+    let ids: HashSet<TargetId> = targets.iter().flatten().map(|(target, _)| *target).collect();
+    let statuses = statuses(publisher, runtime, serving, ids.into_iter().collect());
+    for (member, targets) in found.iter_mut().zip(targets) {
+        let Some((target, of_site, status)) = reason(&targets, &statuses) else { continue };
+        let check = serving.snapshot.plan.targets.get(target as usize);
+        member.check = check.map(|target| target.check.clone());
+        member.of_site = of_site;
+        member.since_s = (status.since_s > 0).then_some(u64::from(status.since_s));
+        member.failure = status.last_failure.as_ref().map(ToString::to_string);
+    }
+    (found, total)
+}
+
+/// Gives each member that is not wholly in service, and its verdict, to `emit`; counts them.
+fn each_not_up(
+    serving: &Serving,
+    mut emit: impl FnMut(&dyn Fn() -> MemberStatus, VerdictId),
+) -> u64 {
+    let snapshot: &Snapshot = &serving.snapshot;
+    let mut seen = HashSet::new();
+    for (wip, entry) in snapshot.wips.iter().enumerate() {
+        let strategy = snapshot.strategy(entry);
+        let verdicts = snapshot.verdicts(entry, strategy);
+        let names = snapshot.member_names(entry);
+        for (member, name) in strategy.members.iter().zip(names) {
+            for vip in member.vips.clone() {
+                let id = verdicts[usize::from(vip)];
+                let word = serving.health.word(id);
+                let is_up = word.effective() == State::Up.as_str();
+                let serves_all = word.available() && word.share() == SHARE_FULL;
+                if (is_up && serves_all) || !seen.insert(id) {
+                    continue;
+                }
+                // Its own checks may pass while its site is lost.
+                let effective = match is_up && !word.available() {
+                    true => State::Down.as_str(),
+                    false => word.effective(),
+                };
+                let status = || MemberStatus {
+                    wip: snapshot.wip_name(wip as u32),
+                    member: name.to_owned(),
+                    address: strategy.vips[usize::from(vip)].record.address().to_string(),
+                    probed: word.state().as_str().to_owned(),
+                    effective: effective.to_owned(),
+                    share_percent: (u32::from(word.share()) * 100 / u32::from(SHARE_FULL)) as u8,
+                    ..MemberStatus::default()
+                };
+                emit(&status, id);
+            }
+        }
+    }
+    seen.len() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::check::{ProbeKind, TcpProbe};
+    use crate::health::plan::{Identity, Plan, ProbeAddress, Target, Thresholds, Verdict};
+    use crate::health::{Engine, Failure, FailureKind, Now, Outcome};
+
+    /// Statuses after each target's probes: "d" fails until it is down, "u" passes, "f"
+    /// passes and fails once, "?" is never probed.
+    fn statuses_of(text: &str) -> HashMap<TargetId, TargetStatus> {
+        let target = |port: u16| Target {
+            identity: Identity {
+                probe: ProbeKind::Tcp(TcpProbe { port, ..TcpProbe::default() }),
+                address: ProbeAddress::Ip([127, 0, 0, 1].into()),
+            },
+            check: String::new(),
+            member: String::new(),
+            wip: None,
+            datacenter: None,
+            thresholds: Thresholds { fall: 2, rise: 1, clear: 1 },
+            interval_ms: 1_000,
+            timeout_ms: 500,
+            confirm_interval_ms: 1_000,
+        };
+        let targets: Vec<Target> = (0..text.len() as u16).map(target).collect();
+        let verdicts = vec![Verdict::default()];
+        let plan = Plan { targets, verdicts, ..Plan::default() };
+        let mut engine = Engine::new(plan, None, Now::default());
+        let mut probed = vec![0; text.len()];
+        for mono_ms in (0..20_000).step_by(10) {
+            let now = Now { mono_ms, unix_s: 1 + (mono_ms / 1_000) as u32 };
+            while let Some(due) = engine.take_due(now) {
+                let count = &mut probed[due.target as usize];
+                *count += 1;
+                let passes = match (text.as_bytes()[due.target as usize], *count) {
+                    (b'u', _) | (b'f', 1) => true,
+                    (b'd', _) | (b'f', 2) => false,
+                    // It stays in flight.
+                    _ => continue,
+                };
+                let failure = || Failure::new(FailureKind::Refused, "as told");
+                let result = if passes { Ok(()) } else { Err(failure()) };
+                let outcome = Outcome { result, duration_ms: 1, certificate_expires_s: None };
+                engine.result(due.key, outcome, now);
+            }
+        }
+        (0..text.len() as TargetId).map(|id| (id, engine.status(id).unwrap())).collect()
+    }
+
+    #[test]
+    fn the_reason_is_the_check_that_decided() {
+        for (states, targets, expected) in [
+            // One check is down, another failed once lately.
+            ("fd", vec![(0, false), (1, false)], Some(1)),
+            ("ud", vec![(0, false), (1, false)], Some(1)),
+            ("?d", vec![(0, false), (1, false)], Some(1)),
+            ("f?", vec![(0, false), (1, false)], Some(1)),
+            ("uf", vec![(0, false), (1, false)], Some(1)),
+            ("uu", vec![(0, false), (1, false)], None),
+            // The site is lost: what its members' own checks say matters less.
+            ("dd", vec![(1, true), (0, false)], Some(1)),
+            ("ud", vec![(1, true), (0, false)], Some(1)),
+            // The site is well, and listed last.
+            ("fd", vec![(0, false), (1, true)], Some(0)),
+            ("", vec![], None),
+        ] {
+            let statuses = statuses_of(states);
+            let found = reason(&targets, &statuses).map(|(target, ..)| target);
+            assert_eq!(found, expected, "{states} {targets:?}");
+        }
+    }
+}
