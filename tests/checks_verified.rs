@@ -6,8 +6,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use windrose::daemon::load::{self, Candidate, Refused};
+use windrose::snapshot::{self, Input, Serials, Snapshot};
 
 const BASE: &str = "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"off\"\n\
     [zone.\"example.com\"]\nnameservers = \"ns1.example.net\"\n\
@@ -117,4 +119,51 @@ fn check_and_serve_refuse_alike() {
         assert_eq!(output.status.code(), Some(1), "{command}: {shown}");
         assert!(shown.contains("plain.sh is not executable"), "{command}: {shown}");
     }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error_of_its_key() {
+    for (check, place) in [
+        ("type = \"file\"\nfile = \"nowhere\"\n", "DIR/windrose.toml:15:8"),
+        ("type = \"https\"\nca_file = \"nowhere\"\n", "DIR/windrose.toml:15:11"),
+        (
+            "type = \"https\"\nclient_certificate = \"nowhere\"\nclient_key = \"nowhere\"\n",
+            "DIR/windrose.toml:15:22",
+        ),
+    ] {
+        let (accepted, shown) = said(check);
+        assert!(!accepted && shown.starts_with("error[") && shown.contains(place), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_gone_since_does_not_keep_another_change_from_being_loaded() {
+    let directory = directory("type = \"file\"\nfile = \"verdict\"\n");
+    let first = load_in(directory.path()).unwrap();
+    fs::remove_file(directory.path().join("verdict")).unwrap();
+    assert!(load_in(directory.path()).is_err(), "a start is refused");
+    let path = directory.path().join("windrose.toml");
+    let again = || {
+        let snapshot = Some(Arc::new(load_in_force(&first)));
+        load::load_after(&path, load::Before { snapshot, generation: 1, ..Default::default() })
+    };
+    let taken = again().unwrap();
+    let warned = taken.problems.render(&taken.sources, false);
+    assert!(warned.starts_with("warning[file-unreadable]"), "{warned}");
+    // A check that changed must work.
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("file = \"verdict\"", "file = \"other\"")).unwrap();
+    assert!(again().is_err());
+}
+
+/// The snapshot that a load gave, as if it were in force.
+fn load_in_force(candidate: &Candidate) -> Snapshot {
+    let input = Input {
+        config: Arc::clone(&candidate.config),
+        base: Arc::clone(&candidate.geo.table),
+        serials: Serials::default(),
+        now_s: 1,
+        generation: 1,
+    };
+    snapshot::compile(input).unwrap().0
 }

@@ -71,7 +71,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
     let mut loaded = config::load_after(path, &disk, in_force_config);
     let Some(config) = loaded.config.take() else { return Err(refuse(loaded, disk)) };
     let config = Arc::new(config);
-    verify::checks(&config, &loaded.origins, &mut loaded.problems);
+    verify::checks(&config, in_force_config, &loaded.origins, &mut loaded.problems);
     let serials = match before.generation {
         0 => state::read_serials(&config).unwrap_or_else(|problem| {
             loaded.problems.push(problem);

@@ -6,12 +6,27 @@ use crate::probe::{Checked, Flaw, verify};
 use crate::problem::{Problem, Problems};
 
 /// Looks at every check of `config`, used or not, and adds what is wrong. Blocks.
-pub(super) fn checks(config: &Config, origins: &Origins, problems: &mut Problems) {
+///
+/// What is wrong with a check that is in force already, unchanged, is a warning: a file
+/// that has gone since must not keep another change from being loaded.
+pub(super) fn checks(
+    config: &Config,
+    in_force: Option<&Config>,
+    origins: &Origins,
+    problems: &mut Problems,
+) {
+    let goes_on = |id: usize| {
+        let check = &config.health_checks[id];
+        in_force.into_iter().flat_map(|config| &config.health_checks).any(|old| {
+            old.name == check.name && old.probe == check.probe && old.address == check.address
+        })
+    };
     let checks = config.health_checks.iter();
     let checks: Vec<Checked<'_>> = checks
         .map(|check| Checked { probe: &check.probe, address: check.address.as_ref() })
         .collect();
-    for flaw in verify(&checks) {
+    for mut flaw in verify(&checks) {
+        flaw.is_error &= !goes_on(flaw.check);
         let name = &config.health_checks[flaw.check].name;
         let problem = problem(&flaw, name);
         problems.push(match origins.check_key(flaw.check as CheckId, flaw.key) {

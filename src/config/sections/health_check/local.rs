@@ -84,11 +84,12 @@ fn program(item: &Item<'_>, cx: &mut Context<'_>) -> Option<String> {
     }
 }
 
-/// A file that is there, unless its name is filled in.
+/// The file, its name to be filled in or not.
 fn verdict_file(item: &Item<'_>, cx: &mut Context<'_>) -> Option<PathBuf> {
     let text = item.text(cx)?;
     placeholders(item, text, &["address"], cx);
-    if text.contains("{address}") { item.path(cx) } else { item.existing_file(cx) }
+    // Whether it is there is looked at with the other files that checks name.
+    item.path(cx)
 }
 
 /// Warns of `{adress}`, which would be taken as it is.

@@ -81,7 +81,7 @@ pub(super) fn tls(table: &Table<'_>, cx: &mut Context<'_>) -> TlsProbe {
     TlsProbe {
         sni: table.value(&h::SNI, cx, |item, cx| item.parse(cx, values::host)),
         verify: table.value_or(&h::VERIFY, cx, Item::bool),
-        ca_file: table.value(&h::CA_FILE, cx, Item::existing_file),
+        ca_file: table.value(&h::CA_FILE, cx, Item::path),
         client: client(table, cx),
         min_version: match table.value(&h::TLS_MIN_VERSION, cx, Item::choice) {
             Some("1.3") => TlsVersion::V13,
@@ -103,8 +103,8 @@ fn client(table: &Table<'_>, cx: &mut Context<'_>) -> Option<ClientCertificate> 
             );
         }
     }
-    let certificate = table.value(&h::CLIENT_CERTIFICATE, cx, Item::existing_file);
-    let key = table.value(&h::CLIENT_KEY, cx, Item::existing_file);
+    let certificate = table.value(&h::CLIENT_CERTIFICATE, cx, Item::path);
+    let key = table.value(&h::CLIENT_KEY, cx, Item::path);
     Some(ClientCertificate { certificate: certificate?, key: key? })
 }
 
