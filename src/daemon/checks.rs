@@ -18,7 +18,7 @@ use crate::health::check::ProbeKind;
 use crate::health::plan::{Plan, Target, TargetId, VerdictId};
 use crate::health::table::State;
 use crate::health::{Engine, FailureKind, LimiterPhase, LimiterStatus, Now, TargetStatus};
-use crate::snapshot::{Serving, Snapshot};
+use crate::snapshot::{REFERENCE_CHECK, Serving, Snapshot};
 
 /// Longest wait for the prober, which answers between two probes.
 pub(super) const PROBER_WAIT: Duration = Duration::from_secs(2);
@@ -126,6 +126,13 @@ pub(super) fn checks(
         Some(name) => Some(targets_of(&serving.snapshot, name)?),
         None => None,
     };
+    if let Some(name) = &request.check {
+        let checks = &serving.snapshot.config.health_checks;
+        // References are probed by a check of their own.
+        if name != REFERENCE_CHECK && !checks.iter().any(|check| check.name == *name) {
+            return Err(ApiError::NotFound(format!("there is no health check \"{name}\"")));
+        }
+    }
     let wanted = request.clone();
     let table = Arc::clone(&serving.health);
     let found = look(publisher, runtime, move |engine, now| {

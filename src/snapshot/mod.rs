@@ -29,6 +29,7 @@ use crate::zone::Zones;
 
 pub use problem::{CompileProblem, Subject};
 pub use serial::{Serial, Serials};
+pub use targets::REFERENCE_CHECK;
 pub use worker::WorkerState;
 
 /// [`WipEntry::turn`] and [`WipEntry::counter`] of a WIP that needs none.

@@ -20,6 +20,9 @@ const REFERENCE_INTERVAL_MS: u32 = 5_000;
 const REFERENCE_TIMEOUT_MS: u32 = 2_000;
 const REFERENCE_CONFIRM_INTERVAL_MS: u32 = 1_000;
 
+/// The name under which references are probed and shown.
+pub const REFERENCE_CHECK: &str = "reference";
+
 /// Collects targets and verdicts while WIPs go by.
 pub(super) struct Targets<'a> {
     config: &'a Config,
@@ -151,7 +154,7 @@ impl<'a> Targets<'a> {
         *self.target_ids.entry(identity).or_insert_with_key(|identity| {
             targets.push(Target {
                 identity: identity.clone(),
-                check: "reference".to_owned(),
+                check: REFERENCE_CHECK.to_owned(),
                 member: at.to_string(),
                 wip: None,
                 datacenter: None,

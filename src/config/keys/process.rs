@@ -89,7 +89,7 @@ section! {
         "With fewer targets in all nothing is held: a few may well go down together.";
     REFERENCE "reference" Kind::OneOrMore(&Kind::Text { what: "an address and port", example: "\"192.0.2.1:443\"" }),
         Is("[]"),
-        "Addresses outside the datacenters that accept TCP connections: while they fail too, the fault is ours. With one datacenter nothing is held without them.";
+        "Addresses outside the datacenters that accept TCP connections. They count where there is one datacenter: while they fail too, the fault is ours; without them nothing is held. With several, the datacenters speak for each other.";
     CERTIFICATE_WARNING "certificate_warning" Kind::Seconds { max_s: 31_536_000 },
         Is("\"14d\""),
         "A certificate that a probe sees is warned of so long before it expires; 0s: never.";
