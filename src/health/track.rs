@@ -235,7 +235,7 @@ impl Tracked {
     pub(super) fn forget(&mut self, now: Now) -> (Option<Transition>, Option<Failure>) {
         self.silent = true;
         self.stale = false;
-        let transition = self.machine.forget();
+        let transition = self.machine.forget(self.in_flight);
         self.note(transition, now);
         let ours = self.last_failure.as_ref().filter(|f| self.failing && !f.kind.judges());
         (transition, ours.cloned())

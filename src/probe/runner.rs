@@ -238,6 +238,7 @@ impl Runner {
     fn take_plan(&mut self, plan: Plan) {
         let now = self.clock.now();
         self.engine = Engine::new(plan, Some(&self.engine), now);
+        self.slots.set_plan(self.engine.plan());
         if let Some(saved) = self.saved.take() {
             let restored = self.engine.restore(&saved, now);
             tracing::info!(
