@@ -101,7 +101,7 @@ pub(super) enum Seen {
     Held,
     /// It came UP from DOWN.
     Risen,
-    /// It is up, and has passed often enough in a row to forget failures.
+    /// It passed, and has often enough in a row to forget failures.
     Calm,
     /// Nothing of the kind.
     Other,
