@@ -151,7 +151,9 @@ impl Runner {
         shared.counters.in_flight.store(u64::from(self.slots.in_flight()), Ordering::Relaxed);
         shared.counters.waiting.store(self.slots.waiting() as u64, Ordering::Relaxed);
         let next_ms = self.engine.next_ms().unwrap_or(u64::MAX);
-        Duration::from_millis(next_ms.saturating_sub(now.mono_ms).min(TURN_MS_MAX))
+        let wait_ms = next_ms.saturating_sub(now.mono_ms).min(TURN_MS_MAX);
+        self.engine.promise(now.mono_ms + wait_ms);
+        Duration::from_millis(wait_ms)
     }
 
     fn start_waiting(&mut self, now: Now) {

@@ -30,3 +30,25 @@ fn a_reference_that_fails_for_reasons_of_ours_is_not_calm() {
     run.until(200_000, |_, _| passed());
     assert_eq!(run.engine.limiter().phase, LimiterPhase::Armed);
 }
+
+#[test]
+fn a_pause_within_a_long_probe_is_seen_though_nothing_was_due() {
+    for (paused, failures) in [(true, 0), (false, 1)] {
+        let mut plan = plan(&["fra"]);
+        plan.targets[0].interval_ms = 30_000;
+        let mut run = Run::new(plan);
+        run.until(60_000, |_, _| passed());
+        let start_ms = run.engine.next_ms().unwrap();
+        let due = run.engine.take_due(at(start_ms)).unwrap();
+        for now_ms in (start_ms..start_ms + 10_000).step_by(500) {
+            if paused && (start_ms + 4_000..start_ms + 9_000).contains(&now_ms) {
+                continue;
+            }
+            run.engine.expire(at(now_ms));
+            run.engine.promise(now_ms + 500);
+        }
+        let outcome = Outcome { duration_ms: 10_000, ..failed(FailureKind::Timeout) };
+        run.engine.result(due.key, outcome, at(start_ms + 10_000));
+        assert_eq!(run.engine.status(0).unwrap().failures, failures, "paused: {paused}");
+    }
+}
