@@ -192,6 +192,15 @@ impl Limiter {
         self.references.carry(&previous.references, old_id);
     }
 
+    /// Whether this host has a route to target `id`, which is `eligible`: without one
+    /// it is never judged, and neither lost nor left. What was lost before counts on: a
+    /// cut may well begin with timeouts.
+    pub(super) fn route(&mut self, id: TargetId, routed: bool, eligible: bool) {
+        if routed || self.marks[id as usize] == UNMARKED {
+            self.groups.count(id, routed, eligible);
+        }
+    }
+
     /// Whether what would go DOWN now is to be held.
     pub(super) fn holds(&self, id: TargetId) -> bool {
         self.phase == LimiterPhase::Tripped && self.groups.counts(id)
