@@ -138,6 +138,7 @@ impl Engine {
         let tracked = &mut self.targets[id as usize];
         let was_eligible = tracked.machine.eligible();
         let falls = tracked.would_fall(target, &outcome);
+        self.limiter.route(id, !outcome.unrouted(), was_eligible);
         let hold = falls && self.limiter.holds(id);
         let undo_to = (falls && !hold).then(|| tracked.before());
         let before = (tracked.vote(target), tracked.unrouted());
@@ -217,7 +218,11 @@ fn limiter(plan: &Plan, targets: &[Tracked], previous: Option<&Engine>) -> Limit
     let eligible = |id: TargetId| targets[id as usize].machine.eligible();
     let Some(previous) = previous else { return Limiter::new(plan, eligible) };
     let old_id = |id: TargetId| previous.target_id(targets[id as usize].key);
-    Limiter::after(&previous.limiter, old_id, plan, eligible)
+    let mut limiter = Limiter::after(&previous.limiter, old_id, plan, eligible);
+    for (id, _) in (0..).zip(targets).filter(|(_, tracked)| tracked.unrouted()) {
+        limiter.route(id, false, eligible(id));
+    }
+    limiter
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use super::super::table::{State, TTL_CAP_NONE, Word};
 use super::*;
 use crate::health::{Due, Failure, FailureKind};
 
+#[path = "engine/ours_tests.rs"]
+mod ours;
+
 fn tcp(port: u16) -> ProbeKind {
     ProbeKind::Tcp(TcpProbe { port, ..TcpProbe::default() })
 }

@@ -112,6 +112,13 @@ pub struct Outcome {
     pub certificate_expires_s: Option<u64>,
 }
 
+impl Outcome {
+    /// The prober's host has no route for the target's address family at all.
+    pub(super) fn unrouted(&self) -> bool {
+        self.result.as_ref().is_err_and(|failure| failure.family_unrouted)
+    }
+}
+
 /// Peers choose certificate names and status lines: they must not write log lines.
 fn printable(text: &str) -> String {
     text.chars()

@@ -101,7 +101,7 @@ pub(super) enum Seen {
     Held,
     /// It came UP from DOWN.
     Risen,
-    /// It is up, and has passed often enough in a row to forget failures.
+    /// It passed, and has often enough in a row to forget failures.
     Calm,
     /// Nothing of the kind.
     Other,
@@ -190,6 +190,15 @@ impl Limiter {
             .filter_map(|loss| Some(Loss { target: *new_id.get(&loss.target)?, ..loss.clone() }));
         self.losses = losses.collect();
         self.references.carry(&previous.references, old_id);
+    }
+
+    /// Whether this host has a route to target `id`, which is `eligible`: without one
+    /// it is never judged, and neither lost nor left. What was lost before counts on: a
+    /// cut may well begin with timeouts.
+    pub(super) fn route(&mut self, id: TargetId, routed: bool, eligible: bool) {
+        if routed || self.marks[id as usize] == UNMARKED {
+            self.groups.count(id, routed, eligible);
+        }
     }
 
     /// Whether what would go DOWN now is to be held.

@@ -14,8 +14,10 @@
 //!
 //! UNKNOWN is a veil over the last verdict, and a target never judged counts as
 //! up beneath it: one result that agrees lifts the veil, one that disagrees must
-//! win the full count. So a prober that comes back after an outage of its own
-//! neither revives a dead member nor kills a live one with a single packet.
+//! win the count. So a prober that comes back after an outage of its own neither
+//! revives a dead member nor kills one, which nothing spoke against before, with
+//! a single packet. Failures counted before the silence stay: a member whose results
+//! are far between must not be saved by that.
 //!
 //! Failures while UP are counted, not demanded in a row: a link that loses every
 //! second packet must not look healthy. Flap damping doubles `rise` each time a
@@ -225,13 +227,15 @@ impl Machine {
         self.finish(from, thresholds)
     }
 
-    /// No verdict for too long: what is known is known no more. Counters go, the
-    /// last verdict stays as eligibility.
-    pub fn forget(&mut self) -> Option<Transition> {
+    /// No verdict for too long: what is known is known no more. Failures stay counted,
+    /// and the last verdict stays as eligibility. `waiting`: a result is still to come,
+    /// and successes in a row are no less in a row for that.
+    pub fn forget(&mut self, waiting: bool) -> Option<Transition> {
         let from = self.state();
         self.known = false;
-        self.failures = 0;
-        self.successes = 0;
+        if !waiting {
+            self.successes = 0;
+        }
         (from != State::Unknown).then_some(Transition { from, to: State::Unknown })
     }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Runs one case: "fall=3 rise=2 clear=2: f f f -> DOWN". Results: `s` success,
-/// `f` failure, `i` internal, `u` forget, `+N` N seconds pass (else one each).
+/// `f` failure, `i` internal, `u` forget, `w` forget while a result is to come, `+N` N seconds pass (else one each).
 fn run(case: &str) {
     let (setup, rest) = case.split_once(':').unwrap();
     let mut thresholds = Thresholds { fall: 3, rise: 2, clear: 2 };
@@ -29,7 +29,8 @@ fn run(case: &str) {
             "s" => drop(machine.step(&thresholds, Ok(()), now_ms)),
             "f" => drop(machine.step(&thresholds, Err(FailureKind::Timeout), now_ms)),
             "i" => drop(machine.step(&thresholds, Err(FailureKind::Internal), now_ms)),
-            "u" => drop(machine.forget()),
+            "u" => drop(machine.forget(false)),
+            "w" => drop(machine.forget(true)),
             "->" => {
                 let expected = words.next().unwrap();
                 let (state, needed) = expected.split_once('/').unwrap_or((expected, ""));
@@ -74,7 +75,10 @@ fn the_machine_follows_its_cases() {
         ": s u f -> UNKNOWN f -> UNKNOWN f -> DOWN",
         ": s f f f u -> UNKNOWN f -> DOWN",
         ": s f f f u s -> UNKNOWN s -> UP",
-        ": s f f u f -> UNKNOWN/2",
+        // Silence forgets no failure, and breaks no row of successes it waited in.
+        ": s f f u -> UNKNOWN/1 f -> DOWN",
+        ": f u f u f -> DOWN",
+        ": s f f f s w s -> UP",
         // Flap damping doubles rise while UP does not last ten minutes.
         ": s f f f -> DOWN/2calm s s f f f -> DOWN/4calm s s s s f f f -> DOWN/8calm",
         ": f f f s s f f f -> DOWN/4calm",

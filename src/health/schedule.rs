@@ -114,6 +114,16 @@ pub fn steady_per_s<'a>(targets: impl IntoIterator<Item = &'a Target>) -> f64 {
         .sum()
 }
 
+/// How many slots probes of `target` take on average at its steady rate while they
+/// all time out.
+pub fn slots_when_silent(target: &Target) -> f64 {
+    use super::check::ProbeKind;
+    match target.identity.probe {
+        ProbeKind::Always => 0.0,
+        _ => (f64::from(target.timeout_ms) / interval_ms(target) as f64).min(1.0),
+    }
+}
+
 //------------ Queue ----------------------------------------------------------
 
 /// Targets by time, soonest first.

@@ -183,7 +183,8 @@ impl Tracked {
             false => self.machine.step(&target.thresholds, result, now.mono_ms),
         };
         self.in_flight = false;
-        self.held = hold || self.held && !self.machine.calm(&target.thresholds);
+        let calm = result.is_ok() && self.machine.calm(&target.thresholds);
+        self.held = hold || self.held && !calm;
         self.last_at_s = now.unix_s;
         self.last_duration_ms = outcome.duration_ms;
         self.failing = result.is_err();
@@ -235,7 +236,7 @@ impl Tracked {
     pub(super) fn forget(&mut self, now: Now) -> (Option<Transition>, Option<Failure>) {
         self.silent = true;
         self.stale = false;
-        let transition = self.machine.forget();
+        let transition = self.machine.forget(self.in_flight);
         self.note(transition, now);
         let ours = self.last_failure.as_ref().filter(|f| self.failing && !f.kind.judges());
         (transition, ours.cloned())

@@ -2,21 +2,29 @@
 //!
 //! What does not fit waits in order; an address that is full holds up nobody
 //! else. Pure: it counts, the runner starts.
+//!
+//! An address gets as many slots as its targets need when none of them answers:
+//! with fewer, results of a VIP that fell silent would come ever later, and it
+//! would be answered all the while.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::health::plan::ProbeAddress;
-use crate::health::{Due, ProbeKey};
+use crate::health::plan::{Plan, ProbeAddress};
+use crate::health::{Due, ProbeKey, schedule};
+
+/// An address gets slots for so many times its steady rate, as the budget of first and
+/// confirm probes is twice that of all: a third result comes within 1.5 intervals.
+const STEADY_RATES: f64 = 2.0;
 
 /// Caps on probes in flight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ProbeLimits {
     /// In all; at least 1.
     pub concurrency: u32,
-    /// To one address; at least 1.
+    /// To one address; at least 1. More where its targets need more ([`Slots::set_plan`]).
     pub concurrency_per_address: u32,
 }
 
@@ -64,6 +72,8 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Slots {
     limits: ProbeLimits,
+    /// Slots that a place's targets need when they all time out; not where it is one.
+    needed: HashMap<Place, u32>,
     in_flight: u32,
     places: HashMap<Place, Entry>,
     /// Held up by the cap over all.
@@ -76,6 +86,7 @@ impl Slots {
     pub(super) fn new(limits: ProbeLimits) -> Slots {
         Slots {
             limits,
+            needed: HashMap::new(),
             in_flight: 0,
             places: HashMap::new(),
             waiting: VecDeque::new(),
@@ -86,6 +97,30 @@ impl Slots {
     /// Other caps from now on. Follow with [`Slots::next`].
     pub(super) fn set_limits(&mut self, limits: ProbeLimits) {
         self.limits = limits;
+        self.look_again();
+    }
+
+    /// Addresses get the slots that `plan` needs from now on. Follow with [`Slots::next`].
+    pub(super) fn set_plan(&mut self, plan: &Plan) {
+        let mut needed: HashMap<Place, f64> = HashMap::new();
+        for target in &plan.targets {
+            *needed.entry(Place::of(&target.identity.address)).or_default() +=
+                STEADY_RATES * schedule::slots_when_silent(target);
+        }
+        let many = needed.into_iter().filter(|(_, slots)| *slots > 1.0);
+        self.needed = many.map(|(place, slots)| (place, slots.ceil() as u32)).collect();
+        self.look_again();
+    }
+
+    /// How many probes may run to `place`: as configured, or as its targets need, but
+    /// then no more than half of all, so that one address leaves room for others.
+    fn most_to(&self, place: Place) -> u32 {
+        let needed = self.needed.get(&place).copied().unwrap_or(0);
+        let needed = needed.min(self.limits.concurrency / 2);
+        self.limits.concurrency_per_address.max(needed).max(1)
+    }
+
+    fn look_again(&mut self) {
         // Those held up by a full address are looked at again.
         for entry in self.places.values_mut() {
             self.waiting.extend(entry.waiting.drain(..));
@@ -117,8 +152,9 @@ impl Slots {
     pub(super) fn next(&mut self) -> Option<Wanted> {
         while self.in_flight < self.limits.concurrency.max(1) {
             let wanted = self.waiting.pop_front()?;
+            let most = self.most_to(wanted.place);
             let entry = self.places.entry(wanted.place).or_default();
-            if entry.in_flight < self.limits.concurrency_per_address.max(1) {
+            if entry.in_flight < most {
                 entry.in_flight += 1;
                 self.in_flight += 1;
                 return Some(wanted);
@@ -138,6 +174,10 @@ impl Slots {
         self.waiting.len() + self.waiting_at_places
     }
 }
+
+#[cfg(test)]
+#[path = "tests/silent.rs"]
+mod silent;
 
 #[cfg(test)]
 mod tests {

@@ -151,7 +151,9 @@ impl Runner {
         shared.counters.in_flight.store(u64::from(self.slots.in_flight()), Ordering::Relaxed);
         shared.counters.waiting.store(self.slots.waiting() as u64, Ordering::Relaxed);
         let next_ms = self.engine.next_ms().unwrap_or(u64::MAX);
-        Duration::from_millis(next_ms.saturating_sub(now.mono_ms).min(TURN_MS_MAX))
+        let wait_ms = next_ms.saturating_sub(now.mono_ms).min(TURN_MS_MAX);
+        self.engine.promise(now.mono_ms + wait_ms);
+        Duration::from_millis(wait_ms)
     }
 
     fn start_waiting(&mut self, now: Now) {
@@ -238,6 +240,7 @@ impl Runner {
     fn take_plan(&mut self, plan: Plan) {
         let now = self.clock.now();
         self.engine = Engine::new(plan, Some(&self.engine), now);
+        self.slots.set_plan(self.engine.plan());
         if let Some(saved) = self.saved.take() {
             let restored = self.engine.restore(&saved, now);
             tracing::info!(

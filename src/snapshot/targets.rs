@@ -12,6 +12,7 @@ use crate::config::model::{
 use crate::dns::name;
 use crate::health::check::{ProbeKind, TcpProbe};
 use crate::health::plan::{Identity, Plan, Target, TargetId, Thresholds, Verdict, VerdictId};
+use crate::health::schedule;
 
 /// References are probed as a check with all defaults would: fast enough to be
 /// down when the targets that share their fate are.
@@ -181,8 +182,12 @@ impl<'a> Targets<'a> {
             let id = self.reference(reference);
             self.plan.references.push(id);
         }
-        let problems = budget_problem(&self.plan, self.config.health.probe_budget);
-        (self.plan, self.lists, problems.into_iter().collect())
+        let health = &self.config.health;
+        let problems = budget_problem(&self.plan, health.probe_budget)
+            .into_iter()
+            .chain(concurrency_problem(&self.plan, health.concurrency));
+        let problems = problems.collect();
+        (self.plan, self.lists, problems)
     }
 }
 
@@ -214,6 +219,27 @@ fn budget_problem(plan: &Plan, budget: u32) -> Option<CompileProblem> {
         .with_help(
             "let WIPs share a check (give the check a `host`), raise its `interval`, \
              or raise `probe_budget` in [health]",
+        )
+    })
+}
+
+/// Probes that time out keep their slots for so long that others would wait for them.
+fn concurrency_problem(plan: &Plan, concurrency: u32) -> Option<CompileProblem> {
+    let slots = plan.targets.iter().map(schedule::slots_when_silent).sum::<f64>();
+    (slots > f64::from(concurrency)).then(|| {
+        CompileProblem::warning(
+            "probe-concurrency",
+            Subject::Config,
+            format!(
+                "if no member answered, {slots:.0} probes would be in flight at once, and \
+                 `concurrency` allows {concurrency}: with more than {:.0} % silent, all are \
+                 probed late",
+                100.0 * f64::from(concurrency) / slots
+            ),
+        )
+        .with_help(
+            "raise `concurrency` in [health], let WIPs share a check (give the check a \
+             `host`), or make its `timeout` shorter or its `interval` longer",
         )
     })
 }
@@ -279,4 +305,31 @@ fn text(wire: &[u8]) -> String {
     // Writing to a string cannot fail.
     let _ = name::write_presentation(wire, &mut text);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_that_do_not_last_for_silent_members_are_warned_of() {
+        let target = |number: u8| Target {
+            identity: Identity {
+                probe: ProbeKind::Tcp(TcpProbe::default()),
+                address: IpAddr::from([192, 0, 2, number]).into(),
+            },
+            check: String::new(),
+            member: String::new(),
+            wip: None,
+            datacenter: None,
+            thresholds: REFERENCE_THRESHOLDS,
+            interval_ms: 5_000,
+            timeout_ms: 2_000,
+            confirm_interval_ms: 1_000,
+        };
+        let plan = Plan { targets: (0..100).map(target).collect(), ..Plan::default() };
+        assert!(concurrency_problem(&plan, 40).is_none());
+        let problem = concurrency_problem(&plan, 20).unwrap();
+        assert!(!problem.is_error && problem.message.contains("50 %"), "{problem:?}");
+    }
 }

@@ -77,7 +77,7 @@ section! {
         "Most probes in flight at once.";
     CONCURRENCY_PER_ADDRESS "concurrency_per_address" Kind::Integer { min: 1, max: 65_535 },
         Is("64"),
-        "Most probes in flight to one address, so that a load balancer is not flooded.";
+        "Most probes in flight to one address, so that a load balancer is not flooded; more where its probes need more when none is answered.";
     MAX_DOWN_FRACTION "max_down_fraction" Kind::Number { min: 0.0, max: 1.0 },
         Is("0.5"),
         "When more than this share of every datacenter's targets would go down within `limiter_window`, the fault is held to be ours and nothing goes down; 1.0 turns that off.";

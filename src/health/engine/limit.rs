@@ -41,7 +41,8 @@ impl Engine {
     ) {
         let target = &self.plan.targets[id as usize];
         let tracked = &self.targets[id as usize];
-        let calm = tracked.machine.calm(&target.thresholds);
+        // A failure of our own leaves the successes before it in a row, and is no calm.
+        let calm = tracked.machine.calm(&target.thresholds) && !tracked.failing;
         let eligible = tracked.machine.eligible();
         let seen = match before {
             Some(before) if !eligible => Seen::Lost(before),

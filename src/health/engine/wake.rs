@@ -27,6 +27,8 @@ const JUMP_S: i64 = 2;
 pub(super) struct Clocks {
     /// The last call.
     seen_ms: u64,
+    /// When the next one is to come at the latest, although nothing may be due.
+    promised_ms: Option<u64>,
     /// The end of the last stall; none yet.
     woke_ms: Option<u64>,
     /// A moment at which both clocks were read, and are held to agree.
@@ -35,7 +37,7 @@ pub(super) struct Clocks {
 
 impl Clocks {
     pub(super) fn new(now: Now) -> Clocks {
-        Clocks { seen_ms: now.mono_ms, woke_ms: None, agreed: now }
+        Clocks { seen_ms: now.mono_ms, promised_ms: None, woke_ms: None, agreed: now }
     }
 
     /// How far the wall clock has jumped, in seconds.
@@ -46,12 +48,20 @@ impl Clocks {
 }
 
 impl Engine {
+    /// Whoever drives it will call again by `at_ms`, also if nothing is due: coming
+    /// later is a stall.
+    pub fn promise(&mut self, at_ms: u64) {
+        self.clocks.promised_ms = Some(at_ms);
+    }
+
     /// To be called first thing in every call that brings the time.
     pub(super) fn wake(&mut self, now: Now) {
         if now.mono_ms <= self.clocks.seen_ms {
             return;
         }
-        let wanted_ms = self.next_ms().unwrap_or(u64::MAX).max(self.clocks.seen_ms);
+        let promised_ms = self.clocks.promised_ms.take();
+        let wanted_ms = self.next_ms().into_iter().chain(promised_ms).min();
+        let wanted_ms = wanted_ms.unwrap_or(u64::MAX).max(self.clocks.seen_ms);
         let late_ms = now.mono_ms.saturating_sub(wanted_ms);
         self.clocks.seen_ms = now.mono_ms;
         let awake = |woke_ms: u64| wanted_ms.saturating_sub(woke_ms).max(late_ms) >= AWAKE_MS_MIN;

@@ -54,7 +54,9 @@ pub(super) struct Groups {
     over: u32,
     /// Index into `groups` for each target's datacenter.
     group_of: Vec<u32>,
-    /// Whether a target is counted at all.
+    /// Whether a target can be counted at all.
+    countable: Vec<bool>,
+    /// Whether it is counted now.
     counted: Vec<bool>,
 }
 
@@ -65,17 +67,19 @@ impl Groups {
             fraction: plan.limiter.max_down_fraction,
             groups: vec![Group::default()],
             group_of: vec![NO_GROUP; count],
+            countable: vec![false; count],
             counted: vec![false; count],
             ..Groups::default()
         };
         let references: HashSet<TargetId> = plan.references.iter().copied().collect();
         let mut by_datacenter = HashMap::new();
         for (id, target) in (0..).zip(&plan.targets) {
-            let idle = target.identity.probe == ProbeKind::Always;
-            if idle || references.contains(&id) {
+            // What needs no network says nothing about it.
+            let local = matches!(target.identity.probe, ProbeKind::Always | ProbeKind::File(_));
+            if local || references.contains(&id) {
                 continue;
             }
-            groups.counted[id as usize] = true;
+            groups.countable[id as usize] = true;
             if let Some(datacenter) = target.datacenter {
                 let next = groups.groups.len() as u32;
                 let group = *by_datacenter.entry(datacenter).or_insert(next);
@@ -84,14 +88,27 @@ impl Groups {
                     groups.groups.push(Group { datacenter, ..Group::default() });
                 }
                 groups.group_of[id as usize] = group;
-                groups.in_datacenters += 1;
             }
-            groups.change(id, |group| {
-                group.targets += 1;
-                group.eligible += u32::from(eligible(id));
-            });
+            groups.count(id, true, eligible(id));
         }
         groups
+    }
+
+    /// Counts target `id`, which is unmarked, from now on or no more, if it is not so.
+    pub(super) fn count(&mut self, id: TargetId, counts: bool, eligible: bool) {
+        let wanted = counts && self.countable[id as usize];
+        if std::mem::replace(&mut self.counted[id as usize], wanted) == wanted {
+            return;
+        }
+        let add = |number: &mut u32, by: bool| match wanted {
+            true => *number += u32::from(by),
+            false => *number -= u32::from(by),
+        };
+        add(&mut self.in_datacenters, self.group_of[id as usize] != NO_GROUP);
+        self.change(id, |group| {
+            add(&mut group.targets, true);
+            add(&mut group.eligible, eligible);
+        });
     }
 
     /// Whether target `id` is counted.

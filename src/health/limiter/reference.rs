@@ -9,7 +9,7 @@ use super::super::plan::TargetId;
 pub(in super::super) struct Answer {
     /// The probe passed.
     pub passed: bool,
-    /// It is up and has passed often enough in a row to forget failures.
+    /// It passed, and has often enough in a row to forget failures.
     pub calm: bool,
     /// It is DOWN.
     pub down: bool,
