@@ -191,6 +191,7 @@ fn a_verdict_is_named_by_what_it_judges_not_by_its_place_in_the_plan() {
     let two = of(&[0, 1], Require::All);
     let name = verdict_key(&two, None, &keys);
     assert_eq!(verdict_key(&of(&[1, 2], Require::All), None, &moved), name);
+    assert_eq!(verdict_key(&of(&[0, 1], Require::All), None, &[8, 7]), name, "in any order");
     assert_ne!(verdict_key(&of(&[0, 1], Require::Any), None, &keys), name);
     assert_ne!(verdict_key(&of(&[0], Require::All), None, &keys), name);
     let gate = of(&[2], Require::All);
