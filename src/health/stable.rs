@@ -15,7 +15,7 @@ use super::check::{
     DnsProbe, ExecProbe, FileProbe, GrpcProbe, HttpProbe, HttpVersion, IcmpProbe, ProbeKind,
     ProxyHeader, Require, Route, TcpProbe, TextMatch, TlsProbe, TlsVersion,
 };
-use super::plan::{Identity, ProbeAddress, TargetId, Verdict};
+use super::plan::{Failback, Identity, ProbeAddress, TargetId, Verdict};
 
 /// Names a target over restarts.
 pub type StableKey = u128;
@@ -39,6 +39,23 @@ pub fn verdict_key(verdict: &Verdict, gate: Option<&Verdict>, keys: &[StableKey]
         for key in targets {
             text.text("target", &key.to_le_bytes());
         }
+    }
+    xxh3_128(&text.0)
+}
+
+/// The name of how a verdict comes back: `judged`, its [`verdict_key`], and in which way.
+/// WIPs whose verdicts judge the same are held each by itself if they do not come
+/// back the same.
+pub fn return_key(judged: StableKey, verdict: &Verdict) -> StableKey {
+    let mut text = Text::default();
+    text.text("verdict", &judged.to_le_bytes());
+    match verdict.failback {
+        Failback::Auto => {}
+        Failback::Manual => text.text("failback", b"manual"),
+        Failback::AfterMs(ms) => text.number("after_ms", u64::from(ms)),
+    }
+    if verdict.ramp_ms > 0 {
+        text.number("ramp_ms", u64::from(verdict.ramp_ms));
     }
     xxh3_128(&text.0)
 }
