@@ -563,6 +563,35 @@ fn holds_and_ramps_survive_a_restart() {
 }
 
 #[test]
+fn a_time_that_begins_anew_begins_anew_for_the_next_restart_too() {
+    let held = || {
+        let mut run = Run::up((Failback::AfterMs(3_600_000), 0));
+        run.tell(0, false);
+        run.tell(0, true);
+        run
+    };
+    // Away for an hour, and restarted again ten seconds later.
+    let mut run = held();
+    run.restart(3_600_000, false);
+    run.pass(10_000);
+    run.restart(1_000, true);
+    run.tell(0, true);
+    assert_eq!(run.seen(0), (false, true), "away");
+    run.pass(3_588_000);
+    assert_eq!(run.seen(0), (false, true));
+    run.pass(2_000);
+    assert_eq!(run.seen(0), (true, false));
+    // Stopped for an hour, and restarted.
+    let mut run = held();
+    run.pass(1_000);
+    run.now_ms += 3_600_000;
+    run.pass(10_000);
+    run.restart(1_000, true);
+    run.tell(0, true);
+    assert_eq!(run.seen(0), (false, true), "stood still");
+}
+
+#[test]
 fn a_clock_that_was_set_back_over_a_restart_makes_no_time_negative() {
     let mut returns = Returns::default();
     let verdict = Verdict { ramp_ms: RAMP_MS, ..Verdict::default() };

@@ -26,7 +26,8 @@ use super::super::table::{Override, State, Word};
 use super::super::track::Tracked;
 use super::{Engine, limiter};
 
-/// A time up without a break goes on over a restart that took so long.
+/// A time up without a break goes on over a restart if the file is no older: written
+/// every 30 seconds while such a time passes ([`History::waits_for_time`]).
 const WATCHED_S: u32 = 60;
 /// Counters of an older history say nothing about now.
 pub const COUNTERS_KEPT_S: u32 = 600;
@@ -46,6 +47,16 @@ pub struct History {
 }
 
 impl History {
+    /// Whether a time up without a break passes somewhere: the younger the file is at a
+    /// crash, the likelier does that time go on.
+    pub fn waits_for_time(&self) -> bool {
+        let by_time = |id: VerdictId| {
+            matches!(self.plan.verdicts[id as usize].failback, Failback::AfterMs(_))
+        };
+        let held = |found: &&Return| found.phase == ReturnPhase::Held;
+        self.returns.iter().filter(held).any(|found| by_time(found.verdict))
+    }
+
     /// With the targets' names, in the order of the plan.
     pub fn named(&self, keys: &[StableKey]) -> Saved {
         let targets = keys.iter().copied().zip(self.targets.iter().copied());
