@@ -7,6 +7,9 @@
 //!   anything else                          never judged
 //! ```
 //!
+//! A verdict that judges other targets than any before is held, or ramps up, as the
+//! one did that it seems to have been ([`Kin`]): a change of checks lets nobody in.
+//!
 //! It must not know words or votes.
 
 use std::collections::{HashMap, HashSet};
@@ -15,7 +18,7 @@ use super::budget;
 use super::check::Require;
 use super::engine::Engine;
 use super::event::{Now, ProbeKey, Purpose};
-use super::hold::Returns;
+use super::hold::{ReturnPhase, Returns};
 use super::plan::{Identity, Plan, ProbeAddress, Target, TargetId, Verdict, VerdictId};
 use super::schedule::{self, Start, steady_per_s};
 use super::table::{Override, State, Table, Word};
@@ -70,8 +73,12 @@ pub(super) fn verdicts(
         }
     }
     let latest = |ids: &[TargetId]| ids.iter().map(|id| targets[*id as usize].lost_at_s).max();
+    let mut gone: HashSet<&Signature> = before.keys().collect();
+    let mut changed = Vec::new();
     for (id, verdict) in (0..).zip(&plan.verdicts) {
-        let same = before.get(&Signature::new(verdict, plan, targets, true));
+        let signature = Signature::new(verdict, plan, targets, true);
+        let same = before.get(&signature);
+        gone.remove(&signature);
         let old = previous.zip(same).and_then(|(engine, ids)| {
             // Best the one that came back in the same way.
             let likeness = |old: &&VerdictId| {
@@ -87,9 +94,20 @@ pub(super) fn verdicts(
                 returns.carry(id, &engine.returns, old);
                 engine.table.word(old).lost_at_s()
             }
-            None => latest(&verdict.targets).unwrap_or(0),
+            None => {
+                changed.push((id, signature));
+                latest(&verdict.targets).unwrap_or(0)
+            }
         };
         table.set(id, Word::new(State::Unknown, false, Override::None, 0, lost_at_s));
+    }
+    let Some(engine) = previous.filter(|_| !changed.is_empty()) else { return (table, returns) };
+    let gone: HashSet<VerdictId> = gone.into_iter().flat_map(|old| &before[old]).copied().collect();
+    let kin = Kin::new(engine, gone);
+    for (id, signature) in changed {
+        if let Some(old) = kin.of(&signature, plan, &plan.verdicts[id as usize]) {
+            returns.carry(id, &engine.returns, old);
+        }
     }
     (table, returns)
 }
@@ -97,6 +115,7 @@ pub(super) fn verdicts(
 /// A verdict in words that outlive a reload.
 #[derive(Eq, Hash, PartialEq)]
 struct Signature {
+    /// In their own order: that of the plan is another as soon as a WIP is added.
     targets: Vec<ProbeKey>,
     require: Require,
     gate: Option<(Vec<ProbeKey>, Require)>,
@@ -109,7 +128,11 @@ impl Signature {
             let tracked = &targets[*id as usize];
             tracked.heir_of.filter(|_| as_before).unwrap_or(tracked.key)
         };
-        let keys = |ids: &[TargetId]| ids.iter().map(key).collect();
+        let keys = |ids: &[TargetId]| {
+            let mut keys: Vec<ProbeKey> = ids.iter().map(key).collect();
+            keys.sort_unstable();
+            keys
+        };
         let gate = verdict.gate.map(|gate| &plan.verdicts[gate as usize]);
         Signature {
             targets: keys(&verdict.targets),
@@ -117,6 +140,69 @@ impl Signature {
             gate: gate.map(|gate| (keys(&gate.targets), gate.require)),
         }
     }
+}
+
+//------------ Kin ------------------------------------------------------------
+
+/// So many lost verdicts of one target are looked at: what more of them share is
+/// nobody's own.
+const KIN_MAX: usize = 64;
+
+/// Verdicts of before that were lost, found by one of their targets.
+struct Kin<'a> {
+    engine: &'a Engine,
+    /// Those that the new plan does not have.
+    gone: HashSet<VerdictId>,
+    /// How many verdicts judge a target, lost or not.
+    shared_by: HashMap<ProbeKey, usize>,
+    /// Those not in service, the strictest first.
+    lost: HashMap<ProbeKey, Vec<VerdictId>>,
+}
+
+impl<'a> Kin<'a> {
+    fn new(engine: &'a Engine, gone: HashSet<VerdictId>) -> Kin<'a> {
+        let mut found: Vec<_> = engine.returns.all().collect();
+        found.sort_by_key(|found| found.phase.number());
+        let mut kin = Kin { engine, gone, shared_by: HashMap::new(), lost: HashMap::new() };
+        if found.is_empty() {
+            return kin;
+        }
+        let keys = |verdict: &'a Verdict| {
+            verdict.targets.iter().map(|id| engine.targets[*id as usize].key)
+        };
+        for key in engine.plan.verdicts.iter().flat_map(keys) {
+            *kin.shared_by.entry(key).or_default() += 1;
+        }
+        for found in found {
+            for key in keys(&engine.plan.verdicts[found.verdict as usize]) {
+                kin.lost.entry(key).or_default().push(found.verdict);
+            }
+        }
+        kin
+    }
+
+    /// What `verdict` of `plan` seems to have been: the strictest of those that share
+    /// the target which fewest share.
+    fn of(&self, signature: &Signature, plan: &Plan, verdict: &Verdict) -> Option<VerdictId> {
+        let shared = signature.targets.iter().filter(|key| self.shared_by.contains_key(key));
+        let own = shared.min_by_key(|key| self.shared_by[*key])?;
+        let lost = self.lost.get(own)?.iter().copied().take(KIN_MAX);
+        let before = &self.engine.plan;
+        // One that is not gone was another's. It says that a new one at its addresses
+        // is to be held too, but not that it is down, and nothing of one elsewhere.
+        let fits = |old: &VerdictId| {
+            let of_old = &before.verdicts[*old as usize];
+            let (old_at, at) = (addresses(before, of_old), addresses(plan, verdict));
+            self.gone.contains(old)
+                || self.engine.returns.phase(*old) != Some(ReturnPhase::Away)
+                    && (old_at.is_subset(&at) || at.is_subset(&old_at))
+        };
+        lost.into_iter().find(fits)
+    }
+}
+
+fn addresses<'a>(plan: &'a Plan, verdict: &Verdict) -> HashSet<&'a ProbeAddress> {
+    verdict.targets.iter().map(|id| &plan.targets[*id as usize].identity.address).collect()
 }
 
 /// The same probe goes on. A shorter interval counts from now: what was in time

@@ -278,6 +278,9 @@ impl Returns {
     pub(super) fn stalled(&mut self, late_ms: u64) {
         for entry in self.entries.values_mut().filter(|e| e.at.phase == ReturnPhase::Held) {
             entry.at.ms = entry.at.ms.saturating_add_unsigned(late_ms);
+            // It is this that a restart counts from.
+            let late_s = u32::try_from(late_ms.div_ceil(1_000)).unwrap_or(u32::MAX);
+            entry.at.s = entry.at.s.saturating_add(late_s);
         }
     }
 
@@ -334,12 +337,13 @@ impl Returns {
     pub(super) fn restore(&mut self, kept: Return, watched: bool, now: Now) {
         let Return { verdict, phase, since_s } = kept;
         self.prove(verdict);
-        let passed_s = match phase {
-            ReturnPhase::Held if !watched => 0,
-            _ => now.unix_s.saturating_sub(since_s),
+        // Anew for the next restart too, which knows nothing of this one.
+        let since_s = match phase {
+            ReturnPhase::Held if !watched => now.unix_s,
+            _ => since_s.min(now.unix_s),
         };
-        let ms = now.mono_ms as i64 - i64::from(passed_s) * 1_000;
-        let at = Since { phase, ms, s: since_s.min(now.unix_s) };
+        let ms = now.mono_ms as i64 - i64::from(now.unix_s - since_s) * 1_000;
+        let at = Since { phase, ms, s: since_s };
         self.put(verdict, Entry { at, before: None, next_ms: 0 });
     }
 

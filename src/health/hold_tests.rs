@@ -441,6 +441,79 @@ fn holds_and_ramps_survive_a_reload_and_follow_its_rules() {
     assert!((0..4).all(|id| run.seen(id) == (true, false)));
 }
 
+/// One member with `ports` as its checks, judged together.
+fn together(ports: &[u16], gate: Option<u16>) -> Plan {
+    let mut plan = Plan::default();
+    let all = ports.iter().chain(&gate);
+    plan.targets = all.map(|port| target(if *port < 90 { "fra" } else { "dc" }, *port)).collect();
+    let targets = (0..ports.len() as u32).collect();
+    if gate.is_some() {
+        let targets = vec![ports.len() as u32];
+        plan.verdicts.push(Verdict { targets, ..Verdict::default() });
+    }
+    let gate = gate.map(|_| 0);
+    plan.verdicts.push(Verdict { targets, gate, failback: Failback::Manual, ..Verdict::default() });
+    plan
+}
+
+#[test]
+fn a_hold_survives_another_order_of_checks_one_more_one_less_and_a_first_gate() {
+    let held = || {
+        let mut run = Run::new(together(&[80, 81], None));
+        (0..2).for_each(|id| run.tell(id, true));
+        run.tell(0, false);
+        run.tell(0, true);
+        assert_eq!(run.seen(0), (false, true));
+        run
+    };
+    for (ports, gate) in [
+        (&[81, 80][..], None),
+        (&[80, 81, 82], None),
+        (&[82, 81, 80], None),
+        (&[81], None),
+        (&[82, 80], None),
+        (&[80, 81], Some(99)),
+    ] {
+        let mut run = held();
+        run.reload(together(ports, gate));
+        let id = gate.map_or(0, |_| 1);
+        assert_eq!(run.seen(id), (false, true), "{ports:?} {gate:?}");
+        (0..run.engine.plan().targets.len() as u32).for_each(|id| run.tell(id, true));
+        assert_eq!(run.seen(id), (false, true), "{ports:?} {gate:?}: up");
+    }
+    // All of it is another's: never lost.
+    let mut run = held();
+    run.reload(together(&[93], None));
+    assert_eq!(run.seen(0), (true, false));
+}
+
+#[test]
+fn a_member_elsewhere_is_not_held_for_a_check_that_it_shares_with_one_that_is() {
+    // Two members and a database that both need.
+    let mut before = plan(&[MANUAL, MANUAL, MANUAL, MANUAL]);
+    before.verdicts.truncate(2);
+    before.verdicts.iter_mut().for_each(|verdict| verdict.targets.push(3));
+    for (at, target) in before.targets.iter_mut().enumerate() {
+        target.identity.address = std::net::IpAddr::from([192, 0, 2, at as u8]).into();
+    }
+    let mut run = Run::new(before.clone());
+    (0..4).for_each(|id| run.tell(id, true));
+    run.tell(0, false);
+    run.tell(0, true);
+    // A third; then one more check for all, a WIP's own before the others'.
+    let mut third = before;
+    third.verdicts.push(Verdict { targets: vec![2, 3], ..third.verdicts[0].clone() });
+    run.reload(third.clone());
+    let all = |run: &Run| (run.seen(0), run.seen(1), run.seen(2));
+    assert_eq!(all(&run), ((false, true), (true, false), (true, false)));
+    let mut more = third;
+    more.targets.push(target("db", 5_432));
+    more.verdicts.iter_mut().for_each(|verdict| verdict.targets.push(4));
+    run.reload(more);
+    run.tell(4, true);
+    assert_eq!(all(&run), ((false, true), (true, false), (true, false)));
+}
+
 #[test]
 fn a_verdict_that_is_down_when_manual_failback_is_configured_is_held_later() {
     let mut run = Run::up((Failback::Auto, 0));
@@ -487,6 +560,35 @@ fn holds_and_ramps_survive_a_restart() {
         assert_eq!(run.word(1).share(), SHARE_FULL);
         assert_eq!(run.seen(0), (false, true));
     }
+}
+
+#[test]
+fn a_time_that_begins_anew_begins_anew_for_the_next_restart_too() {
+    let held = || {
+        let mut run = Run::up((Failback::AfterMs(3_600_000), 0));
+        run.tell(0, false);
+        run.tell(0, true);
+        run
+    };
+    // Away for an hour, and restarted again ten seconds later.
+    let mut run = held();
+    run.restart(3_600_000, false);
+    run.pass(10_000);
+    run.restart(1_000, true);
+    run.tell(0, true);
+    assert_eq!(run.seen(0), (false, true), "away");
+    run.pass(3_588_000);
+    assert_eq!(run.seen(0), (false, true));
+    run.pass(2_000);
+    assert_eq!(run.seen(0), (true, false));
+    // Stopped for an hour, and restarted.
+    let mut run = held();
+    run.pass(1_000);
+    run.now_ms += 3_600_000;
+    run.pass(10_000);
+    run.restart(1_000, true);
+    run.tell(0, true);
+    assert_eq!(run.seen(0), (false, true), "stood still");
 }
 
 #[test]

@@ -30,7 +30,7 @@ const TARGETS: [u8; 4] = *b"targ";
 const HOLDS: [u8; 4] = *b"hold";
 const END: [u8; 4] = *b"end\n";
 const TARGET_LENGTH: usize = 44;
-const HOLD_LENGTH: usize = 21;
+const HOLD_LENGTH: usize = 37;
 
 /// Bits of a target's flags.
 const ELIGIBLE: u8 = 1;
@@ -63,9 +63,12 @@ pub struct KeptTarget {
 /// What is kept of one held verdict.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SavedHold {
-    /// By [`super::stable::verdict_key`].
+    /// By [`super::stable::return_key`]: what it judges and how it comes back.
     pub verdict: StableKey,
-    /// What holds it: the owner of the holds numbers them.
+    /// By [`super::stable::verdict_key`]: what it judges.
+    pub judged: StableKey,
+    /// What holds it: the owner of the holds numbers them; 0: nothing, but another
+    /// of the same `judged` is held.
     pub kind: u8,
     /// Unix second since when.
     pub since_s: u32,
@@ -108,6 +111,7 @@ impl Saved {
         section(&mut out, HOLDS, HOLD_LENGTH, self.holds.len());
         for hold in &self.holds {
             out.extend(hold.verdict.to_le_bytes());
+            out.extend(hold.judged.to_le_bytes());
             out.push(hold.kind);
             out.extend(hold.since_s.to_le_bytes());
         }
@@ -270,6 +274,7 @@ fn decode_target(entry: &mut Reader<'_>) -> Option<(StableKey, KeptTarget)> {
 fn decode_hold(entry: &mut Reader<'_>) -> Option<SavedHold> {
     Some(SavedHold {
         verdict: entry.number().map(u128::from_le_bytes)?,
+        judged: entry.number().map(u128::from_le_bytes)?,
         kind: u8::from_le_bytes(entry.number()?),
         since_s: entry.u32()?,
     })

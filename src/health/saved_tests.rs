@@ -22,7 +22,12 @@ fn kept(seed: u32) -> KeptTarget {
 
 fn saved(targets: u32, holds: u32) -> Saved {
     let key = |number: u32| xxh3_128(&number.to_le_bytes());
-    let hold = |number: u32| SavedHold { verdict: key(number), kind: 1, since_s: number };
+    let hold = |number: u32| SavedHold {
+        verdict: key(number),
+        judged: key(!number),
+        kind: 1,
+        since_s: number,
+    };
     Saved {
         written_at_s: 1_800_000_000,
         targets: (0..targets).map(|number| (key(number), kept(number))).collect(),

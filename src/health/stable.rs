@@ -15,7 +15,7 @@ use super::check::{
     DnsProbe, ExecProbe, FileProbe, GrpcProbe, HttpProbe, HttpVersion, IcmpProbe, ProbeKind,
     ProxyHeader, Require, Route, TcpProbe, TextMatch, TlsProbe, TlsVersion,
 };
-use super::plan::{Identity, ProbeAddress, Verdict};
+use super::plan::{Failback, Identity, ProbeAddress, TargetId, Verdict};
 
 /// Names a target over restarts.
 pub type StableKey = u128;
@@ -25,17 +25,37 @@ pub fn target_key(identity: &Identity) -> StableKey {
     xxh3_128(&target_text(identity).0)
 }
 
-/// The name of a verdict: what it judges together, and under which gate. `keys` are
-/// those of the plan's targets, `gate` is the verdict that gates it.
+/// The name of a verdict: what it judges together, and under which gate, whatever the
+/// order. `keys` are those of the plan's targets, `gate` is the verdict that gates it.
 pub fn verdict_key(verdict: &Verdict, gate: Option<&Verdict>, keys: &[StableKey]) -> StableKey {
     let mut text = Text::default();
     for (whose, verdict) in [("own", Some(verdict)), ("gate", gate)] {
         let Some(verdict) = verdict else { continue };
         text.text(whose, require_word(verdict.require).as_bytes());
-        for target in &verdict.targets {
-            let key = keys.get(*target as usize).copied().unwrap_or_default();
+        let key = |target: &TargetId| keys.get(*target as usize).copied().unwrap_or_default();
+        let mut targets: Vec<StableKey> = verdict.targets.iter().map(key).collect();
+        // The plan's order is another as soon as a WIP is added.
+        targets.sort_unstable();
+        for key in targets {
             text.text("target", &key.to_le_bytes());
         }
+    }
+    xxh3_128(&text.0)
+}
+
+/// The name of how a verdict comes back: `judged`, its [`verdict_key`], and in which way.
+/// WIPs whose verdicts judge the same are held each by itself if they do not come
+/// back the same.
+pub fn return_key(judged: StableKey, verdict: &Verdict) -> StableKey {
+    let mut text = Text::default();
+    text.text("verdict", &judged.to_le_bytes());
+    match verdict.failback {
+        Failback::Auto => {}
+        Failback::Manual => text.text("failback", b"manual"),
+        Failback::AfterMs(ms) => text.number("after_ms", u64::from(ms)),
+    }
+    if verdict.ramp_ms > 0 {
+        text.number("ramp_ms", u64::from(verdict.ramp_ms));
     }
     xxh3_128(&text.0)
 }

@@ -39,6 +39,15 @@ const NAMES: [&str; 10] = [
     "33c1c0416d5419f89cb64b5c985fd705",
 ];
 
+const VERDICT_NAME: &str = "b8ed5a78f034fcd5abc67258457dad01";
+const RETURN_NAMES: [&str; 5] = [
+    "e4a94cf961fd906b9ff1dec0923f79a6",
+    "133725683f5e3a24dd292c9b092b7106",
+    "7260663a57ff8905901d90f5e2afcf7b",
+    "9be13a6ac8ad51ab8a3a7e051f9ebd66",
+    "6dc00c1a6a57cd6d66e2ebf4f88124bd",
+];
+
 /// Changing any of these lines throws away the history that servers keep.
 #[test]
 fn names_stay_as_they_are() {
@@ -191,10 +200,28 @@ fn a_verdict_is_named_by_what_it_judges_not_by_its_place_in_the_plan() {
     let two = of(&[0, 1], Require::All);
     let name = verdict_key(&two, None, &keys);
     assert_eq!(verdict_key(&of(&[1, 2], Require::All), None, &moved), name);
+    assert_eq!(verdict_key(&of(&[0, 1], Require::All), None, &[8, 7]), name, "in any order");
     assert_ne!(verdict_key(&of(&[0, 1], Require::Any), None, &keys), name);
     assert_ne!(verdict_key(&of(&[0], Require::All), None, &keys), name);
     let gate = of(&[2], Require::All);
     assert_ne!(verdict_key(&two, Some(&gate), &keys), name);
     let gated_by_own = verdict_key(&of(&[0], Require::All), Some(&of(&[1], Require::All)), &keys);
     assert_ne!(gated_by_own, name);
+}
+
+#[test]
+fn the_way_back_makes_another_name_and_each_stays_as_it_is() {
+    let judged = verdict_key(&Verdict { targets: vec![0], ..Verdict::default() }, None, &[7]);
+    let ways = [
+        (Failback::Auto, 0),
+        (Failback::Auto, 5_000),
+        (Failback::Manual, 0),
+        (Failback::Manual, 5_000),
+        (Failback::AfterMs(5_000), 0),
+    ];
+    let names = ways.map(|(failback, ramp_ms)| {
+        format!("{:032x}", return_key(judged, &Verdict { failback, ramp_ms, ..Verdict::default() }))
+    });
+    assert_eq!(names, RETURN_NAMES);
+    assert_eq!(format!("{judged:032x}"), VERDICT_NAME);
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   a change ─► 1 s, so that a storm is one write, and 5 s since the last ─► write
-//!   no change for five minutes ────────────────────────────────────────────► write
+//!   no change for five minutes, or
+//!   30 s where `failback = "after:…"` holds ─────────────────────────────────► write
 //!   a clean stop ──────────────────────────────────────────────────────────► write
 //! ```
 //!
@@ -31,6 +32,9 @@ const GATHER_MS: u64 = 1_000;
 const APART_MS: u64 = 5_000;
 /// What has not changed is written so often.
 const REFRESH_MS: u64 = 300_000;
+/// And so often while a member is held for a time: that time is lost with a crash
+/// that leaves a file older than a minute.
+const REFRESH_HELD_MS: u64 = 30_000;
 /// Longest wait for the prober's copy: one that is stuck has nothing new to tell.
 const COPY_WAIT: Duration = Duration::from_secs(2);
 /// Longest wait for the last write.
@@ -131,8 +135,8 @@ impl Saving {
                 pace.changed(now_ms);
             }
             if stop || pace.due_ms() <= now_ms {
-                self.save();
-                pace.saved(self.clock.now().mono_ms);
+                let refresh_ms = self.save();
+                pace.saved(self.clock.now().mono_ms, refresh_ms);
             }
             if stop {
                 return;
@@ -142,16 +146,17 @@ impl Saving {
         }
     }
 
-    fn save(&mut self) {
+    /// Says how soon the next write is due.
+    fn save(&mut self) -> u64 {
         let prober = self.publisher.upgrade().and_then(|publisher| publisher.prober());
-        let Some(prober) = prober else { return };
+        let Some(prober) = prober else { return REFRESH_MS };
         // What a stuck prober knew was written when it changed.
         let copy = prober.look_within(COPY_WAIT, Engine::history);
         drop(prober);
-        if let Some(history) = copy {
-            let saved = history.named(self.names(&history.plan));
-            self.state.save_health(&saved);
-        }
+        let Some(history) = copy else { return REFRESH_MS };
+        let saved = history.named(self.names(&history.plan));
+        self.state.save_health(&saved);
+        if history.waits_for_time() { REFRESH_HELD_MS } else { REFRESH_MS }
     }
 
     fn names(&mut self, plan: &Arc<Plan>) -> &[StableKey] {
@@ -185,8 +190,9 @@ impl Pace {
         self.changed_ms.get_or_insert(now_ms);
     }
 
-    fn saved(&mut self, now_ms: u64) {
-        *self = Pace { earliest_ms: now_ms + APART_MS, ..Pace::new(now_ms) };
+    fn saved(&mut self, now_ms: u64, refresh_ms: u64) {
+        let (earliest_ms, refresh_ms) = (now_ms + APART_MS, now_ms + refresh_ms);
+        *self = Pace { earliest_ms, refresh_ms, changed_ms: None };
     }
 
     fn due_ms(&self) -> u64 {
@@ -207,10 +213,10 @@ mod tests {
         pace.changed(300);
         pace.changed(1_299);
         assert_eq!(pace.due_ms(), 1_300, "one change after another does not put it off");
-        pace.saved(1_310);
+        pace.saved(1_310, REFRESH_MS);
         pace.changed(1_320);
         assert_eq!(pace.due_ms(), 6_310);
-        pace.saved(6_310);
+        pace.saved(6_310, REFRESH_MS);
         pace.changed(10_900);
         assert_eq!(pace.due_ms(), 11_900);
     }
@@ -219,7 +225,9 @@ mod tests {
     fn what_does_not_change_is_written_every_five_minutes() {
         let mut pace = Pace::new(7);
         assert_eq!(pace.due_ms(), 300_007);
-        pace.saved(300_010);
+        pace.saved(300_010, REFRESH_MS);
         assert_eq!(pace.due_ms(), 600_010);
+        pace.saved(600_010, REFRESH_HELD_MS);
+        assert_eq!(pace.due_ms(), 630_010);
     }
 }

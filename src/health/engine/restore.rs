@@ -13,20 +13,21 @@
 //!
 //! It must not know files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::event::Now;
 use super::super::hold::{Return, ReturnPhase};
 use super::super::machine::Machine;
-use super::super::plan::{Failback, Plan, TargetId, VerdictId};
+use super::super::plan::{Failback, Plan, TargetId, Verdict, VerdictId};
 use super::super::saved::{KeptTarget, Saved, SavedHold};
-use super::super::stable::{StableKey, target_key, verdict_key};
+use super::super::stable::{StableKey, return_key, target_key, verdict_key};
 use super::super::table::{Override, State, Word};
 use super::super::track::Tracked;
 use super::{Engine, limiter};
 
-/// A time up without a break goes on over a restart that took so long.
+/// A time up without a break goes on over a restart if the file is no older: written
+/// every 30 seconds while such a time passes ([`History::waits_for_time`]).
 const WATCHED_S: u32 = 60;
 /// Counters of an older history say nothing about now.
 pub const COUNTERS_KEPT_S: u32 = 600;
@@ -46,25 +47,60 @@ pub struct History {
 }
 
 impl History {
+    /// Whether a time up without a break passes somewhere: the younger the file is at a
+    /// crash, the likelier does that time go on.
+    pub fn waits_for_time(&self) -> bool {
+        let by_time = |id: VerdictId| {
+            matches!(self.plan.verdicts[id as usize].failback, Failback::AfterMs(_))
+        };
+        let held = |found: &&Return| found.phase == ReturnPhase::Held;
+        self.returns.iter().filter(held).any(|found| by_time(found.verdict))
+    }
+
     /// With the targets' names, in the order of the plan.
     pub fn named(&self, keys: &[StableKey]) -> Saved {
         let targets = keys.iter().copied().zip(self.targets.iter().copied());
-        let hold = |found: &Return| SavedHold {
-            verdict: verdict_name(&self.plan, found.verdict, keys),
-            kind: found.phase.number(),
-            since_s: found.since_s,
+        Saved { written_at_s: self.at_s, targets: targets.collect(), holds: self.holds(keys) }
+    }
+
+    /// Every return, and those in service that judge the same as one of them and come
+    /// back in another way: what is said of nobody would be taken from the other.
+    fn holds(&self, keys: &[StableKey]) -> Vec<SavedHold> {
+        let verdicts = &self.plan.verdicts;
+        let judged = |verdict: &Verdict| (verdict.targets.clone(), verdict.require, verdict.gate);
+        let hold = |id: VerdictId, kind: u8, since_s: u32| {
+            let (verdict, judged) = names(&self.plan, id, keys);
+            SavedHold { verdict, judged, kind, since_s }
         };
-        Saved {
-            written_at_s: self.at_s,
-            targets: targets.collect(),
-            holds: self.returns.iter().map(hold).collect(),
+        let lost = self.returns.iter();
+        let mut holds: Vec<SavedHold> =
+            lost.map(|found| hold(found.verdict, found.phase.number(), found.since_s)).collect();
+        if holds.is_empty() {
+            return holds;
         }
+        let lost: HashSet<VerdictId> = self.returns.iter().map(|found| found.verdict).collect();
+        let twins: HashSet<_> = lost.iter().map(|id| judged(&verdicts[*id as usize])).collect();
+        let others = (0..).zip(verdicts).filter(|(id, verdict)| {
+            comes_back_slowly(verdict) && !lost.contains(id) && twins.contains(&judged(verdict))
+        });
+        holds.extend(others.map(|(id, _)| hold(id, IN_SERVICE, 0)));
+        holds
     }
 }
 
-fn verdict_name(plan: &Plan, id: VerdictId, keys: &[StableKey]) -> StableKey {
+/// The kind of a hold that is none.
+const IN_SERVICE: u8 = 0;
+
+fn comes_back_slowly(verdict: &Verdict) -> bool {
+    verdict.failback != Failback::Auto || verdict.ramp_ms > 0
+}
+
+/// How a verdict comes back, and what it judges.
+fn names(plan: &Plan, id: VerdictId, keys: &[StableKey]) -> (StableKey, StableKey) {
     let verdict = &plan.verdicts[id as usize];
-    verdict_key(verdict, verdict.gate.map(|gate| &plan.verdicts[gate as usize]), keys)
+    let gate = verdict.gate.map(|gate| &plan.verdicts[gate as usize]);
+    let judged = verdict_key(verdict, gate, keys);
+    (return_key(judged, verdict), judged)
 }
 
 /// What came of taking a history in.
@@ -122,19 +158,22 @@ impl Engine {
         if holds.is_empty() {
             return Vec::new();
         }
-        // Verdicts that judge the same and come back in different ways have one name:
-        // each takes what lets it in latest.
         let mut by_name: HashMap<StableKey, &SavedHold> = HashMap::new();
+        // Where failback or the ramp is another now: what lets it in latest.
+        let mut by_judged: HashMap<StableKey, &SavedHold> = HashMap::new();
         for hold in holds {
-            let place = by_name.entry(hold.verdict).or_insert(hold);
-            if hold.kind < place.kind {
-                *place = hold;
+            by_name.insert(hold.verdict, hold);
+            if hold.kind != IN_SERVICE {
+                let place = by_judged.entry(hold.judged).or_insert(hold);
+                if hold.kind < place.kind {
+                    *place = hold;
+                }
             }
         }
-        let verdicts = (0..).zip(&self.plan.verdicts);
-        let slow = verdicts.filter(|(_, v)| v.failback != Failback::Auto || v.ramp_ms > 0);
+        let slow = (0..).zip(&self.plan.verdicts).filter(|(_, verdict)| comes_back_slowly(verdict));
         let found = slow.filter_map(|(id, _)| {
-            let hold = by_name.get(&verdict_name(&self.plan, id, names))?;
+            let (name, judged) = self::names(&self.plan, id, names);
+            let hold = by_name.get(&name).or_else(|| by_judged.get(&judged))?;
             let phase = ReturnPhase::from_number(hold.kind)?;
             Some(Return { verdict: id, phase, since_s: hold.since_s })
         });

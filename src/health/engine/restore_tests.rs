@@ -306,7 +306,9 @@ fn a_hold_and_a_loss_outlive_the_process_however_old_the_history() {
         let engine = restart(&old);
         let word = engine.table().word(1);
         assert_eq!((word.state(), word.available(), word.is_held()), (State::Up, false, true));
-        assert_eq!(engine.return_of(1), old.engine.return_of(1), "since the same second");
+        let (is, was) = (engine.return_of(1).unwrap(), old.engine.return_of(1).unwrap());
+        let since_s = if seconds == 5 { was.since_s } else { now.unix_s };
+        assert_eq!(is, Return { since_s, ..was }, "nobody saw it meanwhile");
         for _ in 0..3 {
             old.probe(1, REFUSED);
         }
@@ -316,5 +318,56 @@ fn a_hold_and_a_loss_outlive_the_process_however_old_the_history() {
             run.probe(1, Ok(()));
         }
         assert!(run.word(1).is_held(), "lost before, held after");
+    }
+}
+
+#[test]
+fn a_restart_holds_nobody_for_another_wip_that_comes_back_in_another_way() {
+    let ways = |ways: &[(Failback, u32)]| {
+        let twin = |&(failback, ramp_ms): &(Failback, u32)| Verdict {
+            targets: vec![0],
+            failback,
+            ramp_ms,
+            ..Verdict::default()
+        };
+        Plan { verdicts: ways.iter().map(twin).collect(), ..plan(&[80]) }
+    };
+    const WAYS: [(Failback, u32); 3] =
+        [(Failback::Manual, 0), (Failback::AfterMs(600_000), 0), (Failback::Auto, 300_000)];
+    let mut old = Run::start(&[80], THEN_S);
+    old.engine = Engine::new(ways(&WAYS), None, old.now);
+    old.probe(0, Ok(()));
+    (0..3).for_each(|_| old.probe(0, REFUSED));
+    (0..2).for_each(|_| old.probe(0, Ok(())));
+    // All are back but the first.
+    old.engine.fail_back(|id| id == 1, old.now);
+    while old.engine.returns().count() > 1 {
+        old.probe(0, Ok(()));
+    }
+    let restart = |config: &[(Failback, u32)]| {
+        let now = Now { mono_ms: 0, unix_s: old.now.unix_s + 5 };
+        let mut engine = Engine::new(ways(config), None, now);
+        engine.restore(&old.saved(), now);
+        let phases = (0..config.len() as u32).map(|id| engine.return_of(id).map(|at| at.phase));
+        phases.collect::<Vec<_>>()
+    };
+    assert_eq!(restart(&WAYS), [Some(ReturnPhase::Held), None, None]);
+    // What was manual is to come back after a time: it is held still, and it alone.
+    let changed = [(Failback::AfterMs(6_000_000), 0), WAYS[1], WAYS[2]];
+    assert_eq!(restart(&changed), [Some(ReturnPhase::Held), None, None]);
+}
+
+#[test]
+fn what_waits_for_a_time_says_so_and_what_waits_for_an_operator_does_not() {
+    for (failback, waits) in [(Failback::AfterMs(60_000), true), (Failback::Manual, false)] {
+        let mut run = Run::start(&[80], THEN_S);
+        let mut plan = plan(&[80]);
+        plan.verdicts[0].failback = failback;
+        run.engine = Engine::new(plan, None, run.now);
+        run.probe(0, Ok(()));
+        (0..3).for_each(|_| run.probe(0, REFUSED));
+        assert!(!run.engine.history(run.now).waits_for_time(), "away, not held");
+        (0..2).for_each(|_| run.probe(0, Ok(())));
+        assert_eq!(run.engine.history(run.now).waits_for_time(), waits);
     }
 }
