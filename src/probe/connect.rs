@@ -5,6 +5,8 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::pin::pin;
+use std::task::Poll;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
@@ -28,7 +30,15 @@ pub(super) async fn connect(
     if let Some(source) = source(route, to.is_ipv6()) {
         socket.bind(SocketAddr::new(source, 0)).map_err(|error| source_failure(&error, source))?;
     }
-    let mut stream = socket.connect(to).await.map_err(failed)?;
+    let mut connecting = pin!(socket.connect(to));
+    // What the system says at once, it says by itself; later, on others' word.
+    let at_once = std::future::poll_fn(|context| Poll::Ready(connecting.as_mut().poll(context)));
+    let mut stream = match at_once.await {
+        Poll::Ready(connected) => connected.map_err(failed)?,
+        Poll::Pending => {
+            connecting.await.map_err(|error| told_failure(&error, to.ip(), "connect"))?
+        }
+    };
     // Failing to set an option makes a probe no less true.
     let _ = stream.set_nodelay(true);
     if reset_at_close {
@@ -66,6 +76,30 @@ fn connect_failure(error: &io::Error, address: IpAddr) -> Failure {
     network_failure(error, address, "connect")
 }
 
+/// What the system says about the way to `address` once packets are sent, during `what`:
+/// what a router or the target told it. Our own filters are quicker.
+pub(super) fn told_failure(error: &io::Error, address: IpAddr, what: &str) -> Failure {
+    if is_told(error) {
+        return Failure::new(FailureKind::Unreachable, format!("{what}: {}", plain(error)));
+    }
+    network_failure(error, address, what)
+}
+
+/// Whether this is how Linux names an ICMP message (`icmp_err_convert`, and `tab_unreach`
+/// and `icmpv6_err_convert` of IPv6) that has no other kind.
+fn is_told(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().unwrap_or(0),
+        libc::EACCES
+            | libc::ENOPROTOOPT
+            | libc::ENONET
+            | libc::ENETUNREACH
+            | libc::EPROTO
+            | libc::EMSGSIZE
+            | libc::EOPNOTSUPP
+    )
+}
+
 /// What the system says about the way to `address`, during `what`.
 pub(super) fn network_failure(error: &io::Error, address: IpAddr, what: &str) -> Failure {
     use FailureKind::{Internal, Refused, Reset, Timeout, Unreachable};
@@ -81,8 +115,8 @@ pub(super) fn network_failure(error: &io::Error, address: IpAddr, what: &str) ->
             return Failure::unrouted(format!("this host has no route for {family}"));
         }
         libc::ENETUNREACH => Unreachable,
-        // EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL (no port left), EACCES and
-        // EPERM (a filter of our own): ours. So is whatever we do not know.
+        // EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL (no port left), EACCES (a
+        // route that prohibits) and EPERM (a filter of our own): ours. So is whatever we do not know.
         _ => Internal,
     };
     Failure::new(kind, format!("{what}: {}", plain(error)))
@@ -105,6 +139,7 @@ pub(super) fn stream_failure(error: &io::Error, what: &str) -> Failure {
         io::ErrorKind::UnexpectedEof => Protocol,
         io::ErrorKind::TimedOut => Timeout,
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Unreachable,
+        _ if is_told(error) => Unreachable,
         // Not the system's: a decoder's, about what the peer sent.
         _ if error.raw_os_error().is_none() => Protocol,
         _ => Internal,
@@ -154,6 +189,26 @@ mod tests {
             let failure = connect_failure(&io::Error::from_raw_os_error(number), address);
             assert_eq!(failure.kind.as_str(), kind, "{failure:?}");
             assert!(!failure.family_unrouted);
+        }
+    }
+
+    #[test]
+    fn what_filters_on_the_way_say_is_theirs_and_what_ours_say_is_ours() {
+        let address = "2001:db8::1".parse().unwrap();
+        for (number, at_once, later) in [
+            (libc::EACCES, "internal", "unreachable"),
+            (libc::ENOPROTOOPT, "internal", "unreachable"),
+            (libc::ENONET, "internal", "unreachable"),
+            (libc::EPROTO, "internal", "unreachable"),
+            (libc::EMSGSIZE, "internal", "unreachable"),
+            (libc::EPERM, "internal", "internal"),
+            (libc::EMFILE, "internal", "internal"),
+            (libc::EHOSTUNREACH, "unreachable", "unreachable"),
+            (libc::ECONNREFUSED, "refused", "refused"),
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(connect_failure(&error, address).kind.as_str(), at_once, "{error}");
+            assert_eq!(told_failure(&error, address, "connect").kind.as_str(), later, "{error}");
         }
     }
 

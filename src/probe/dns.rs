@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::connect::{connect, network_failure, stream_failure};
+use super::connect::{connect, network_failure, stream_failure, told_failure};
 use super::dns_reply::{Reply, judge, query};
 use super::packet::{nonce, udp_socket};
 use super::{Phase, Progress};
@@ -53,7 +53,7 @@ async fn over_udp(
             let length = socket
                 .recv(&mut buffer)
                 .await
-                .map_err(|error| network_failure(&error, to.ip(), "answer"))?;
+                .map_err(|error| told_failure(&error, to.ip(), "answer"))?;
             match judge(probe, id, &buffer[..length]) {
                 Reply::NotOurs => {}
                 Reply::Truncated => return Ok(None),
