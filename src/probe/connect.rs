@@ -4,7 +4,7 @@
 //! descriptors or ports, or a host without IPv6, must never take a member down.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::task::Poll;
 
@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::bounded::TooMuch;
+use super::families::FAMILIES;
 use super::proxy_header;
 use crate::health::check::Route;
 use crate::health::{Failure, FailureKind};
@@ -39,6 +40,7 @@ pub(super) async fn connect(
             connecting.await.map_err(|error| told_failure(&error, to.ip(), "connect"))?
         }
     };
+    FAMILIES.reached(to.ip());
     // Failing to set an option makes a probe no less true.
     let _ = stream.set_nodelay(true);
     if reset_at_close {
@@ -104,12 +106,15 @@ fn is_told(error: &io::Error) -> bool {
 pub(super) fn network_failure(error: &io::Error, address: IpAddr, what: &str) -> Failure {
     use FailureKind::{Internal, Refused, Reset, Timeout, Unreachable};
     let kind = match error.raw_os_error().unwrap_or(0) {
-        libc::ECONNREFUSED => Refused,
+        libc::ECONNREFUSED => {
+            FAMILIES.reached(address);
+            Refused
+        }
         libc::ECONNRESET | libc::ECONNABORTED | libc::EPIPE => Reset,
         libc::ETIMEDOUT => Timeout,
         libc::EHOSTUNREACH | libc::EHOSTDOWN => Unreachable,
         libc::ENETUNREACH | libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::ENETDOWN
-            if !family_routed(address.is_ipv6()) =>
+            if !FAMILIES.routed(address) =>
         {
             let family = if address.is_ipv6() { "IPv6" } else { "IPv4" };
             return Failure::unrouted(format!("this host has no route for {family}"));
@@ -153,19 +158,6 @@ fn plain(error: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
-}
-
-/// Whether this host has any way out in a family. Connecting a UDP socket asks
-/// the routing table and sends nothing.
-fn family_routed(ipv6: bool) -> bool {
-    // Root servers A and M: far away, and never on a network of ours.
-    let (local, far): (&str, [&str; 2]) = if ipv6 {
-        ("[::]:0", ["[2001:503:ba3e::2:30]:53", "[2001:dc3::35]:53"])
-    } else {
-        ("0.0.0.0:0", ["198.41.0.4:53", "202.12.27.33:53"])
-    };
-    let Ok(socket) = UdpSocket::bind(local) else { return false };
-    far.iter().any(|address| socket.connect(address).is_ok())
 }
 
 #[cfg(test)]
@@ -217,7 +209,7 @@ mod tests {
         for address in [IpAddr::from([192, 0, 2, 1]), "2001:db8::1".parse().unwrap()] {
             let error = io::Error::from_raw_os_error(libc::ENETUNREACH);
             let failure = connect_failure(&error, address);
-            let routed = family_routed(address.is_ipv6());
+            let routed = FAMILIES.routed(address);
             assert_eq!(failure.family_unrouted, !routed);
             assert_eq!(failure.kind == FailureKind::Unreachable, routed);
         }

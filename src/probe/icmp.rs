@@ -13,6 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::connect::{network_failure, source_failure, told_failure};
+use super::families::FAMILIES;
 use super::packet::{nonce, source};
 use super::{Phase, Progress};
 use crate::health::check::IcmpProbe;
@@ -62,6 +63,7 @@ pub(super) async fn exchange(
         let received = socket.recv(&mut buffer).await;
         let length = received.map_err(|error| reply_failure(&error, to))?;
         if echo.is_answered_by(&buffer[..length]) {
+            FAMILIES.reached(to);
             return Ok(());
         }
     }
