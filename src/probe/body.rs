@@ -24,9 +24,9 @@ pub(super) enum Wanted {
 /// character for `\b`, a line break for `$`.
 const LOOK_AHEAD_BYTES: usize = 4;
 /// A pattern is tried on all that has come with each piece, until so many times
-/// `max_body` were searched; then only when a quarter more has come. A body in
-/// pieces of one byte must not cost the square of its length.
-const SEARCHES_MAX: usize = 16;
+/// `max_body` were searched; then only when twice as much has come. A body in pieces of
+/// one byte must not cost the square of its length.
+const SEARCHES_MAX: usize = 2;
 
 /// The search through one body.
 #[derive(Debug)]
@@ -80,8 +80,10 @@ impl<'a> Search<'a> {
 
     fn try_pattern(&mut self, pattern: &Regex) {
         let length = self.seen.len();
-        let dear = self.searched >= self.most.saturating_mul(SEARCHES_MAX);
-        if self.found || length == self.tried_at || dear && length < self.tried_at / 4 * 5 {
+        // The whole is searched at its end.
+        let done = self.found || length == self.tried_at || length == self.most;
+        let dear = self.searched + length > self.most.saturating_mul(SEARCHES_MAX);
+        if done || dear && length < self.tried_at.saturating_mul(2) {
             return;
         }
         self.searched += length;
@@ -159,7 +161,8 @@ mod tests {
         let started = Instant::now();
         while !search.push(b"a") {}
         let searched = search.searched;
-        assert!(searched <= most * (SEARCHES_MAX + 8), "{searched}");
+        // Two at first, two of doubling lengths, and the whole at its end.
+        assert!(searched <= most * (SEARCHES_MAX + 2), "{searched}");
         assert!(search.end().is_err());
         assert!(started.elapsed().as_secs() < 20);
     }

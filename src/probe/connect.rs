@@ -4,12 +4,15 @@
 //! descriptors or ports, or a host without IPv6, must never take a member down.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::task::Poll;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::bounded::TooMuch;
+use super::families::FAMILIES;
 use super::proxy_header;
 use crate::health::check::Route;
 use crate::health::{Failure, FailureKind};
@@ -28,7 +31,16 @@ pub(super) async fn connect(
     if let Some(source) = source(route, to.is_ipv6()) {
         socket.bind(SocketAddr::new(source, 0)).map_err(|error| source_failure(&error, source))?;
     }
-    let mut stream = socket.connect(to).await.map_err(failed)?;
+    let mut connecting = pin!(socket.connect(to));
+    // What the system says at once, it says by itself; later, on others' word.
+    let at_once = std::future::poll_fn(|context| Poll::Ready(connecting.as_mut().poll(context)));
+    let mut stream = match at_once.await {
+        Poll::Ready(connected) => connected.map_err(failed)?,
+        Poll::Pending => {
+            connecting.await.map_err(|error| told_failure(&error, to.ip(), "connect"))?
+        }
+    };
+    FAMILIES.reached(to.ip());
     // Failing to set an option makes a probe no less true.
     let _ = stream.set_nodelay(true);
     if reset_at_close {
@@ -66,23 +78,50 @@ fn connect_failure(error: &io::Error, address: IpAddr) -> Failure {
     network_failure(error, address, "connect")
 }
 
+/// What the system says about the way to `address` once packets are sent, during `what`:
+/// what a router or the target told it. Our own filters are quicker.
+pub(super) fn told_failure(error: &io::Error, address: IpAddr, what: &str) -> Failure {
+    if is_told(error) {
+        return Failure::new(FailureKind::Unreachable, format!("{what}: {}", plain(error)));
+    }
+    network_failure(error, address, what)
+}
+
+/// Whether this is how Linux names an ICMP message (`icmp_err_convert`, and `tab_unreach`
+/// and `icmpv6_err_convert` of IPv6) that has no other kind.
+fn is_told(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().unwrap_or(0),
+        libc::EACCES
+            | libc::ENOPROTOOPT
+            | libc::ENONET
+            | libc::ENETUNREACH
+            | libc::EPROTO
+            | libc::EMSGSIZE
+            | libc::EOPNOTSUPP
+    )
+}
+
 /// What the system says about the way to `address`, during `what`.
 pub(super) fn network_failure(error: &io::Error, address: IpAddr, what: &str) -> Failure {
     use FailureKind::{Internal, Refused, Reset, Timeout, Unreachable};
     let kind = match error.raw_os_error().unwrap_or(0) {
-        libc::ECONNREFUSED => Refused,
+        libc::ECONNREFUSED => {
+            FAMILIES.reached(address);
+            Refused
+        }
         libc::ECONNRESET | libc::ECONNABORTED | libc::EPIPE => Reset,
         libc::ETIMEDOUT => Timeout,
         libc::EHOSTUNREACH | libc::EHOSTDOWN => Unreachable,
         libc::ENETUNREACH | libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::ENETDOWN
-            if !family_routed(address.is_ipv6()) =>
+            if !FAMILIES.routed(address) =>
         {
             let family = if address.is_ipv6() { "IPv6" } else { "IPv4" };
             return Failure::unrouted(format!("this host has no route for {family}"));
         }
         libc::ENETUNREACH => Unreachable,
-        // EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL (no port left), EACCES and
-        // EPERM (a filter of our own): ours. So is whatever we do not know.
+        // EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL (no port left), EACCES (a
+        // route that prohibits) and EPERM (a filter of our own): ours. So is whatever we do not know.
         _ => Internal,
     };
     Failure::new(kind, format!("{what}: {}", plain(error)))
@@ -105,6 +144,7 @@ pub(super) fn stream_failure(error: &io::Error, what: &str) -> Failure {
         io::ErrorKind::UnexpectedEof => Protocol,
         io::ErrorKind::TimedOut => Timeout,
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Unreachable,
+        _ if is_told(error) => Unreachable,
         // Not the system's: a decoder's, about what the peer sent.
         _ if error.raw_os_error().is_none() => Protocol,
         _ => Internal,
@@ -118,19 +158,6 @@ fn plain(error: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
-}
-
-/// Whether this host has any way out in a family. Connecting a UDP socket asks
-/// the routing table and sends nothing.
-fn family_routed(ipv6: bool) -> bool {
-    // Root servers A and M: far away, and never on a network of ours.
-    let (local, far): (&str, [&str; 2]) = if ipv6 {
-        ("[::]:0", ["[2001:503:ba3e::2:30]:53", "[2001:dc3::35]:53"])
-    } else {
-        ("0.0.0.0:0", ["198.41.0.4:53", "202.12.27.33:53"])
-    };
-    let Ok(socket) = UdpSocket::bind(local) else { return false };
-    far.iter().any(|address| socket.connect(address).is_ok())
 }
 
 #[cfg(test)]
@@ -158,11 +185,31 @@ mod tests {
     }
 
     #[test]
+    fn what_filters_on_the_way_say_is_theirs_and_what_ours_say_is_ours() {
+        let address = "2001:db8::1".parse().unwrap();
+        for (number, at_once, later) in [
+            (libc::EACCES, "internal", "unreachable"),
+            (libc::ENOPROTOOPT, "internal", "unreachable"),
+            (libc::ENONET, "internal", "unreachable"),
+            (libc::EPROTO, "internal", "unreachable"),
+            (libc::EMSGSIZE, "internal", "unreachable"),
+            (libc::EPERM, "internal", "internal"),
+            (libc::EMFILE, "internal", "internal"),
+            (libc::EHOSTUNREACH, "unreachable", "unreachable"),
+            (libc::ECONNREFUSED, "refused", "refused"),
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(connect_failure(&error, address).kind.as_str(), at_once, "{error}");
+            assert_eq!(told_failure(&error, address, "connect").kind.as_str(), later, "{error}");
+        }
+    }
+
+    #[test]
     fn no_route_is_ours_exactly_when_the_whole_family_has_none() {
         for address in [IpAddr::from([192, 0, 2, 1]), "2001:db8::1".parse().unwrap()] {
             let error = io::Error::from_raw_os_error(libc::ENETUNREACH);
             let failure = connect_failure(&error, address);
-            let routed = family_routed(address.is_ipv6());
+            let routed = FAMILIES.routed(address);
             assert_eq!(failure.family_unrouted, !routed);
             assert_eq!(failure.kind == FailureKind::Unreachable, routed);
         }

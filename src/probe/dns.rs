@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::connect::{connect, network_failure, stream_failure};
+use super::connect::{connect, network_failure, stream_failure, told_failure};
 use super::dns_reply::{Reply, judge, query};
+use super::families::FAMILIES;
 use super::packet::{nonce, udp_socket};
 use super::{Phase, Progress};
 use crate::health::check::DnsProbe;
@@ -53,7 +54,8 @@ async fn over_udp(
             let length = socket
                 .recv(&mut buffer)
                 .await
-                .map_err(|error| network_failure(&error, to.ip(), "answer"))?;
+                .map_err(|error| told_failure(&error, to.ip(), "answer"))?;
+            FAMILIES.reached(to.ip());
             match judge(probe, id, &buffer[..length]) {
                 Reply::NotOurs => {}
                 Reply::Truncated => return Ok(None),

@@ -12,7 +12,8 @@ use std::os::fd::OwnedFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::connect::{network_failure, source_failure};
+use super::connect::{network_failure, source_failure, told_failure};
+use super::families::FAMILIES;
 use super::packet::{nonce, source};
 use super::{Phase, Progress};
 use crate::health::check::IcmpProbe;
@@ -62,6 +63,7 @@ pub(super) async fn exchange(
         let received = socket.recv(&mut buffer).await;
         let length = received.map_err(|error| reply_failure(&error, to))?;
         if echo.is_answered_by(&buffer[..length]) {
+            FAMILIES.reached(to);
             return Ok(());
         }
     }
@@ -95,19 +97,10 @@ fn is_forbidden(error: &io::Error) -> bool {
 
 /// While a reply is waited for, an error is what a router or the target said.
 fn reply_failure(error: &io::Error, to: IpAddr) -> Failure {
-    let said = matches!(
-        error.raw_os_error().unwrap_or(0),
-        libc::ECONNREFUSED
-            | libc::ENOPROTOOPT
-            | libc::EACCES
-            | libc::ENETUNREACH
-            | libc::EHOSTUNREACH
-            | libc::EHOSTDOWN
-            | libc::EOPNOTSUPP
-            | libc::EPROTO
-    );
-    let failure = network_failure(error, to, "echo");
-    if said { Failure { kind: FailureKind::Unreachable, ..failure } } else { failure }
+    let failure = told_failure(error, to, "echo");
+    // A port that nobody listens on is an answer that an echo cannot have.
+    let refused = failure.kind == FailureKind::Refused;
+    if refused { Failure { kind: FailureKind::Unreachable, ..failure } } else { failure }
 }
 
 impl Echo {
@@ -208,6 +201,7 @@ mod tests {
         let kind = |number| reply_failure(&io::Error::from_raw_os_error(number), to).kind;
         assert_eq!(kind(libc::EHOSTUNREACH), FailureKind::Unreachable);
         assert_eq!(kind(libc::ECONNREFUSED), FailureKind::Unreachable);
+        assert_eq!(kind(libc::EACCES), FailureKind::Unreachable);
         assert_eq!(kind(libc::ENOMEM), FailureKind::Internal);
     }
 }

@@ -22,6 +22,7 @@ mod counters;
 mod dns;
 pub mod dns_reply;
 mod exec;
+mod families;
 mod file;
 mod grpc;
 pub mod grpc_reply;

@@ -21,7 +21,7 @@ use super::session::{Handshake, Sessions};
 use super::summary::Census;
 use super::{Progress, Shared};
 use crate::clock::Clock;
-use crate::health::check::ProbeKind;
+use crate::health::check::{ProbeKind, TextMatch};
 use crate::health::plan::{Plan, TargetId};
 use crate::health::saved::Saved;
 use crate::health::table::Table;
@@ -267,10 +267,14 @@ impl Runner {
 }
 
 /// Whether a probe takes a processor for longer than a few system calls do: the
-/// arithmetic of a TLS handshake, the start of a process.
+/// arithmetic of a TLS handshake, a pattern over a body, the start of a process.
 fn is_heavy(probe: &ProbeKind) -> bool {
     match probe {
-        ProbeKind::Http(http) => http.tls.is_some(),
+        ProbeKind::Http(http) => {
+            // A redirect may lead to TLS.
+            let pattern = matches!(http.expect_body, Some(TextMatch::Regex(_)));
+            http.tls.is_some() || http.redirects_max > 0 || pattern
+        }
         ProbeKind::Tcp(tcp) => tcp.tls.is_some(),
         ProbeKind::Grpc(grpc) => grpc.tls.is_some(),
         ProbeKind::Exec(_) => true,
@@ -327,7 +331,19 @@ impl Drop for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::check::{HttpProbe, TlsProbe};
     use crate::health::plan::ProbeAddress;
+
+    #[test]
+    fn what_computes_is_heavy() {
+        let http = |probe: HttpProbe| is_heavy(&ProbeKind::Http(probe));
+        let text = TextMatch::Text("ok".to_owned());
+        let pattern = TextMatch::Regex("o.".to_owned());
+        assert!(!http(HttpProbe { expect_body: Some(text), ..HttpProbe::default() }));
+        assert!(http(HttpProbe { expect_body: Some(pattern), ..HttpProbe::default() }));
+        assert!(http(HttpProbe { redirects_max: 1, ..HttpProbe::default() }));
+        assert!(http(HttpProbe { tls: Some(TlsProbe::default()), ..HttpProbe::default() }));
+    }
 
     #[tokio::test]
     async fn a_probe_that_panics_reports_our_own_failure() {

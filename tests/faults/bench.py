@@ -94,13 +94,13 @@ class FaultStory(Story):
         super().setUp()
         self.faults = []
 
-    def drop(self, rule):
-        """Drops what matches an nftables rule of the input hook."""
+    def drop(self, rule, verdict="drop"):
+        """Drops what matches an nftables rule of the input hook, or rejects it."""
         # The tests of a story share its network.
         self.addCleanup(self.restore)
         self.nft("add table inet faults",
                  "add chain inet faults input { type filter hook input priority 0; }",
-                 f"add rule inet faults input {rule} drop")
+                 f"add rule inet faults input {rule} {verdict}")
 
     def restore(self):
         """Lets everything through again."""

@@ -1,5 +1,8 @@
 """Faults of TCP connections: refused, dropped on the way, accepted in silence."""
 
+import socket
+import threading
+
 from back_end import BackEnd, healthy, reset_after, silent
 from bench import Fault, FaultStory
 from support.world import wait_until
@@ -58,3 +61,48 @@ class Connections(FaultStory):
             self.ends[name].handle = pong if name.startswith("tcp") else healthy
         for fault in self.faults:
             wait_until(f"{fault.name} is up again", lambda: self.state(fault) == "up", 10)
+
+
+class Rejected(FaultStory):
+    """A filter at the target says that it does not let anybody in."""
+
+    def udp_server(self, address):
+        """Answers each query with NOERROR and nothing else."""
+        listener = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        listener.bind((address, 53))
+        self.addCleanup(listener.close)
+
+        def answer():
+            while True:
+                try:
+                    query, peer = listener.recvfrom(512)
+                    listener.sendto(query[:2] + b"\x84\x00" + query[4:], peer)
+                except OSError:
+                    return
+
+        threading.Thread(target=answer, daemon=True).start()
+
+    def test_it_is_called_down_at_once_in_both_families(self):
+        self.address("10.1.1.1", "10.1.1.2", "fd01::1")
+        for place in ("10.1.1.1", "10.1.1.2"):
+            BackEnd(self, (place, 80), healthy)
+        self.udp_server("fd01::1")
+        dns = 'type = "dns"\nquery_name = "a.example.com"'
+
+        def rejects(place, code):
+            version, icmp = ("ip6", "icmpv6") if ":" in place else ("ip", "icmp")
+            # On loopback the word of it goes to the same address.
+            rule = f"{version} daddr {place} meta l4proto {{ tcp, udp }}"
+            return lambda: self.drop(rule, f"reject with {icmp} type {code}")
+
+        self.serve(
+            Fault("filtered4", "10.1.1.1", HTTP, rejects("10.1.1.1", "admin-prohibited"),
+                  "unreachable", "connect: "),
+            Fault("protocol4", "10.1.1.2", HTTP, rejects("10.1.1.2", "prot-unreachable"),
+                  "unreachable", "connect: protocol not available"),
+            # Not over TCP: on loopback the word comes while connect() still holds the
+            # socket, which then waits for a second, longer than a probe does here.
+            Fault("filtered6", "fd01::1", dns, rejects("fd01::1", "admin-prohibited"),
+                  "unreachable", "answer: permission denied"),
+        )
+        self.judge_all()

@@ -10,6 +10,9 @@ use crate::problem::Problem;
 /// Most redirects that are followed: browsers follow 20, a check needs one or two.
 const REDIRECTS_MAX: u8 = 5;
 
+/// Longest body that a pattern is searched for in: a search takes a processor.
+const REGEX_BODY_MAX: u32 = 1024 * 1024;
+
 const HTTP: [&Key; 13] = [
     &h::PORT,
     &h::HOST,
@@ -122,6 +125,15 @@ fn expected_body(
             Problem::error("out-of-range", title)
                 .at_with(spot, "never found")
                 .at_with(table.spot_of(&h::MAX_BODY, cx), "the bytes read"),
+        );
+    }
+    if pattern.is_some() && max_body > REGEX_BODY_MAX {
+        let title = format!("no pattern is searched for in more than {REGEX_BODY_MAX} bytes");
+        cx.problems.push(
+            Problem::error("out-of-range", title)
+                .at_with(table.spot_of(&h::MAX_BODY, cx), "the bytes read")
+                .at_with(spot, "the pattern")
+                .help(format!("write max_body = {REGEX_BODY_MAX} or less, or expect_body")),
         );
     }
     if let Some(Ok(regex)) = pattern.as_deref().map(body_regex)
