@@ -16,6 +16,7 @@
 mod attempt;
 mod body;
 mod bounded;
+mod busy;
 mod certificate;
 mod connect;
 mod counters;
