@@ -3,11 +3,16 @@
 //!
 //! What is said is said where it happens, with `tracing` and named fields; this
 //! module only decides what is shown and how it looks. It must not know who
-//! logs. [`Sparse`] keeps what may repeat without end from filling a disk.
+//! logs. [`Sparse`] keeps what may repeat without end from filling a disk. Nobody
+//! waits for the reader of the log: see `queue`.
+
+mod queue;
 
 use std::fmt::{Debug, Write};
+use std::fs::File;
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::Subscriber;
@@ -21,6 +26,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
+use self::queue::Queue;
 use crate::config::model;
 
 /// Environment variable that wins over `[log] level`.
@@ -28,15 +34,42 @@ pub const FILTER_VARIABLE: &str = "WINDROSE_LOG";
 /// The filter when nothing is said.
 pub const FILTER_DEFAULT: &str = "info";
 
+/// Longest wait for a reader when the process ends, or may.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+/// As a thread panics that others go on without: it is not to be held up for long.
+const FLUSH_PANIC_WITHIN: Duration = Duration::from_millis(100);
+
+/// Of the log that was started.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
 //------------ init -----------------------------------------------------------
 
 /// Starts the process's log. `filter` (from [`FILTER_VARIABLE`]) wins over the
 /// settings. Fails on a bad filter, or when a log was started already.
 pub fn init(settings: &model::Log, filter: Option<&str>) -> Result<LogHandle, LogError> {
-    let terminal = std::io::stderr().is_terminal();
-    let (subscriber, handle) = subscriber(settings, filter, terminal, std::io::stderr)?;
+    let stderr = std::io::stderr();
+    let terminal = stderr.is_terminal();
+    // A file of its own: the lock of `stderr` would be held while a write blocks.
+    let out = File::from(stderr.as_fd().try_clone_to_owned()?);
+    let queue = Queue::start(out, |lost| {
+        tracing::error!(lost, "{lost} log lines were lost: the reader of the log is too slow");
+    })?;
+    let (subscriber, handle) = subscriber(settings, filter, terminal, queue.clone())?;
     subscriber.try_init().map_err(|_| LogError::Started)?;
+    let _ = QUEUE.set(queue);
     Ok(handle)
+}
+
+/// Waits until what was said is written, for a second at most: before the process
+/// ends, and before anything else goes to standard error.
+pub fn flush() {
+    flush_within(FLUSH_WITHIN);
+}
+
+fn flush_within(within: Duration) {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(within);
+    }
 }
 
 /// Puts panics into the log, as errors, instead of bare on standard error.
@@ -47,6 +80,8 @@ pub fn report_panics() {
         let thread = std::thread::current();
         let thread = thread.name().unwrap_or("unnamed");
         tracing::error!(place, thread, "panic: {message}");
+        // The process may end with it.
+        flush_within(if thread == "main" { FLUSH_WITHIN } else { FLUSH_PANIC_WITHIN });
     }));
 }
 
@@ -172,6 +207,9 @@ pub enum LogError {
     /// There is a log already.
     #[error("the log was started before")]
     Started,
+    /// No descriptor, or no thread.
+    #[error("the log cannot be started: {0}")]
+    System(#[from] std::io::Error),
     /// The log has ended.
     #[error("the log has ended")]
     Gone,

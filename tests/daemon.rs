@@ -78,6 +78,39 @@ fn answers_follow_a_back_end_that_stops_and_returns() {
 }
 
 #[test]
+fn a_reader_of_the_log_that_hangs_holds_up_nothing() {
+    let fra = BackEnd::start("127.0.9.1", 0);
+    let port = fra.port;
+    let _iad = BackEnd::start("127.0.9.2", port);
+    let wip = format!(
+        "[health_check.ready]\ntype = \"tcp\"\nport = {port}\ninterval = \"200ms\"\n\
+         timeout = \"150ms\"\nconfirm_interval = \"100ms\"\n\
+         [wip.\"shop.gslb.example.com\"]\nhealth_check = \"ready\"\n",
+    );
+    // Open until the server has ended, and never read; full before it starts.
+    let (_reader, log) = std::io::pipe().unwrap();
+    let mut filler = log.try_clone().unwrap();
+    let (filled, is_filled) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = filler.write_all(&[b'-'; 64 << 10]);
+        let _ = filled.send(());
+    });
+    // It is smaller where many pipes are open, and the write then blocks.
+    let _ = is_filled.recv_timeout(Duration::from_secs(1));
+    let server = Server::start_logging_to(&wip, Some(Stdio::from(log)));
+    let is = |answer: &str| server.ask("shop.gslb.example.com", false) == answer;
+    assert!(is("NOERROR 127.0.9.1"));
+    fra.stop();
+    until("fra is out", || is("NOERROR 127.0.9.2"));
+    let _fra = BackEnd::start("127.0.9.1", port);
+    until("fra is back", || is("NOERROR 127.0.9.1"));
+    let asked = Instant::now();
+    server.signal("TERM");
+    assert_eq!(server.ended().0, Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+}
+
+#[test]
 fn a_changed_file_is_loaded_and_a_broken_one_changes_nothing() {
     let server = Server::start("[wip.\"shop.gslb.example.com\"]\n");
     let name = "new.gslb.example.com";
@@ -467,7 +500,7 @@ impl Server {
         // Its log is its own.
         let directory = tempfile::tempdir().unwrap();
         let (port, admin) = (place.port, place.admin);
-        let child = Some(spawn(&path, directory.path()));
+        let child = Some(spawn(&path, directory.path(), None));
         let server = Server { child, path, directory, port, admin };
         until("it answers", || server.get("/healthz").0 == 200);
         server
@@ -475,11 +508,16 @@ impl Server {
 
     /// Starts it with WIPs and what they need, and waits until it is ready.
     fn start(wips: &str) -> Server {
+        Server::start_logging_to(wips, None)
+    }
+
+    /// None: to a file.
+    fn start_logging_to(wips: &str, log: Option<Stdio>) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("windrose.toml");
         let (port, admin) = (free_port(), free_port());
         fs::write(&path, config(port, admin, wips)).unwrap();
-        let child = spawn(&path, directory.path());
+        let child = spawn(&path, directory.path(), log);
         let server = Server { child: Some(child), path, directory, port, admin };
         until("it is ready", || server.get("/readyz").0 == 200);
         server
@@ -631,13 +669,13 @@ impl BackEnd {
     }
 }
 
-/// Starts a server whose log goes to a directory.
-fn spawn(config: &Path, directory: &Path) -> Child {
+/// Starts a server whose log goes to a directory, or to `other`.
+fn spawn(config: &Path, directory: &Path, other: Option<Stdio>) -> Child {
     let log = fs::File::create(directory.join("log")).unwrap();
     Command::new(env!("CARGO_BIN_EXE_windrose"))
         .args(["serve", "--config", config.to_str().unwrap()])
         .stdin(Stdio::null())
-        .stderr(log)
+        .stderr(other.unwrap_or(log.into()))
         .spawn()
         .unwrap()
 }

@@ -11,6 +11,13 @@ pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
     let filter = std::env::var(log::FILTER_VARIABLE).ok();
     log::init(&loaded.config.log, filter.as_deref())?;
     log::report_panics();
+    let result = serve(config_path, loaded);
+    // What failed is printed next, and the process ends.
+    log::flush();
+    result
+}
+
+fn serve(config_path: &Path, loaded: load::Candidate) -> Result<(), Failed> {
     if !loaded.problems.is_empty() {
         // Through the log, so that every line of it keeps its form.
         let report = loaded.problems.render(&loaded.sources, false);

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::busy::Busy;
 use super::connect::connect;
 use super::prepared::Tools;
 use super::resolve::Resolver;
 use super::tls::{Offer, handshake};
 use super::{Phase, Progress, dns, exec, file, grpc, http, icmp, tcp};
 use crate::clock::Clock;
-use crate::health::check::{ProbeKind, Route, TcpProbe, TlsProbe};
+use crate::health::check::{ProbeKind, Route, TcpProbe, TextMatch, TlsProbe};
 use crate::health::plan::{ProbeAddress, Target};
 use crate::health::{Failure, FailureKind};
 
@@ -18,7 +19,7 @@ use crate::health::{Failure, FailureKind};
 const STALL_MS: u64 = 500;
 
 /// A deadline that fires after more than a quarter of the time went by in waiting
-/// for means of ours blames those.
+/// for means of ours blames those; so does one while the threads are as late.
 const WAITED_SHARE: u64 = 4;
 
 /// What all probes share, whatever the plan.
@@ -27,6 +28,7 @@ pub(super) struct Commons {
     pub(super) resolver: Resolver,
     pub(super) turns: exec::Turns,
     pub(super) reads: file::Reads,
+    pub(super) busy: Busy,
 }
 
 /// Makes one probe of `target`; what it sees on the way goes to `progress`.
@@ -49,19 +51,43 @@ pub(super) async fn attempt(
                 let detail = format!("the prober stood still for {late_ms} ms");
                 Failure::new(FailureKind::Internal, detail)
             } else {
-                out_of_time(target.timeout_ms, progress)
+                let is_heavy = is_heavy(&target.identity.probe);
+                let busy_ms = if is_heavy { commons.busy.late_ms(clock.now().mono_ms) } else { 0 };
+                out_of_time(target.timeout_ms, busy_ms, progress)
             })
         }
     }
 }
 
-fn out_of_time(timeout_ms: u32, progress: &Progress) -> Failure {
+/// Whether a probe takes a processor for longer than a few system calls do: the
+/// arithmetic of a TLS handshake, a pattern over a body, the start of a process. The
+/// helpers make those.
+pub(super) fn is_heavy(probe: &ProbeKind) -> bool {
+    match probe {
+        ProbeKind::Http(http) => {
+            // A redirect may lead to TLS.
+            let pattern = matches!(http.expect_body, Some(TextMatch::Regex(_)));
+            http.tls.is_some() || http.redirects_max > 0 || pattern
+        }
+        ProbeKind::Tcp(tcp) => tcp.tls.is_some(),
+        ProbeKind::Grpc(grpc) => grpc.tls.is_some(),
+        ProbeKind::Exec(_) => true,
+        ProbeKind::Icmp(_) | ProbeKind::Dns(_) | ProbeKind::File(_) | ProbeKind::Always => false,
+    }
+}
+
+/// `busy_ms`: how late the threads were that made the probe.
+fn out_of_time(timeout_ms: u32, busy_ms: u64, progress: &Progress) -> Failure {
     let missing = progress.phase.missing();
     let detail = format!("{missing} within {timeout_ms} ms");
     match progress.waited {
         Some((phase, waited_ms)) if waited_ms * WAITED_SHARE > u64::from(timeout_ms) => {
             let detail = format!("{detail}, {waited_ms} ms of them with {}", phase.missing());
             Failure::new(phase.kind(), detail)
+        }
+        _ if busy_ms * WAITED_SHARE > u64::from(timeout_ms) => {
+            let detail = format!("{detail}, and the prober was too busy: {busy_ms} ms late");
+            Failure::new(FailureKind::Internal, detail)
         }
         _ => Failure::new(progress.phase.kind(), detail),
     }

@@ -20,12 +20,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 
 use super::{Phase, Progress};
@@ -68,15 +68,26 @@ pub(super) async fn run(
     turn: OwnedSemaphorePermit,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    progress.phase = Phase::Exit;
+    // Until it runs it is our work: the program may be on a network that hangs, or the
+    // host have no process to give.
+    progress.phase = Phase::Start;
+    let began = Instant::now();
     let (output, writer) = io::pipe().map_err(|error| ours(format!("pipe: {error}")))?;
     let command = command(probe, target, writer).map_err(ours)?;
     let output = pipe::Receiver::from_owned_fd(OwnedFd::from(output))
         .map_err(|error| ours(format!("pipe: {error}")))?;
     let group = Group::default();
-    let exit = group.start(command, turn);
+    let (tell, is_started) = oneshot::channel();
+    let exit = group.start(command, turn, tell);
     // From here on the group dies with this future.
     let _guard = KillAtDrop(group);
+    // If it did not start, the exit says why.
+    let _ = is_started.await;
+    let start_ms = began.elapsed().as_millis() as u64;
+    if progress.waited.is_none_or(|(_, waited_ms)| waited_ms < start_ms) {
+        progress.waited = Some((Phase::Start, start_ms));
+    }
+    progress.phase = Phase::Exit;
     let (status, first) = watch(exit, output).await;
     let status = status
         .map_err(|_| ours("the command's thread broke off"))?
@@ -180,16 +191,19 @@ enum Stage {
 }
 
 impl Group {
-    /// Starts `command`; its turn is given back once it is reaped.
+    /// Starts `command`, and tells; its turn is given back once it is reaped.
     fn start(
         &self,
         mut command: Command,
         turn: OwnedSemaphorePermit,
+        tell: oneshot::Sender<()>,
     ) -> JoinHandle<io::Result<ExitStatus>> {
         let group = self.clone();
         // Starting may block too, where the program is on a network.
         tokio::task::spawn_blocking(move || {
             let started = group.spawn(&mut command);
+            // Who asked may have given up.
+            let _ = tell.send(());
             // Our ends of the pipe close, so that it ends with the command.
             drop(command);
             let status = started.and_then(|child| group.reap(child));

@@ -16,6 +16,7 @@
 mod attempt;
 mod body;
 mod bounded;
+mod busy;
 mod certificate;
 mod connect;
 mod counters;
@@ -34,6 +35,7 @@ mod limit;
 mod lookups;
 mod notice;
 mod packet;
+mod phase;
 mod prepared;
 mod proxy_header;
 mod redirect;
@@ -65,6 +67,7 @@ pub use self::verify::{Checked, Flaw, verify};
 
 use self::counters::Counters;
 use self::notice::Listener;
+use self::phase::Phase;
 use self::prepared::Prepared;
 use self::runner::{Command, Runner};
 use self::session::Handshake;
@@ -73,7 +76,7 @@ use crate::clock::Clock;
 use crate::health::plan::{Plan, Target, TargetId};
 use crate::health::saved::Saved;
 use crate::health::table::Table;
-use crate::health::{Engine, Event, FailureKind, Now, TargetStatus};
+use crate::health::{Engine, Event, Now, TargetStatus};
 
 /// Threads for probes that compute, beside the one that owns the engine.
 const HELPERS: usize = 2;
@@ -103,52 +106,6 @@ impl View {
     /// Targets with their state.
     pub fn iter(&self) -> impl Iterator<Item = (&Target, &TargetStatus)> {
         self.plan.targets.iter().zip(&self.targets)
-    }
-}
-
-/// How far an attempt got, to say what was missing at the deadline.
-#[derive(Clone, Copy, Debug, Default)]
-enum Phase {
-    #[default]
-    Connect,
-    Resolve,
-    Answer,
-    Echo,
-    Turn,
-    Exit,
-    Read,
-    Handshake,
-    Response,
-    Body,
-    Send,
-    Expect,
-}
-
-impl Phase {
-    fn missing(self) -> &'static str {
-        match self {
-            Phase::Connect => "no connection",
-            Phase::Resolve => "no address",
-            Phase::Answer => "no answer",
-            Phase::Echo => "no echo reply",
-            Phase::Turn => "no turn for its command",
-            Phase::Exit => "no exit of the command",
-            Phase::Read => "file not read",
-            Phase::Handshake => "no TLS handshake",
-            Phase::Response => "no response",
-            Phase::Body => "expected text not in the body",
-            Phase::Send => "not all sent",
-            Phase::Expect => "expected text not received",
-        }
-    }
-
-    /// Whose fault it is when time runs out here.
-    fn kind(self) -> FailureKind {
-        match self {
-            Phase::Resolve => FailureKind::Resolve,
-            Phase::Turn | Phase::Read => FailureKind::Internal,
-            _ => FailureKind::Timeout,
-        }
     }
 }
 

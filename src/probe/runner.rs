@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::attempt::{Commons, attempt};
+use super::attempt::{Commons, attempt, is_heavy};
 use super::counters::{Lag, TURN_MS_MAX};
 use super::limit::{Place, ProbeLimits, Slots, Wanted};
 use super::notice::{Listener, Notice, Noticed};
@@ -21,7 +21,6 @@ use super::session::{Handshake, Sessions};
 use super::summary::Census;
 use super::{Progress, Shared};
 use crate::clock::Clock;
-use crate::health::check::{ProbeKind, TextMatch};
 use crate::health::plan::{Plan, TargetId};
 use crate::health::saved::Saved;
 use crate::health::table::Table;
@@ -56,6 +55,8 @@ struct Report {
     key: ProbeKey,
     place: Place,
     result: Result<(), Failure>,
+    /// How late it began.
+    lag_ms: u64,
     duration_us: u64,
     certificate_expires_s: Option<u64>,
     handshake: Option<Handshake>,
@@ -106,6 +107,8 @@ impl Runner {
             saved: None,
             helpers,
         };
+        let commons = Arc::clone(&runner.commons);
+        runner.helpers.spawn(async move { commons.busy.measure(clock).await });
         loop {
             let wait = runner.turn();
             tokio::select! {
@@ -141,6 +144,7 @@ impl Runner {
         self.census.turn(&self.engine, (now, self.clock), &self.shared, |notice| {
             listener(Noticed { at_us, notice });
         });
+        self.lag.add(self.commons.busy.late_ms(now.mono_ms), now.mono_ms);
         let shared = &self.shared;
         if self.slots.in_flight() == 0 {
             shared.watched.result(now.mono_ms);
@@ -160,7 +164,6 @@ impl Runner {
         while let Some(wanted) = self.slots.next() {
             let lag_ms = now.mono_ms.saturating_sub(wanted.due_ms);
             self.lag.add(lag_ms, now.mono_ms);
-            self.shared.counters.started(lag_ms);
             // A reload may have removed it while it waited.
             match self.engine.target_id(wanted.key) {
                 Some(id) => self.start(wanted, id, now),
@@ -173,12 +176,14 @@ impl Runner {
         let plan = Arc::clone(self.engine.plan());
         let session = self.sessions.of(wanted.key, &plan.targets[id as usize], now.mono_ms);
         let tools = Tools { prepared: Arc::clone(&self.prepared), session };
-        let commons = Arc::clone(&self.commons);
+        let (commons, shared) = (Arc::clone(&self.commons), Arc::clone(&self.shared));
         let clock = self.clock;
         let mut guard = Guard::new(wanted, clock, self.reports.clone());
         let heavy = is_heavy(&plan.targets[id as usize].identity.probe);
         let probe = async move {
             let target = &plan.targets[id as usize];
+            // It may have waited for a thread.
+            shared.counters.started(guard.begin());
             let result = attempt(target, &tools, &commons, clock, &mut guard.progress).await;
             guard.end(result);
         };
@@ -192,6 +197,7 @@ impl Runner {
     fn take(&mut self, report: Report) {
         self.slots.release(report.place);
         let now = self.clock.now();
+        self.lag.add(report.lag_ms, now.mono_ms);
         self.shared.watched.result(now.mono_ms);
         let at_us = self.clock.unix_us();
         if let Some(target) = self.engine.target_of(report.key) {
@@ -266,27 +272,13 @@ impl Runner {
     }
 }
 
-/// Whether a probe takes a processor for longer than a few system calls do: the
-/// arithmetic of a TLS handshake, a pattern over a body, the start of a process.
-fn is_heavy(probe: &ProbeKind) -> bool {
-    match probe {
-        ProbeKind::Http(http) => {
-            // A redirect may lead to TLS.
-            let pattern = matches!(http.expect_body, Some(TextMatch::Regex(_)));
-            http.tls.is_some() || http.redirects_max > 0 || pattern
-        }
-        ProbeKind::Tcp(tcp) => tcp.tls.is_some(),
-        ProbeKind::Grpc(grpc) => grpc.tls.is_some(),
-        ProbeKind::Exec(_) => true,
-        ProbeKind::Icmp(_) | ProbeKind::Dns(_) | ProbeKind::File(_) | ProbeKind::Always => false,
-    }
-}
-
 /// Reports exactly once, even when the probe panics: it reports as it is dropped.
 struct Guard {
     key: ProbeKey,
     place: Place,
     clock: Clock,
+    due_ms: u64,
+    lag_ms: u64,
     started_us: u64,
     /// None: the probe broke off.
     result: Option<Result<(), Failure>>,
@@ -300,11 +292,20 @@ impl Guard {
             key: wanted.key,
             place: wanted.place,
             clock,
+            due_ms: wanted.due_ms,
+            lag_ms: 0,
             started_us: clock.mono_us(),
             result: None,
             progress: Progress::default(),
             reports,
         }
+    }
+
+    /// The probe begins now: how late.
+    fn begin(&mut self) -> u64 {
+        self.started_us = self.clock.mono_us();
+        self.lag_ms = (self.started_us / 1_000).saturating_sub(self.due_ms);
+        self.lag_ms
     }
 
     fn end(mut self, result: Result<(), Failure>) {
@@ -319,6 +320,7 @@ impl Drop for Guard {
             key: self.key,
             place: self.place,
             result: self.result.take().unwrap_or_else(broken),
+            lag_ms: self.lag_ms,
             duration_us: self.clock.mono_us().saturating_sub(self.started_us),
             certificate_expires_s: self.progress.certificate_expires_s,
             handshake: self.progress.handshake,
@@ -331,7 +333,7 @@ impl Drop for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::check::{HttpProbe, TlsProbe};
+    use crate::health::check::{HttpProbe, ProbeKind, TextMatch, TlsProbe};
     use crate::health::plan::ProbeAddress;
 
     #[test]

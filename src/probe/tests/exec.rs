@@ -175,3 +175,28 @@ async fn waiting_for_a_turn_is_no_fault_of_the_target() {
     target.timeout_ms = 10_000;
     assert_eq!(run(&target).await, "ok");
 }
+
+#[test]
+fn a_command_that_does_not_start_in_time_is_our_failure() {
+    let runtime = runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    // The one thread that could start it hangs, as in a start from a network that does.
+    let (release, hang) = blocking::channel::<()>();
+    let wanted = |timeout_ms| Target { timeout_ms, ..shell("sleep 1000") };
+    runtime.block_on(async {
+        let hung = tokio::task::spawn_blocking(move || hang.recv());
+        let seen = probe_target(wanted(300)).await;
+        assert_eq!(seen, "internal: no start of the command within 300 ms");
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            drop(release);
+        };
+        let (seen, ()) = tokio::join!(probe_target(wanted(1_000)), late);
+        assert!(seen.starts_with("internal: no exit of the command within 1000 ms, "), "{seen}");
+        assert!(seen.ends_with(" ms of them with no start of the command"), "{seen}");
+        assert!(hung.await.unwrap().is_err());
+    });
+}

@@ -25,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::attempt::{Commons, attempt};
 use super::prepared::Tools;
 use super::*;
+use crate::health::FailureKind;
 use crate::health::check::{HttpProbe, ProbeKind, TcpProbe, TextMatch};
 use crate::health::plan::{Identity, ProbeAddress, Thresholds};
 

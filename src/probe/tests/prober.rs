@@ -206,6 +206,35 @@ async fn words_of_a_prober_that_hangs_become_unknown_and_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn threads_that_are_too_busy_blame_no_target() {
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    for _ in 0..HELPERS {
+        let stop = Arc::clone(&stop);
+        prober.helpers.spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(450));
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    let command = ["/bin/sleep", "60"].map(str::to_owned).to_vec();
+    let mut slow = target(ProbeKind::Exec(ExecProbe { command, host: None }));
+    slow.timeout_ms = 600;
+    let plan = Plan { targets: vec![slow], verdicts: vec![single(0)], ..Plan::default() };
+    let _table = prober.apply(plan).unwrap();
+    let failed = || prober.metrics().checks.values().map(|check| check.failed).next();
+    let all = || failed().map_or(0, |failed| failed.iter().sum::<u64>());
+    eventually("three failures", || all() >= 3).await;
+    let internal = failed().unwrap()[FailureKind::Internal as usize];
+    assert_eq!(all(), internal, "{:?}", prober.view().await.unwrap().targets);
+    assert!(prober.metrics().lag_s > 0.1, "{}", prober.metrics().lag_s);
+    stop.store(true, Ordering::Relaxed);
+    let timeouts = || failed().unwrap()[FailureKind::Timeout as usize];
+    eventually("the target is blamed once there is time", || timeouts() > 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn threads_that_hang_veil_the_words_of_this_plan_and_the_next() {
     let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
     // Commands are started on the helpers, not on the runner's own thread.
