@@ -297,7 +297,7 @@ mod tests {
     }
 
     fn say_something(_: &LogHandle) {
-        tracing::info!(wip = "shop.example", probes = 3, "member is down");
+        tracing::info!(wip = "shop.example", probes = 3, "check is down");
         tracing::debug!("too fine");
     }
 
@@ -307,7 +307,7 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
         assert_eq!(line["level"], "INFO");
         assert_eq!(line["target"], "windrose::log::tests");
-        assert_eq!(line["message"], "member is down");
+        assert_eq!(line["message"], "check is down");
         assert_eq!((&line["wip"], &line["probes"]), (&"shop.example".into(), &3.into()));
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{line}");
     }
@@ -315,12 +315,12 @@ mod tests {
     #[test]
     fn a_terminal_gets_text_and_the_format_can_be_forced() {
         let text = logged(&model::Log::default(), None, true, say_something);
-        assert!(text.contains("member is down") && !text.starts_with('{'), "{text}");
+        assert!(text.contains("check is down") && !text.starts_with('{'), "{text}");
         let forced = model::Log { format: Some(model::LogFormat::Text), ..Default::default() };
         let text = logged(&forced, None, false, say_something);
         assert!(
             text.ends_with(
-                " INFO windrose::log::tests: member is down wip=\"shop.example\" probes=3\n"
+                " INFO windrose::log::tests: check is down wip=\"shop.example\" probes=3\n"
             ),
             "{text}"
         );

@@ -74,7 +74,7 @@ fn answers_follow_a_back_end_that_stops_and_returns() {
     until("iad is back", || is("NOERROR 127.0.9.2"));
     let _fra = BackEnd::start("127.0.9.1", port);
     until("fra is back", || is("NOERROR 127.0.9.1"));
-    assert!(server.log().contains("member is down"), "{}", server.log());
+    assert!(server.log().contains("check is down"), "{}", server.log());
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn a_server_that_was_stopped_and_goes_on_blames_nobody() {
     }
     assert!(server.get("/metrics").1.contains("windrose_prober_stalled 0\n"));
     let log = server.log();
-    assert!(!log.contains("member is down") && !log.contains("prober is stuck"), "{log}");
+    assert!(!log.contains("check is down") && !log.contains("prober is stuck"), "{log}");
 }
 
 //------------ What it refuses ------------------------------------------------

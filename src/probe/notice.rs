@@ -9,6 +9,9 @@ use crate::health::{Event, Failure};
 
 /// Silent targets named one by one; a stalled prober silences all at once.
 const SILENT_LOGGED_MAX: usize = 8;
+/// Members named one by one that go in or out of answers at one moment; a site takes
+/// all of its own with it.
+const MOVED_LOGGED_MAX: usize = 8;
 
 /// Is told what happens.
 pub(super) type Listener = Box<dyn FnMut(Noticed) + Send>;
@@ -113,7 +116,7 @@ impl Who {
 impl Notice {
     /// Logs what `events` say and gives each to `tell`.
     pub(super) fn all(plan: &Plan, events: Vec<Event>, mut tell: impl FnMut(Notice)) {
-        let mut silent = 0_usize;
+        let (mut silent, mut moved) = (0_usize, 0_usize);
         for event in events {
             let notice = match event {
                 Event::Transition { target, from, to, failure, results_needed } => {
@@ -161,6 +164,12 @@ impl Notice {
                 }
                 Event::Available { verdict, available } => {
                     let Some(target) = first_target(plan, verdict) else { continue };
+                    if !follows_one_check(plan, verdict) {
+                        moved += 1;
+                        if moved <= MOVED_LOGGED_MAX {
+                            log_available(&plan.targets[target as usize], available);
+                        }
+                    }
                     Notice::Available { who: Who::of(&plan.targets[target as usize]), available }
                 }
             };
@@ -168,6 +177,9 @@ impl Notice {
         }
         if silent > SILENT_LOGGED_MAX {
             tracing::error!(targets = silent, "no verdict for three intervals: many targets");
+        }
+        if moved > MOVED_LOGGED_MAX {
+            tracing::warn!(members = moved, "many members are in answers or out of them");
         }
     }
 
@@ -199,12 +211,12 @@ fn log_transition(
     let from = from.as_str();
     if to == State::Up {
         let to = to.as_str();
-        tracing::info!(check, wip, member, %address, from, to, results_needed, "member is up");
+        tracing::info!(check, wip, member, %address, from, to, results_needed, "check is up");
     } else {
         let to = to.as_str();
         tracing::warn!(
             check, wip, member, %address, from, to, reason, detail, results_needed,
-            "member is {to}",
+            "check is {to}",
         );
     }
 }
@@ -223,6 +235,22 @@ fn log_held(plan: &Plan, id: VerdictId, held: bool) -> Option<Who> {
         tracing::info!(wip, member, %address, "member takes part again");
     }
     Some(Who::of(target))
+}
+
+/// Whether a verdict says what its one check says, so that one line is enough.
+fn follows_one_check(plan: &Plan, id: VerdictId) -> bool {
+    let verdict = plan.verdicts.get(id as usize);
+    verdict.is_some_and(|verdict| verdict.targets.len() == 1 && verdict.gate.is_none())
+}
+
+fn log_available(target: &Target, available: bool) {
+    let (wip, member) = (target.wip.as_deref(), &target.member);
+    let address = &target.identity.address;
+    if available {
+        tracing::info!(wip, member, %address, "member is in answers");
+    } else {
+        tracing::warn!(wip, member, %address, "member is out of answers");
+    }
 }
 
 fn log_silent(target: &Target, failure: Option<&Failure>) {

@@ -147,7 +147,7 @@ class FaultStory(Story):
                f"{line['reason']}: {line['detail']}")
 
     def downs(self, fault):
-        return self.server.logged("member is down", wip=fault.wip)
+        return self.server.logged("check is down", wip=fault.wip)
 
     def judge_all(self):
         began_s = self.break_all()

@@ -61,7 +61,7 @@ class Limiter(FaultStory):
         return self.server.metric("windrose_limiter_active")
 
     def downs(self):
-        return self.server.logged("member is down")
+        return self.server.logged("check is down")
 
     def test_our_own_network_cut_takes_nothing_down_and_is_said_loudly(self):
         self.assertEqual(self.active(), 0)

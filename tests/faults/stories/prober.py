@@ -91,7 +91,7 @@ class Ports(FaultStory):
         wait_until("well is up", lambda: self.state(fault) == "up", 15)
         time.sleep(5)
         self.assertFalse(self.downs(fault))
-        silent_down = self.server.logged("member is down", check="crowd")
+        silent_down = self.server.logged("check is down", check="crowd")
         self.assertTrue(all(line["reason"] == "timeout" for line in silent_down), silent_down[:1])
 
 
@@ -127,11 +127,11 @@ on_all_down = "nodata"
             return self.server.ask(wip, rtype).addresses()
 
         wait_until("its IPv4 address is up", lambda: "up" in [
-            line["to"] for line in self.server.logged("member is up", wip=wip)], 15)
+            line["to"] for line in self.server.logged("check is up", wip=wip)], 15)
         self.assertEqual(answers("AAAA"), ["2001:db8::1"])
         end.close()
         wait_until("IPv4 lost, IPv6 is too", lambda: answers("A") == answers("AAAA") == [], 10)
         end.listen()
         wait_until("both return", lambda: answers("AAAA") == ["2001:db8::1"], 10)
-        self.assertFalse([line for line in self.server.logged("member is down", wip=wip)
+        self.assertFalse([line for line in self.server.logged("check is down", wip=wip)
                           if line["address"] == "2001:db8::1"])

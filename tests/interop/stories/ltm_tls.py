@@ -136,12 +136,12 @@ class LtmTls(Story):
         self.assertIn("503", str(self.failure("ledger", "fra")))
         self.assertEqual(self.all_answers(), {**up, "ledger": [IAD]})
         self.assertEqual(self.server.member_state(f"ledger.{ZONE}", "iad"), 1)
-        (down,) = self.server.logged("member is down", wip=f"ledger.{ZONE}", member="fra")
+        (down,) = self.server.logged("check is down", wip=f"ledger.{ZONE}", member="fra")
         self.assertEqual(down["reason"], "status", down)
         (self.directory / "fra-down-ledger").unlink()
         seconds = wait_until("ledger returns", lambda: self.answer("ledger") == [FRA], 4)
         report(f"and back after {seconds:.2f} s")
-        downs = {(line["wip"], line["member"]) for line in self.server.logged("member is down")}
+        downs = {(line["wip"], line["member"]) for line in self.server.logged("check is down")}
         self.assertFalse({(f"{name}.{ZONE}", "fra") for name in ("shop", "search")} & downs)
         # Each probe asked for its application by name, in TLS and in HTTP.
         wanted = {f"shop.{ZONE}", f"ledger.{ZONE}", "www.search.example"}
@@ -156,7 +156,7 @@ class LtmTls(Story):
         name = f"misnamed.{ZONE}"
         wait_until("misnamed is down at fra", lambda: self.answer("misnamed") == [IAD], 10)
         self.assertIn("tls", str(self.failure("misnamed", "fra")))
-        (down,) = self.server.logged("member is down", wip=name, member="fra")
+        (down,) = self.server.logged("check is down", wip=name, member="fra")
         self.assertEqual(down["reason"], "tls", down)
         self.assertEqual(self.answer("lenient"), [FRA])
         self.assertEqual(self.server.member_state(f"lenient.{ZONE}", "fra"), 1)

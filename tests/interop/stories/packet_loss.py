@@ -73,7 +73,7 @@ class PacketLoss(Story):
             looks += 1
             up += server.ask(NAME).addresses() == [FRA]
             time.sleep(0.1)
-        returns = len(server.logged("member is up", member="fra", **{"from": "down"}))
+        returns = len(server.logged("check is up", member="fra", **{"from": "down"}))
         failures = probes("timeout") - before["timeout"]
         report(f"40 % loss took the site out after {taken_out_s:.1f} s; in {OBSERVED_S} s after it "
                f"{failures:.0f} probes failed, it came back {returns} times and was in for "
@@ -81,7 +81,7 @@ class PacketLoss(Story):
         self.assertGreater(failures, 5, "the path does lose packets")
         self.assertLessEqual(returns, RETURNS_MAX)
         self.assertLess(up / looks, UP_SHARE_MAX)
-        self.assertFalse(server.logged("member is down", member="iad"))
+        self.assertFalse(server.logged("check is down", member="iad"))
 
         # Take it out for good, so that the return from it is seen.
         wait_until("fra is out", lambda: server.ask(NAME).addresses() == [IAD], 20)
