@@ -13,6 +13,7 @@
 //!
 //! It must not know sockets, threads or the clock: time comes as [`Now`].
 
+mod changed;
 mod coming_back;
 mod due;
 mod judge;
@@ -93,6 +94,7 @@ impl Engine {
         };
         engine.queue_all();
         engine.wake(now);
+        // What that changed is told by `changed_since`: every word was new here.
         engine.judge_all(now);
         engine
     }

@@ -149,11 +149,13 @@ impl Runner {
         if self.slots.in_flight() == 0 {
             shared.watched.result(now.mono_ms);
         }
-        shared.watched.lift(|| self.engine.rejudge_all(now));
+        let mut events = Vec::new();
+        shared.watched.lift(|| events = self.engine.rejudge_all(now));
         shared.counters.turn_ms.store(now.mono_ms, Ordering::Relaxed);
         shared.counters.lag_ms.store(self.lag.most_ms(now.mono_ms), Ordering::Relaxed);
         shared.counters.in_flight.store(u64::from(self.slots.in_flight()), Ordering::Relaxed);
         shared.counters.waiting.store(self.slots.waiting() as u64, Ordering::Relaxed);
+        self.announce(events, at_us);
         let next_ms = self.engine.next_ms().unwrap_or(u64::MAX);
         let wait_ms = next_ms.saturating_sub(now.mono_ms).min(TURN_MS_MAX);
         self.engine.promise(now.mono_ms + wait_ms);
@@ -245,7 +247,11 @@ impl Runner {
 
     fn take_plan(&mut self, plan: Plan) {
         let now = self.clock.now();
-        self.engine = Engine::new(plan, Some(&self.engine), now);
+        let at_us = self.clock.unix_us();
+        let engine = Engine::new(plan, Some(&self.engine), now);
+        let events = engine.changed_since(&self.engine);
+        self.engine = engine;
+        self.announce(events, at_us);
         self.slots.set_plan(self.engine.plan());
         if let Some(saved) = self.saved.take() {
             let restored = self.engine.restore(&saved, now);

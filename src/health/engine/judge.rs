@@ -27,12 +27,12 @@ pub(super) enum Cause {
 
 impl Engine {
     /// Writes every word again, whoever wrote to it since it was judged.
-    pub fn rejudge_all(&mut self, now: Now) {
-        self.judge_all(now);
+    pub fn rejudge_all(&mut self, now: Now) -> Vec<Event> {
+        self.judge_all(now)
     }
 
     /// Writes every word: gates first, for the others read them.
-    pub(super) fn judge_all(&mut self, now: Now) {
+    pub(super) fn judge_all(&mut self, now: Now) -> Vec<Event> {
         let mut events = Vec::new();
         for gated in [false, true] {
             for id in 0..self.plan.verdicts.len() as VerdictId {
@@ -41,6 +41,7 @@ impl Engine {
                 }
             }
         }
+        events
     }
 
     /// Judges again all that depends on target `id`.

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::health::LimiterPhase;
-use crate::health::check::FileProbe;
+use crate::health::check::{FileProbe, Require};
+use crate::health::table::Override;
 
 /// `count` targets in each of `datacenters`, and a reference, which comes last.
 fn sites(datacenters: u32, count: u32) -> Plan {
@@ -121,4 +122,42 @@ fn files_neither_count_for_the_limiter_nor_are_held() {
         false => passed(),
     });
     assert_eq!((run.word(1).available(), run.word(0).available()), (false, true));
+}
+
+#[test]
+fn a_reload_tells_whom_it_takes_out_of_answers() {
+    // Three members with two targets each, of which the second is dead; one needs both.
+    let with_require = |require: [Require; 3]| {
+        let mut plan = plan(&["a0", "a1", "b0", "b1", "c0", "c1"]);
+        let verdicts = (0..).zip(require);
+        plan.verdicts = verdicts
+            .map(|(n, require)| Verdict { targets: vec![2 * n, 2 * n + 1], require, ..single(0) })
+            .collect();
+        plan
+    };
+    let mut run = Run::new(with_require([Require::Any, Require::Any, Require::All]));
+    run.until(60_000, |target, _| match target.member.ends_with('1') {
+        true => failed(FailureKind::Refused),
+        false => passed(),
+    });
+    let next = Engine::new(
+        with_require([Require::All, Require::Any, Require::Any]),
+        Some(&run.engine),
+        at(60_000),
+    );
+    let expected =
+        [(0, false), (2, true)].map(|(verdict, available)| Event::Available { verdict, available });
+    assert_eq!(next.changed_since(&run.engine), expected);
+    let same = Engine::new(next.plan().as_ref().clone(), Some(&next), at(60_000));
+    assert_eq!(same.changed_since(&next), []);
+}
+
+#[test]
+fn what_is_judged_again_under_a_lifted_veil_is_told() {
+    let mut run = Run::new(plan(&["fra"]));
+    run.until(60_000, |_, _| passed());
+    // As the watchdog and a runner half alive may leave it.
+    run.engine.table().set(0, Word::new(State::Unknown, false, Override::None, 0, 0));
+    let events = run.engine.rejudge_all(at(60_000));
+    assert_eq!(events, [Event::Available { verdict: 0, available: true }]);
 }
