@@ -324,6 +324,8 @@ impl Publisher {
         let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
         self.forget_transitions(&serving);
         loading.retired.push(self.hand_over(serving));
+        // The file has the names of what was probed before.
+        self.wake.changed();
         loading.geo = geo;
         self.loaded_at_s.store(u64::from(self.clock.now().unix_s), Ordering::Relaxed);
         let mut lines = changes.lines();
