@@ -304,26 +304,27 @@ impl Publisher {
     ) -> Result<ReloadReport, ReloadRefused> {
         let Candidate { mut snapshot, config, geo, problems, sources, .. } = candidate;
         let changes = Changes::between(&current.snapshot.config, &config);
+        let refused = |report: String| ReloadRefused { report, problems: Vec::new() };
         if cause == Cause::FileChange {
-            changes
-                .allowed_automatically()
-                .map_err(|report| ReloadRefused { report, problems: Vec::new() })?;
+            changes.allowed_automatically().map_err(refused)?;
         }
-        let stopped =
-            || ReloadRefused { report: "the server is stopping".to_owned(), problems: Vec::new() };
-        let prober = self.prober().ok_or_else(stopped)?;
+        let prober = self.prober().ok_or_else(|| refused("the server is stopping".to_owned()))?;
         let plan = std::mem::take(&mut snapshot.plan);
         snapshot.plan = plan.clone();
         let generation = snapshot.generation;
-        let table = prober.apply(plan).map_err(|_| stopped())?;
+        let table = prober.apply(plan).map_err(|error| refused(error.to_string()))?;
         if let Some(state) = &self.state {
             save_serials(state, &snapshot.serials);
         }
         let limits = probing::limits(&config, probing::raise_descriptors());
-        prober.set_limits(limits).map_err(|_| stopped())?;
+        // The plan is taken, and its words are those to be read: one that died since then
+        // needs no limits.
+        let _ = prober.set_limits(limits);
         let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
         self.forget_transitions(&serving);
         loading.retired.push(self.hand_over(serving));
+        // The file has the names of what was probed before.
+        self.wake.changed();
         loading.geo = geo;
         self.loaded_at_s.store(u64::from(self.clock.now().unix_s), Ordering::Relaxed);
         let mut lines = changes.lines();

@@ -13,6 +13,7 @@
 //!
 //! It must not know snapshots, answers or how the plan came about.
 
+mod ask;
 mod attempt;
 mod body;
 mod bounded;
@@ -51,7 +52,6 @@ mod verify;
 mod watchdog;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -59,6 +59,7 @@ use std::time::Duration;
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::ask::NotApplied;
 pub use self::counters::{BUCKETS_US, CheckCounters, LAG_BUCKETS_MS, ProbeMetrics};
 pub use self::limit::ProbeLimits;
 pub use self::notice::{Notice, Noticed, Who};
@@ -75,7 +76,6 @@ use self::watchdog::{Watchdog, Watched};
 use crate::clock::Clock;
 use crate::health::plan::{Plan, Target, TargetId};
 use crate::health::saved::Saved;
-use crate::health::table::Table;
 use crate::health::{Engine, Event, Now, TargetStatus};
 
 /// Threads for probes that compute, beside the one that owns the engine.
@@ -210,24 +210,6 @@ impl Prober {
         self.commands.send(Command::Restore(saved)).map_err(|_| Stopped)
     }
 
-    /// Probes `plan` from now on, keeping history. The table is fully written;
-    /// the one before is written no more, so publish the snapshot at once.
-    /// Blocks, and reads CA files: not for async tasks.
-    ///
-    /// # Errors
-    /// [`Stopped`].
-    pub fn apply(&self, plan: Plan) -> Result<Arc<Table>, Stopped> {
-        let prepared = {
-            // Replaced whole: a panic leaves what was there.
-            let mut last = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = Arc::new(Prepared::load(&plan, &last));
-            Arc::clone(&last)
-        };
-        let (reply, answer) = blocking::sync_channel(1);
-        self.commands.send(Command::Apply { plan, prepared, reply }).map_err(|_| Stopped)?;
-        answer.recv().map_err(|_| Stopped)
-    }
-
     /// Other caps from now on; probes in flight go on.
     ///
     /// # Errors
@@ -265,22 +247,6 @@ impl Prober {
         });
         self.commands.send(Command::Look(look)).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
-    }
-
-    /// As [`Prober::look`], for threads: waits so long and no longer. None: the prober
-    /// has stopped, or is stuck.
-    pub fn look_within<T: Send + 'static>(
-        &self,
-        within: Duration,
-        look: impl FnOnce(&Engine, Now) -> T + Send + 'static,
-    ) -> Option<T> {
-        let (reply, answer) = blocking::sync_channel(1);
-        let look = Box::new(move |engine: &Engine, now: Now| {
-            // An asker who went away needs no answer.
-            let _ = reply.send(look(engine, now));
-        });
-        self.commands.send(Command::Look(look)).ok()?;
-        answer.recv_timeout(within).ok()
     }
 
     /// An operator's word to the engine, which is told to the listener like everything

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::ask::Claim;
 use super::attempt::{Commons, attempt, is_heavy};
 use super::counters::{Lag, TURN_MS_MAX};
 use super::limit::{Place, ProbeLimits, Slots, Wanted};
@@ -39,6 +40,7 @@ pub(super) enum Command {
     Apply {
         plan: Plan,
         prepared: Arc<Prepared>,
+        claim: Arc<Claim>,
         reply: blocking::SyncSender<Arc<Table>>,
     },
     Limits(ProbeLimits),
@@ -221,14 +223,16 @@ impl Runner {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Apply { plan, prepared, reply } => {
-                self.take_plan(plan);
+            Command::Apply { plan, prepared, claim, reply } => {
+                if !claim.begin() || !self.take_plan(plan, &claim) {
+                    return;
+                }
                 self.prepared = prepared;
                 self.sessions.keep(|key| self.engine.target_id(key).is_some());
                 self.shared.keep_checks(self.engine.plan());
                 self.census.hurry();
                 self.shared.ready.store(self.engine.first_verdicts_done(), Ordering::Relaxed);
-                // An asker who went away needs no table.
+                // An asker who went away after all needs no table.
                 let _ = reply.send(Arc::clone(self.engine.table()));
             }
             Command::Listen(listener) => self.listener = listener,
@@ -245,16 +249,21 @@ impl Runner {
         }
     }
 
-    fn take_plan(&mut self, plan: Plan) {
+    /// False: the asker went away meanwhile, and all is as it was.
+    fn take_plan(&mut self, plan: Plan, claim: &Claim) -> bool {
         let now = self.clock.now();
         let at_us = self.clock.unix_us();
-        let engine = Engine::new(plan, Some(&self.engine), now);
+        let mut engine = Engine::new(plan, Some(&self.engine), now);
+        let restored = self.saved.as_ref().map(|saved| engine.restore(saved, now));
+        if !claim.take() {
+            return false;
+        }
         let events = engine.changed_since(&self.engine);
         self.engine = engine;
         self.announce(events, at_us);
         self.slots.set_plan(self.engine.plan());
-        if let Some(saved) = self.saved.take() {
-            let restored = self.engine.restore(&saved, now);
+        self.saved = None;
+        if let Some(restored) = restored {
             tracing::info!(
                 targets = restored.targets,
                 of = self.engine.plan().targets.len(),
@@ -267,6 +276,7 @@ impl Runner {
         let longest_ms = u64::from(timeouts_ms.max().unwrap_or(0));
         let in_flight = self.slots.in_flight() > 0;
         self.shared.watched.publish(self.engine.table(), longest_ms, in_flight);
+        true
     }
 
     /// Tells of `events`, which happened at `at_us`.

@@ -119,11 +119,13 @@ impl StateDir {
         }
     }
 
-    /// Writes the health state.
-    fn save_health(&self, saved: &Saved) {
-        if self.write(HEALTH_FILE, &saved.encode()) {
+    /// Writes the health state; false if that failed.
+    fn save_health(&self, saved: &Saved) -> bool {
+        let written = self.write(HEALTH_FILE, &saved.encode());
+        if written {
             self.saved_at_s.store(u64::from(saved.written_at_s), Ordering::Relaxed);
         }
+        written
     }
 
     /// Writes a file; false if that failed. A failure is said when it is another than
@@ -234,13 +236,13 @@ mod tests {
         let aside = path.join("health.new");
         fs::create_dir(&aside).unwrap();
         for failures in 1..=3 {
-            state.save_health(&saved(8));
+            assert!(!state.save_health(&saved(8)));
             assert_eq!(state.totals(), StateTotals { saved_at_s: 7, failures });
         }
         assert_eq!(state.trouble.lock().unwrap().len(), 1);
         assert_eq!(state.read_health(), Some(saved(7)));
         fs::remove_dir(&aside).unwrap();
-        state.save_health(&saved(9));
+        assert!(state.save_health(&saved(9)));
         assert_eq!(state.totals(), StateTotals { saved_at_s: 9, failures: 3 });
         assert!(state.trouble.lock().unwrap().is_empty());
         // A directory that was taken away is made again.

@@ -4,6 +4,7 @@
 //!   a change ─► 1 s, so that a storm is one write, and 5 s since the last ─► write
 //!   no change for five minutes, or
 //!   30 s where `failback = "after:…"` holds ─────────────────────────────────► write
+//!   a write that failed, or no copy of the prober's, 5 s ago ────────────────► write
 //!   a clean stop ──────────────────────────────────────────────────────────► write
 //! ```
 //!
@@ -135,8 +136,8 @@ impl Saving {
                 pace.changed(now_ms);
             }
             if stop || pace.due_ms() <= now_ms {
-                let refresh_ms = self.save();
-                pace.saved(self.clock.now().mono_ms, refresh_ms);
+                let written = self.save();
+                pace.tried(self.clock.now().mono_ms, written);
             }
             if stop {
                 return;
@@ -146,17 +147,16 @@ impl Saving {
         }
     }
 
-    /// Says how soon the next write is due.
-    fn save(&mut self) -> u64 {
-        let prober = self.publisher.upgrade().and_then(|publisher| publisher.prober());
-        let Some(prober) = prober else { return REFRESH_MS };
-        // What a stuck prober knew was written when it changed.
+    /// Says how soon the next write is due; none: nothing was written.
+    fn save(&mut self) -> Option<u64> {
+        let prober = self.publisher.upgrade().and_then(|publisher| publisher.prober())?;
+        // One that is stuck gives none.
         let copy = prober.look_within(COPY_WAIT, Engine::history);
         drop(prober);
-        let Some(history) = copy else { return REFRESH_MS };
+        let history = copy?;
         let saved = history.named(self.names(&history.plan));
-        self.state.save_health(&saved);
-        if history.waits_for_time() { REFRESH_HELD_MS } else { REFRESH_MS }
+        let refresh_ms = if history.waits_for_time() { REFRESH_HELD_MS } else { REFRESH_MS };
+        self.state.save_health(&saved).then_some(refresh_ms)
     }
 
     fn names(&mut self, plan: &Arc<Plan>) -> &[StableKey] {
@@ -190,9 +190,12 @@ impl Pace {
         self.changed_ms.get_or_insert(now_ms);
     }
 
-    fn saved(&mut self, now_ms: u64, refresh_ms: u64) {
-        let (earliest_ms, refresh_ms) = (now_ms + APART_MS, now_ms + refresh_ms);
-        *self = Pace { earliest_ms, refresh_ms, changed_ms: None };
+    /// `written`: and so much later again at the latest. What could not be written is
+    /// tried again, no sooner than anything else would be written.
+    fn tried(&mut self, now_ms: u64, written: Option<u64>) {
+        let refresh_ms = now_ms + written.unwrap_or(REFRESH_MS);
+        let changed_ms = written.is_none().then_some(now_ms);
+        *self = Pace { earliest_ms: now_ms + APART_MS, refresh_ms, changed_ms };
     }
 
     fn due_ms(&self) -> u64 {
@@ -213,10 +216,10 @@ mod tests {
         pace.changed(300);
         pace.changed(1_299);
         assert_eq!(pace.due_ms(), 1_300, "one change after another does not put it off");
-        pace.saved(1_310, REFRESH_MS);
+        pace.tried(1_310, Some(REFRESH_MS));
         pace.changed(1_320);
         assert_eq!(pace.due_ms(), 6_310);
-        pace.saved(6_310, REFRESH_MS);
+        pace.tried(6_310, Some(REFRESH_MS));
         pace.changed(10_900);
         assert_eq!(pace.due_ms(), 11_900);
     }
@@ -225,9 +228,30 @@ mod tests {
     fn what_does_not_change_is_written_every_five_minutes() {
         let mut pace = Pace::new(7);
         assert_eq!(pace.due_ms(), 300_007);
-        pace.saved(300_010, REFRESH_MS);
+        pace.tried(300_010, Some(REFRESH_MS));
         assert_eq!(pace.due_ms(), 600_010);
-        pace.saved(600_010, REFRESH_HELD_MS);
+        pace.tried(600_010, Some(REFRESH_HELD_MS));
         assert_eq!(pace.due_ms(), 630_010);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_tried_again_after_the_gap() {
+        let mut pace = Pace::new(0);
+        pace.changed(10);
+        pace.tried(1_010, None);
+        assert_eq!(pace.due_ms(), 6_010, "without another change");
+        pace.tried(6_010, None);
+        assert_eq!(pace.due_ms(), 11_010);
+        pace.tried(11_010, Some(REFRESH_MS));
+        assert_eq!(pace.due_ms(), 311_010);
+    }
+
+    #[test]
+    fn without_a_prober_nothing_is_written_and_that_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = Arc::new(StateDir::open(directory.path()).unwrap());
+        let clock = Clock::start();
+        let mut saving = Saving { state, publisher: Weak::new(), clock, named: None };
+        assert_eq!(saving.save(), None);
     }
 }

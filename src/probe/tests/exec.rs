@@ -184,7 +184,7 @@ fn a_command_that_does_not_start_in_time_is_our_failure() {
         .build()
         .unwrap();
     // The one thread that could start it hangs, as in a start from a network that does.
-    let (release, hang) = blocking::channel::<()>();
+    let (release, hang) = std::sync::mpsc::channel::<()>();
     let wanted = |timeout_ms| Target { timeout_ms, ..shell("sleep 1000") };
     runtime.block_on(async {
         let hung = tokio::task::spawn_blocking(move || hang.recv());

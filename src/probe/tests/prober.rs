@@ -1,12 +1,13 @@
 //! The prober as a whole: plan in, words out.
 
 use std::sync::atomic::AtomicU16;
+use std::sync::mpsc as blocking;
 
 use super::*;
 use crate::health::LimiterPhase;
 use crate::health::check::ExecProbe;
 use crate::health::plan::Verdict;
-use crate::health::table::{State, Word};
+use crate::health::table::{State, Table, Word};
 
 /// A site whose answer can be changed while it runs.
 async fn site(status: Arc<AtomicU16>) -> SocketAddr {
@@ -157,10 +158,36 @@ async fn a_stopped_prober_says_so() {
     let commands = prober.commands.clone();
     commands.send(Command::Stop).unwrap();
     eventually("stopped", || commands.is_closed()).await;
-    assert!(prober.apply(Plan::default()).is_err());
+    assert_eq!(prober.apply(Plan::default()).unwrap_err(), NotApplied::Stopped);
     assert!(prober.view().await.is_err());
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert!(prober.metrics().lag_s > 0.2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_stuck_prober_is_not_waited_for_and_never_takes_what_was_given_up() {
+    let prober = Prober::start(ProbeLimits::default(), Clock::start(), || {}).unwrap();
+    let of = |targets: usize| Plan {
+        targets: vec![target(ProbeKind::Always); targets],
+        ..Plan::default()
+    };
+    prober.apply(of(1)).unwrap();
+    let (release, hang) = blocking::channel();
+    let hangs = Command::Look(Box::new(move |_, _| {
+        let _ = hang.recv();
+    }));
+    prober.commands.send(hangs).unwrap();
+    let soon = Duration::from_millis(20);
+    assert_eq!(prober.apply_within(soon, of(2)).unwrap_err(), NotApplied::Stuck);
+    let looked = Arc::new(AtomicBool::new(false));
+    let look = Arc::clone(&looked);
+    assert_eq!(prober.look_within(soon, move |_, _| look.store(true, Ordering::Relaxed)), None);
+    release.send(()).unwrap();
+    let view = prober.view().await.unwrap();
+    assert_eq!(view.targets.len(), 1, "nobody reads the words of two");
+    assert!(!looked.load(Ordering::Relaxed), "nobody waits for what it copies");
+    prober.apply(of(3)).unwrap();
+    assert_eq!(prober.view().await.unwrap().targets.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
