@@ -19,7 +19,7 @@ use super::bounded::Bounded;
 use super::connect::connect;
 use super::prepared::Tools;
 use super::redirect::Place;
-use super::tls::{Offer, REDIRECTED, handshake, no_http2};
+use super::tls::{Offer, REDIRECTED, TLS_BYTES_MAX, handshake, no_http2};
 use super::{Phase, Progress, http1, http2};
 use crate::health::check::{HttpProbe, HttpVersion, TlsProbe};
 use crate::health::{Failure, FailureKind};
@@ -121,7 +121,10 @@ impl<'a> Exchange<'a> {
     ) -> Result<Next, Failure> {
         let (probe, place) = (self.probe, &self.place);
         let to = SocketAddr::new(address, place.port);
-        let stream = connect(to, &probe.route, true).await?;
+        let body_bytes = self.wanted.map_or(0, |_| 2 * probe.max_body as usize);
+        let tls_bytes = if place.tls { TLS_BYTES_MAX } else { 0 };
+        let most = HEAD_BYTES_MAX + REST_BYTES_MAX + body_bytes + tls_bytes;
+        let stream = Bounded::new(connect(to, &probe.route, true).await?, most);
         if !place.tls {
             return self.plain(probe.version == HttpVersion::Http2, stream, progress).await;
         }
@@ -147,8 +150,6 @@ impl<'a> Exchange<'a> {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         progress.phase = Phase::Response;
-        let body_bytes = self.wanted.map_or(0, |_| 2 * self.probe.max_body as usize);
-        let stream = Bounded::new(stream, HEAD_BYTES_MAX + REST_BYTES_MAX + body_bytes);
         match http2 {
             true => http2::exchange(self, stream, progress).await,
             false => http1::exchange(self, stream, progress).await,

@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::bounded::Bounded;
 use super::connect::stream_failure;
 use super::prepared::Tools;
 use super::session::{CHAIN_BYTES_MAX, Handshake};
@@ -213,16 +214,20 @@ fn read_or_empty(path: &Path) -> Vec<u8> {
 
 //------------ Handshakes -----------------------------------------------------
 
-/// Speaks TLS over `stream`, with a server that is called `name`. A session of the
-/// tools is resumed.
+/// Most bytes that TLS may add to what is said over it: a handshake, whose messages end at
+/// 64 KiB each, the heads of records, and tickets.
+pub(super) const TLS_BYTES_MAX: usize = 256 * 1024;
+
+/// Speaks TLS over `stream`, with a server that is called `name`. A session of the tools is
+/// resumed. The bound lies below TLS, in which the peer may send tickets without end.
 pub(super) async fn handshake(
     tls: &TlsProbe,
     offer: Offer,
     name: &str,
-    stream: TcpStream,
+    stream: Bounded<TcpStream>,
     tools: &Tools,
     progress: &mut Progress,
-) -> Result<TlsStream<TcpStream>, Failure> {
+) -> Result<TlsStream<Bounded<TcpStream>>, Failure> {
     progress.phase = Phase::Handshake;
     let mut config = tools.prepared.tls.get(tls, offer)?;
     if let Some(session) = &tools.session {
