@@ -243,24 +243,28 @@ pub(super) async fn handshake(
         Err(error) => return Err(handshake_failure(&error, progress)),
     };
     let connection = stream.get_ref().1;
-    if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
-        progress.handshake = Some(Handshake::Resumed);
-    } else {
-        progress.handshake = Some(Handshake::Full);
-        let chain = connection.peer_certificates().unwrap_or_default();
-        progress.certificate_expires_s =
-            chain.first().and_then(|leaf| certificate::expires_s(leaf));
-        let bytes: usize = chain.iter().map(|certificate| certificate.len()).sum();
-        if let Some(session) = tools.session.as_ref().filter(|_| bytes > CHAIN_BYTES_MAX) {
-            session.refuse();
-        }
+    // Resumed, it is the certificate that the session was made with.
+    let chain = connection.peer_certificates().unwrap_or_default();
+    seen(progress, chain.first().and_then(|leaf| certificate::expires_s(leaf)));
+    let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+    // Only the first of several, with redirects, is the one whose session is kept.
+    progress.handshake.get_or_insert(if resumed { Handshake::Resumed } else { Handshake::Full });
+    let bytes: usize = chain.iter().map(|certificate| certificate.len()).sum();
+    if let Some(session) = tools.session.as_ref().filter(|_| bytes > CHAIN_BYTES_MAX) {
+        session.refuse();
     }
     Ok(stream)
 }
 
+/// A certificate was shown. Of several, with redirects, the first to expire counts.
+fn seen(progress: &mut Progress, expires_s: Option<u64>) {
+    let both = progress.certificate_expires_s.into_iter().chain(expires_s);
+    progress.certificate_expires_s = both.min();
+}
+
 fn handshake_failure(error: &io::Error, progress: &mut Progress) -> Failure {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    progress.certificate_expires_s = tls.and_then(tls_verify::refused_expires_s);
+    seen(progress, tls.and_then(tls_verify::refused_expires_s));
     match tls {
         Some(Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => no_http2(),
         None if error.kind() == UnexpectedEof => {

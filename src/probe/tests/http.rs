@@ -131,7 +131,7 @@ async fn a_location_names_scheme_host_and_port_but_not_the_address() {
 }
 
 /// An https site that sends everyone to `location`.
-async fn tls_redirector(certificate: CertifiedKey, location: &'static str) -> u16 {
+pub(super) async fn tls_redirector(certificate: CertifiedKey, location: &'static str) -> u16 {
     let acceptor = TlsAcceptor::from(Arc::new(server_config(certificate, &TLS_VERSIONS)));
     let server = serve(move |stream| {
         let acceptor = acceptor.clone();
