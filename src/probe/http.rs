@@ -161,11 +161,17 @@ impl<'a> Exchange<'a> {
         if self.get && self.probe.method != "HEAD" { "GET" } else { &self.probe.method }
     }
 
-    /// The headers of the check. A `Host` among them is for its own place alone.
+    /// The headers of the check. They may hold secrets, which are for its own host and
+    /// port alone.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let headers = self.probe.headers.iter().map(|(name, value)| (&**name, &**value));
-        let elsewhere = self.elsewhere();
-        headers.filter(move |(name, _)| !(elsewhere && name.eq_ignore_ascii_case("host")))
+        let (name, own) = (without_port(&self.place.host), without_port(&self.host));
+        let at_home = name.eq_ignore_ascii_case(own) && self.place.port == self.probe.port;
+        let host_too = !self.elsewhere();
+        headers.filter(move |(name, _)| {
+            let own_host = host_too || !name.eq_ignore_ascii_case("host");
+            is_harmless(name) || at_home && own_host
+        })
     }
 
     /// A redirect leads to another name than the check's: its own `Host` and SNI are
@@ -214,6 +220,12 @@ fn expects(ranges: &[(u16, u16)], status: u16) -> Result<(), Failure> {
         .collect();
     let detail = format!("status {status}, expected {}", expected.join(", "));
     Err(Failure::new(FailureKind::Status, detail))
+}
+
+/// Whether a header says what is wanted and nothing of who asks.
+fn is_harmless(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(name.as_str(), "accept" | "user-agent") || name.starts_with("accept-")
 }
 
 /// SNI of `host`: its own, or the check's.
