@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::bounded::Bounded;
 use super::busy::Busy;
 use super::connect::connect;
 use super::prepared::Tools;
 use super::resolve::Resolver;
-use super::tls::{Offer, handshake};
+use super::tls::{Offer, TLS_BYTES_MAX, handshake};
 use super::{Phase, Progress, dns, exec, file, grpc, http, icmp, tcp};
 use crate::clock::Clock;
 use crate::health::check::{ProbeKind, Route, TcpProbe, TextMatch, TlsProbe};
@@ -178,6 +179,7 @@ async fn tcp_probe(
         return tcp::exchange(probe, stream, progress).await;
     };
     let name = tls_name(tls, to);
+    let stream = Bounded::new(stream, tcp::READ_BYTES_MAX + TLS_BYTES_MAX);
     let exchange = async {
         let stream = handshake(tls, Offer::Nothing, &name, stream, tools, progress).await?;
         tcp::exchange(probe, stream, progress).await

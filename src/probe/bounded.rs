@@ -1,7 +1,7 @@
 //! A connection that reads so much and no more, whatever the peer pushes.
 //!
-//! Headers, frames, interim responses and chunk headers have no end that their
-//! protocols would enforce all together; this is the bound over all of them.
+//! Headers, frames, interim responses, chunk headers and TLS's own messages have no end
+//! that their protocols would enforce all together; this is the bound over all of them.
 
 use std::io;
 use std::pin::Pin;

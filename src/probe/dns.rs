@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::connect::{connect, network_failure, stream_failure, told_failure};
 use super::dns_reply::{Reply, judge, query};
 use super::families::FAMILIES;
-use super::packet::{nonce, udp_socket};
+use super::packet::{Strangers, nonce, udp_socket};
 use super::{Phase, Progress};
 use crate::health::check::DnsProbe;
 use crate::health::{Failure, FailureKind};
@@ -50,6 +50,7 @@ async fn over_udp(
         let socket = udp_socket(&probe.route, to)?;
         socket.send(message).await.map_err(|error| network_failure(&error, to.ip(), "send"))?;
         let mut buffer = [0; UDP_BYTES_MAX];
+        let mut strangers = Strangers::default();
         loop {
             let length = socket
                 .recv(&mut buffer)
@@ -57,7 +58,7 @@ async fn over_udp(
                 .map_err(|error| told_failure(&error, to.ip(), "answer"))?;
             FAMILIES.reached(to.ip());
             match judge(probe, id, &buffer[..length]) {
-                Reply::NotOurs => {}
+                Reply::NotOurs => strangers.pass().await,
                 Reply::Truncated => return Ok(None),
                 Reply::Judged(result) => return result.map(Some),
             }

@@ -14,7 +14,7 @@ use super::connect::connect;
 use super::grpc_reply::{judge_message, judge_status, message};
 use super::http::{HEAD_BYTES_MAX, host_of, name_of};
 use super::prepared::Tools;
-use super::tls::{Offer, handshake, no_http2};
+use super::tls::{Offer, TLS_BYTES_MAX, handshake, no_http2};
 use super::{Phase, Progress, http2};
 use crate::health::check::GrpcProbe;
 use crate::health::{Failure, FailureKind};
@@ -35,6 +35,8 @@ pub(super) async fn check(
     let request = request(scheme, &host, timeout_ms)
         .map_err(|error| Failure::new(FailureKind::Internal, format!("request: {error}")))?;
     let stream = connect(SocketAddr::new(address, probe.port), &probe.route, true).await?;
+    let tls_bytes = if probe.tls.is_some() { TLS_BYTES_MAX } else { 0 };
+    let stream = Bounded::new(stream, 2 * HEAD_BYTES_MAX + tls_bytes);
     let Some(tls) = &probe.tls else {
         return exchange(probe, request, stream, progress).await;
     };
@@ -56,7 +58,6 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     progress.phase = Phase::Response;
-    let stream = Bounded::new(stream, 2 * HEAD_BYTES_MAX);
     let (sender, connection) = http2::start(stream, MESSAGE_BYTES_MAX as u32).await?;
     http2::drive(connection, async {
         let failed = |error: h2::Error| http2::failure(&error);

@@ -19,7 +19,7 @@ use super::bounded::Bounded;
 use super::connect::connect;
 use super::prepared::Tools;
 use super::redirect::Place;
-use super::tls::{Offer, REDIRECTED, handshake, no_http2};
+use super::tls::{Offer, REDIRECTED, TLS_BYTES_MAX, handshake, no_http2};
 use super::{Phase, Progress, http1, http2};
 use crate::health::check::{HttpProbe, HttpVersion, TlsProbe};
 use crate::health::{Failure, FailureKind};
@@ -121,7 +121,10 @@ impl<'a> Exchange<'a> {
     ) -> Result<Next, Failure> {
         let (probe, place) = (self.probe, &self.place);
         let to = SocketAddr::new(address, place.port);
-        let stream = connect(to, &probe.route, true).await?;
+        let body_bytes = self.wanted.map_or(0, |_| 2 * probe.max_body as usize);
+        let tls_bytes = if place.tls { TLS_BYTES_MAX } else { 0 };
+        let most = HEAD_BYTES_MAX + REST_BYTES_MAX + body_bytes + tls_bytes;
+        let stream = Bounded::new(connect(to, &probe.route, true).await?, most);
         if !place.tls {
             return self.plain(probe.version == HttpVersion::Http2, stream, progress).await;
         }
@@ -147,8 +150,6 @@ impl<'a> Exchange<'a> {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         progress.phase = Phase::Response;
-        let body_bytes = self.wanted.map_or(0, |_| 2 * self.probe.max_body as usize);
-        let stream = Bounded::new(stream, HEAD_BYTES_MAX + REST_BYTES_MAX + body_bytes);
         match http2 {
             true => http2::exchange(self, stream, progress).await,
             false => http1::exchange(self, stream, progress).await,
@@ -160,11 +161,17 @@ impl<'a> Exchange<'a> {
         if self.get && self.probe.method != "HEAD" { "GET" } else { &self.probe.method }
     }
 
-    /// The headers of the check. A `Host` among them is for its own place alone.
+    /// The headers of the check. They may hold secrets, which are for its own host and
+    /// port alone.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let headers = self.probe.headers.iter().map(|(name, value)| (&**name, &**value));
-        let elsewhere = self.elsewhere();
-        headers.filter(move |(name, _)| !(elsewhere && name.eq_ignore_ascii_case("host")))
+        let (name, own) = (without_port(&self.place.host), without_port(&self.host));
+        let at_home = name.eq_ignore_ascii_case(own) && self.place.port == self.probe.port;
+        let host_too = !self.elsewhere();
+        headers.filter(move |(name, _)| {
+            let own_host = host_too || !name.eq_ignore_ascii_case("host");
+            is_harmless(name) || at_home && own_host
+        })
     }
 
     /// A redirect leads to another name than the check's: its own `Host` and SNI are
@@ -213,6 +220,12 @@ fn expects(ranges: &[(u16, u16)], status: u16) -> Result<(), Failure> {
         .collect();
     let detail = format!("status {status}, expected {}", expected.join(", "));
     Err(Failure::new(FailureKind::Status, detail))
+}
+
+/// Whether a header says what is wanted and nothing of who asks.
+fn is_harmless(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(name.as_str(), "accept" | "user-agent") || name.starts_with("accept-")
 }
 
 /// SNI of `host`: its own, or the check's.

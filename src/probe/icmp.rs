@@ -14,7 +14,7 @@ use tokio::net::UdpSocket;
 
 use super::connect::{network_failure, source_failure, told_failure};
 use super::families::FAMILIES;
-use super::packet::{nonce, source};
+use super::packet::{Strangers, nonce, source};
 use super::{Phase, Progress};
 use crate::health::check::IcmpProbe;
 use crate::health::{Failure, FailureKind};
@@ -59,6 +59,7 @@ pub(super) async fn exchange(
     let sent = socket.send(&echo.request()).await;
     sent.map_err(|error| network_failure(&error, to, "send"))?;
     let mut buffer = [0; REPLY_BYTES_MAX];
+    let mut strangers = Strangers::default();
     loop {
         let received = socket.recv(&mut buffer).await;
         let length = received.map_err(|error| reply_failure(&error, to))?;
@@ -66,6 +67,7 @@ pub(super) async fn exchange(
             FAMILIES.reached(to);
             return Ok(());
         }
+        strangers.pass().await;
     }
 }
 

@@ -115,9 +115,9 @@ struct Progress {
     phase: Phase,
     /// What it had to wait for before it began, and how long in milliseconds.
     waited: Option<(Phase, u64)>,
-    /// When the certificate that the peer showed expires, in unix seconds.
+    /// When the first to expire of the peer's certificates does, in unix seconds.
     certificate_expires_s: Option<u64>,
-    /// How the TLS handshake went, the last one where there were several.
+    /// How the TLS handshake went, the first one where there were several.
     handshake: Option<Handshake>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::UdpSocket;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -10,6 +10,25 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::connect::{network_failure, source_failure};
 use crate::health::Failure;
 use crate::health::check::Route;
+
+/// Packets of others that a probe passes over as fast as they come.
+const STRANGERS_MAX: u32 = 64;
+/// Then one is read so often: the probe goes on waiting, and the processor with others.
+const STRANGER_EVERY: Duration = Duration::from_millis(1);
+
+/// Counts the packets that are not the reply waited for.
+#[derive(Debug, Default)]
+pub(super) struct Strangers(u32);
+
+impl Strangers {
+    /// One more came. Waits where there were many.
+    pub(super) async fn pass(&mut self) {
+        self.0 += 1;
+        if self.0 > STRANGERS_MAX {
+            tokio::time::sleep(STRANGER_EVERY).await;
+        }
+    }
+}
 
 /// Distinct for every probe of this process, and not known from outside: it stands
 /// for the address, the time to the nanosecond and the number of the probe.
@@ -46,4 +65,23 @@ pub(super) fn udp_socket(route: &Route, to: SocketAddr) -> Result<UdpSocket, Fai
         .set_nonblocking(true)
         .and_then(|()| UdpSocket::from_std(socket))
         .map_err(|error| network_failure(&error, to.ip(), "socket"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_few_strangers_cost_no_time_and_many_no_processor() {
+        let mut strangers = Strangers::default();
+        let mut waits = || {
+            let passed = pin!(strangers.pass());
+            passed.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        };
+        assert!((0..64).all(|_| !waits()));
+        assert!((0..100).all(|_| waits()));
+    }
 }

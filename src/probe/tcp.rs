@@ -9,7 +9,7 @@ use crate::health::check::TcpProbe;
 use crate::health::{Failure, FailureKind};
 
 /// Most bytes read while waiting for the expected text.
-const READ_BYTES_MAX: usize = 64 * 1024;
+pub(super) const READ_BYTES_MAX: usize = 64 * 1024;
 
 /// Sends and expects over `stream`.
 pub(super) async fn exchange<S>(

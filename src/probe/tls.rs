@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::bounded::Bounded;
 use super::connect::stream_failure;
 use super::prepared::Tools;
 use super::session::{CHAIN_BYTES_MAX, Handshake};
@@ -213,16 +214,20 @@ fn read_or_empty(path: &Path) -> Vec<u8> {
 
 //------------ Handshakes -----------------------------------------------------
 
-/// Speaks TLS over `stream`, with a server that is called `name`. A session of the
-/// tools is resumed.
+/// Most bytes that TLS may add to what is said over it: a handshake, whose messages end at
+/// 64 KiB each, the heads of records, and tickets.
+pub(super) const TLS_BYTES_MAX: usize = 256 * 1024;
+
+/// Speaks TLS over `stream`, with a server that is called `name`. A session of the tools is
+/// resumed. The bound lies below TLS, in which the peer may send tickets without end.
 pub(super) async fn handshake(
     tls: &TlsProbe,
     offer: Offer,
     name: &str,
-    stream: TcpStream,
+    stream: Bounded<TcpStream>,
     tools: &Tools,
     progress: &mut Progress,
-) -> Result<TlsStream<TcpStream>, Failure> {
+) -> Result<TlsStream<Bounded<TcpStream>>, Failure> {
     progress.phase = Phase::Handshake;
     let mut config = tools.prepared.tls.get(tls, offer)?;
     if let Some(session) = &tools.session {
@@ -238,24 +243,28 @@ pub(super) async fn handshake(
         Err(error) => return Err(handshake_failure(&error, progress)),
     };
     let connection = stream.get_ref().1;
-    if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
-        progress.handshake = Some(Handshake::Resumed);
-    } else {
-        progress.handshake = Some(Handshake::Full);
-        let chain = connection.peer_certificates().unwrap_or_default();
-        progress.certificate_expires_s =
-            chain.first().and_then(|leaf| certificate::expires_s(leaf));
-        let bytes: usize = chain.iter().map(|certificate| certificate.len()).sum();
-        if let Some(session) = tools.session.as_ref().filter(|_| bytes > CHAIN_BYTES_MAX) {
-            session.refuse();
-        }
+    // Resumed, it is the certificate that the session was made with.
+    let chain = connection.peer_certificates().unwrap_or_default();
+    seen(progress, chain.first().and_then(|leaf| certificate::expires_s(leaf)));
+    let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+    // Only the first of several, with redirects, is the one whose session is kept.
+    progress.handshake.get_or_insert(if resumed { Handshake::Resumed } else { Handshake::Full });
+    let bytes: usize = chain.iter().map(|certificate| certificate.len()).sum();
+    if let Some(session) = tools.session.as_ref().filter(|_| bytes > CHAIN_BYTES_MAX) {
+        session.refuse();
     }
     Ok(stream)
 }
 
+/// A certificate was shown. Of several, with redirects, the first to expire counts.
+fn seen(progress: &mut Progress, expires_s: Option<u64>) {
+    let both = progress.certificate_expires_s.into_iter().chain(expires_s);
+    progress.certificate_expires_s = both.min();
+}
+
 fn handshake_failure(error: &io::Error, progress: &mut Progress) -> Failure {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    progress.certificate_expires_s = tls.and_then(tls_verify::refused_expires_s);
+    seen(progress, tls.and_then(tls_verify::refused_expires_s));
     match tls {
         Some(Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => no_http2(),
         None if error.kind() == UnexpectedEof => {

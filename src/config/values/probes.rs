@@ -12,6 +12,10 @@ use crate::zone::master;
 
 /// Longest regular expression, in bytes.
 const REGEX_LENGTH_MAX: usize = 4_096;
+/// Longest path with its query, in bytes: as much as most servers take.
+const PATH_LENGTH_MAX: usize = 8_192;
+/// What no request's path can have.
+const PATH_FORBIDDEN: [char; 4] = ['"', '<', '>', '`'];
 /// Longest host name, in bytes (RFC 1035 2.3.4, without the length bytes).
 const HOST_LENGTH_MAX: usize = 253;
 /// Types that people ask about, for hints.
@@ -166,6 +170,16 @@ pub(in crate::config) fn request_path(text: &str) -> Result<String, Bad> {
     if text.contains('#') {
         return Err(bad("a fragment is never sent").label("has `#`"));
     }
+    // RFC 3986 appendix A has a few more, which are sent all the same.
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    let forbidden = path.chars().find(|letter| PATH_FORBIDDEN.contains(letter));
+    if let Some(letter) = forbidden.or(query.chars().find(|letter| "\"<>".contains(*letter))) {
+        return Err(bad(&format!("it has a `{letter}`, which no request carries"))
+            .help(format!("write %{:02X}", u32::from(letter))));
+    }
+    if text.len() > PATH_LENGTH_MAX {
+        return Err(bad("it is too long").label(format!("at most {PATH_LENGTH_MAX} bytes")));
+    }
     Ok(text.to_owned())
 }
 
@@ -241,5 +255,27 @@ pub(in crate::config) fn record_data(text: &str, rtype: u16) -> Result<String, B
             let reason = errors.first().map(|error| error.message.clone()).unwrap_or_default();
             Err(bad(&reason).label("as it stands behind the type in a master file"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_that_is_taken_can_be_sent() {
+        for byte in b'!'..=b'~' {
+            let letter = char::from(byte);
+            for text in [format!("/a{letter}b"), format!("/a?b={letter}c")] {
+                let sent = text.parse::<hyper::http::uri::PathAndQuery>();
+                if request_path(&text).is_ok() {
+                    assert!(sent.is_ok_and(|sent| sent == text.as_str()), "{text}");
+                } else {
+                    assert!(sent.is_err() || "\"#".contains(letter), "{text} is refused");
+                }
+            }
+        }
+        assert!(request_path(&format!("/{}", "a".repeat(8_191))).is_ok());
+        assert!(request_path(&format!("/{}", "a".repeat(8_192))).is_err());
     }
 }

@@ -115,11 +115,12 @@ async fn a_location_names_scheme_host_and_port_but_not_the_address() {
     wanted.headers = vec![
         ("Host".to_owned(), "mine".to_owned()),
         ("Authorization".to_owned(), "Basic eDp5".to_owned()),
+        ("ACCEPT-Language".to_owned(), "de".to_owned()),
     ];
     assert_eq!(patient(ProbeKind::Http(wanted.clone())).await, "ok");
     let expected = format!(
         "GET /x HTTP/1.1\r\nHost: www.example.net:{other}\r\nUser-Agent: windrose\r\n\
-         Authorization: Basic eDp5\r\nConnection: close\r\n\r\n"
+         Accept-Language: de\r\nConnection: close\r\n\r\n"
     );
     assert_eq!(asked.recv().await.unwrap(), expected);
     // Nor is it followed where its status is what is expected, or nothing asks for it.
@@ -130,8 +131,38 @@ async fn a_location_names_scheme_host_and_port_but_not_the_address() {
     assert!(asked.try_recv().is_err());
 }
 
+#[tokio::test]
+async fn headers_of_the_check_go_to_its_own_host_and_port_alone() {
+    let (other, mut asked_other) = site(|_| "200 OK\r\n\r\n".to_owned()).await;
+    let with_secret = |port| {
+        let headers = vec![("X-Api-Key".to_owned(), "secret".to_owned())];
+        ProbeKind::Http(HttpProbe { headers, ..following(port) })
+    };
+    for (location, told) in [
+        ("/x".to_owned(), true),
+        ("http://SHOP.example.com:{port}/x".to_owned(), true),
+        ("http://www.example.com:{port}/x".to_owned(), false),
+        (format!("http://shop.example.com:{other}/x"), false),
+    ] {
+        let (port, mut asked) = site(move |path| match path.strip_prefix("/healthz?") {
+            Some(port) => {
+                format!("302 X\r\nlocation: {}\r\n\r\n", location.replace("{port}", port))
+            }
+            None => "200 OK\r\n\r\n".to_owned(),
+        })
+        .await;
+        let mut probe = with_secret(port);
+        let ProbeKind::Http(http) = &mut probe else { unreachable!() };
+        http.path = format!("/healthz?{port}");
+        assert_eq!(patient(probe).await, "ok");
+        assert!(asked.recv().await.unwrap().contains("X-Api-Key"));
+        let second = asked.try_recv().or_else(|_| asked_other.try_recv()).unwrap();
+        assert_eq!(second.contains("secret"), told, "{second}");
+    }
+}
+
 /// An https site that sends everyone to `location`.
-async fn tls_redirector(certificate: CertifiedKey, location: &'static str) -> u16 {
+pub(super) async fn tls_redirector(certificate: CertifiedKey, location: &'static str) -> u16 {
     let acceptor = TlsAcceptor::from(Arc::new(server_config(certificate, &TLS_VERSIONS)));
     let server = serve(move |stream| {
         let acceptor = acceptor.clone();

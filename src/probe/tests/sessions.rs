@@ -6,6 +6,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, SupportedProtocolVersion};
 
 use super::super::session::{Session, Sessions};
+use super::http::tls_redirector;
 use super::tls::{Authority, NOW, TLS_VERSIONS, server_builder, server_config, tls_server};
 use super::*;
 use crate::health::check::{ClientCertificate, TlsProbe, TlsVersion};
@@ -36,11 +37,11 @@ async fn a_session_is_resumed_until_it_is_forgotten() {
         let plan = Plan { targets: vec![target.clone()], ..Plan::default() };
         let session = Arc::new(Session::default());
         let tools = Tools { session: Some(Arc::clone(&session)), ..tools(&plan) };
-        for (wanted, expires) in [(Full, true), (Resumed, false), (Resumed, false)] {
+        for wanted in [Full, Resumed, Resumed] {
             let (words, progress) = attempted(&target, &tools).await;
             assert_eq!((words.as_str(), progress.handshake), ("ok", Some(wanted)), "{versions:?}");
-            // Only a certificate that was shown says when it expires.
-            assert_eq!(progress.certificate_expires_s.is_some(), expires);
+            // A session knows the certificate that it was made with.
+            assert_eq!(progress.certificate_expires_s, Some(64_060_588_800));
         }
         // Another plan with the same files goes on with the same settings.
         let same = Arc::new(Prepared::load(&plan, &tools.prepared));
@@ -72,6 +73,30 @@ async fn a_session_is_resumed_until_it_is_forgotten() {
         let (words, _) = attempted(&other, &tools).await;
         let expected = "tls: certificate not for other.example.com; it names shop.example.com";
         assert_eq!(words, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_neither_prolongs_a_session_nor_hides_a_certificate() {
+    use Handshake::{Full, Resumed};
+    const YEAR_3000_S: u64 = 32_503_680_000;
+    let authority = Authority::new();
+    let sooner = (2000, 3000);
+    for (first, second) in [(NOW, sooner), (sooner, NOW)] {
+        let sign = |years| authority.sign(&["shop.example.com"], years);
+        let end = tls_server(server_config(sign(second), &TLS_VERSIONS)).await;
+        let location = format!("https://shop.example.com:{end}/x").leak();
+        let port = tls_redirector(sign(first), location).await;
+        let mut probe = https_probe(port, authority.tls());
+        probe.redirects_max = 5;
+        let target = target(ProbeKind::Http(probe));
+        let plan = Plan { targets: vec![target.clone()], ..Plan::default() };
+        let tools = Tools { session: Some(Arc::default()), ..tools(&plan) };
+        for wanted in [Full, Resumed] {
+            let (words, progress) = attempted(&target, &tools).await;
+            assert_eq!((words.as_str(), progress.handshake), ("ok", Some(wanted)));
+            assert_eq!(progress.certificate_expires_s, Some(YEAR_3000_S));
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::health::check::{TextMatch, TlsProbe};
+use crate::health::check::{GrpcProbe, TextMatch, TlsProbe};
 
 /// An authority and its PEM file.
 pub(super) struct Authority {
@@ -275,4 +275,38 @@ async fn tcp_checks_speak_tls_too() {
     assert_eq!(probe(tcp("db.example.com")).await, "ok");
     let seen = probe(tcp("other.example.com")).await;
     assert!(seen.starts_with("tls: certificate not for other.example.com"), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tickets_without_end_are_read_to_a_bound() {
+    let authority = Authority::new();
+    let server = async || {
+        let certificate = authority.sign(&["shop.example.com"], NOW);
+        let mut config = server_config(certificate, &[&rustls::version::TLS13]);
+        // All in one go, of 81 bytes each; the rest of the time it says nothing. A ticket
+        // over two records would hold those before it back, and end it at 64 KiB.
+        config.send_tls13_tickets = 8_000;
+        config.max_fragment_size = Some(5 + 100 * 81);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        serve(move |stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                let _stream = acceptor.accept(stream).await;
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+        })
+        .await
+        .port()
+    };
+    let tls = Some(TlsProbe { sni: Some("shop.example.com".to_owned()), ..authority.tls() });
+    let expect = Some("PONG".to_owned());
+    let tcp = TcpProbe { port: server().await, tls: tls.clone(), expect, ..TcpProbe::default() };
+    let http = HttpProbe { tls: tls.clone(), ..http_probe(server().await) };
+    let grpc = GrpcProbe { port: server().await, tls, ..GrpcProbe::default() };
+    for probe in [ProbeKind::Tcp(tcp), ProbeKind::Http(http), ProbeKind::Grpc(grpc)] {
+        let seen = patient(probe).await;
+        let bounded = seen.contains("the peer sent more than ");
+        assert!(bounded && seen.starts_with("protocol: "), "{seen}");
+    }
 }
