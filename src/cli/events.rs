@@ -140,6 +140,15 @@ fn words(what: &EventKind) -> String {
             let by = if *by_operator { "by an operator" } else { "enough is back" };
             format!("limiter released ({by}): {held} targets were held")
         }
+        EventKind::ProberStalled => {
+            "THE PROBER IS STUCK: all members are unknown, and answered as before".to_owned()
+        }
+        EventKind::ProberResumed { stalled_ms } => {
+            format!(
+                "the prober goes on after {} s: all members are judged anew",
+                stalled_ms / 1_000
+            )
+        }
         EventKind::ConfigLoaded { generation, cause, changes } => {
             let changes =
                 if changes.is_empty() { "" } else { ": " }.to_owned() + &changes.join("; ");

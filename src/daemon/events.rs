@@ -2,14 +2,19 @@
 //! state are to be saved.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::state::Wake;
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, Subject};
+use crate::clock::Clock;
 use crate::health::Failure;
 use crate::health::table::State;
 use crate::metrics::{TransitionCounters, TransitionTo};
 use crate::probe::{Notice, Noticed, Who};
+
+/// How often it is looked whether the prober is stuck.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What listens to the prober.
 pub(super) fn listener(
@@ -28,6 +33,32 @@ pub(super) fn listener(
             wake.changed();
         }
         journal.push(noticed.at_us, event(noticed.notice));
+    }
+}
+
+/// Tells when the prober stalls and when it goes on, until `is_stalled` gives none.
+/// A prober that is stuck cannot tell, so it is looked at from outside.
+pub(super) async fn tell_stalls(
+    journal: Arc<Journal>,
+    clock: Clock,
+    is_stalled: impl Fn() -> Option<bool>,
+) {
+    let mut since_ms = None;
+    while let Some(stalled) = is_stalled() {
+        let now_ms = clock.now().mono_ms;
+        match (stalled, since_ms) {
+            (true, None) => {
+                since_ms = Some(now_ms);
+                journal.push(clock.unix_us(), EventKind::ProberStalled);
+            }
+            (false, Some(at_ms)) => {
+                since_ms = None;
+                let stalled_ms = now_ms.saturating_sub(at_ms);
+                journal.push(clock.unix_us(), EventKind::ProberResumed { stalled_ms });
+            }
+            _ => {}
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -79,5 +110,26 @@ fn transition_to(state: State) -> TransitionTo {
         State::Unknown => TransitionTo::Unknown,
         State::Up => TransitionTo::Up,
         State::Down => TransitionTo::Down,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stall_is_told_once_and_so_is_its_end() {
+        let journal = Arc::new(Journal::new(1));
+        let mut reader = journal.reader(None);
+        let looks = Mutex::new([false, true, true, false].into_iter());
+        let is_stalled = || looks.lock().unwrap().next();
+        tell_stalls(Arc::clone(&journal), Clock::start(), is_stalled).await;
+        let seen = reader.next().await.events;
+        let words: Vec<_> = seen.iter().map(|event| event.what.word()).collect();
+        assert_eq!(words, ["prober_stalled", "prober_resumed"]);
+        let EventKind::ProberResumed { stalled_ms } = seen[1].what else { panic!("{seen:?}") };
+        assert!(stalled_ms >= 900, "{stalled_ms}");
     }
 }

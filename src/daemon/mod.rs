@@ -143,6 +143,9 @@ impl Daemon {
                 }
             });
         }
+        let watched = Arc::clone(&publisher);
+        let is_stalled = move || watched.prober().map(|prober| prober.stalled());
+        runtime.spawn(events::tell_stalls(Arc::clone(&publisher.journal), clock, is_stalled));
         if let Some(address) = admin {
             tracing::info!(%address, "admin listener is up");
         }

@@ -282,6 +282,11 @@ impl Prober {
         }
     }
 
+    /// Whether it is stuck or dead. Does not need the prober to be alive.
+    pub fn stalled(&self) -> bool {
+        self.shared.watched.is_stalled()
+    }
+
     /// How all targets are, as of a moment ago. Does not need the prober to be alive.
     pub fn summary(&self) -> Arc<Summary> {
         Arc::clone(&self.shared.summary())

@@ -121,6 +121,13 @@ pub enum EventKind {
         /// An operator said so; else enough is back.
         by_operator: bool,
     },
+    /// The prober is stuck or dead: every member is unknown, and answered as before.
+    ProberStalled,
+    /// The prober goes on: every member is judged anew.
+    ProberResumed {
+        /// How long it was not, about.
+        stalled_ms: u64,
+    },
     /// A config came into force.
     ConfigLoaded {
         /// Its number.
@@ -158,6 +165,8 @@ impl EventKind {
             EventKind::CertificateExpiring { .. } => "certificate_expiring",
             EventKind::LimiterTripped { .. } => "limiter_tripped",
             EventKind::LimiterReleased { .. } => "limiter_released",
+            EventKind::ProberStalled => "prober_stalled",
+            EventKind::ProberResumed { .. } => "prober_resumed",
             EventKind::ConfigLoaded { .. } => "config_loaded",
             EventKind::ConfigRefused { .. } => "config_refused",
             EventKind::Lagged { .. } => "lagged",

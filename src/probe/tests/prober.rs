@@ -278,7 +278,7 @@ async fn threads_that_hang_veil_the_words_of_this_plan_and_the_next() {
     for (_, hang) in channels {
         prober.helpers.spawn(async move { hang.recv() });
     }
-    eventually("noticed", || prober.metrics().stalled).await;
+    eventually("noticed", || prober.stalled()).await;
     eventually("veiled", || table.word(0).state() == State::Unknown).await;
     assert!(table.word(0).available());
     let next = prober.apply(plan).unwrap();
