@@ -132,9 +132,9 @@ impl StateDir {
     /// at the last write, and so is its end.
     fn write(&self, name: &'static str, bytes: &[u8]) -> bool {
         let path = self.path.join(name);
-        // It may have been removed while the server runs.
-        let made = fs::create_dir_all(&self.path);
-        let result = made.and_then(|()| write::write_whole(&write::Disk, &path, bytes));
+        // A directory that was removed is not made again: the lock went with it, and
+        // another server could take the new one.
+        let result = write::write_whole(&write::Disk, &path, bytes);
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let file = path.display();
         match &result {
@@ -245,10 +245,11 @@ mod tests {
         assert!(state.save_health(&saved(9)));
         assert_eq!(state.totals(), StateTotals { saved_at_s: 9, failures: 3 });
         assert!(state.trouble.lock().unwrap().is_empty());
-        // A directory that was taken away is made again.
+        // A directory that was taken away is missed, and not made again without its lock.
         fs::remove_dir_all(&path).unwrap();
-        state.save_health(&saved(10));
-        assert_eq!(state.read_health(), Some(saved(10)));
+        assert!(!state.save_health(&saved(10)) && !path.exists());
+        assert_eq!(state.totals(), StateTotals { saved_at_s: 9, failures: 4 });
+        assert_eq!(state.trouble.lock().unwrap().len(), 1);
     }
 
     #[test]
