@@ -24,7 +24,7 @@ const STEADY_RATES: f64 = 2.0;
 pub struct ProbeLimits {
     /// In all; at least 1.
     pub concurrency: u32,
-    /// To one address; at least 1. More where its targets need more ([`Slots::set_plan`]).
+    /// To one address; at least 1. More where its targets need more.
     pub concurrency_per_address: u32,
 }
 
