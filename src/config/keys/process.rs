@@ -26,7 +26,7 @@ section! {
         "Who answered: NSID (RFC 5001) and the CHAOS name id.server.";
     STATE_DIR "state_dir" Kind::Text { what: "a path", example: "\"/var/lib/windrose\"" },
         Absent("nothing outlives the process"),
-        "Directory for health verdicts, zone serials and overrides.";
+        "Directory for health verdicts and zone serials; it has one server.";
     WORKERS "workers" Kind::Integer { min: 0, max: 1_024 },
         Is("0"),
         "UDP threads; 0 is one per core.";
