@@ -70,6 +70,7 @@ fn decide_at<'a>(
         strategy,
         verdicts: snapshot.verdicts(entry, strategy),
         table: &context.serving.health,
+        laid: context.serving.overlay.row(wip, entry.strategy),
         row,
         network: ClientNetwork::of(client.address),
         turn,

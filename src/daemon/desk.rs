@@ -173,8 +173,9 @@ pub(crate) fn think_down(serving: &Serving, down: &[String]) -> Result<Option<Se
     Ok(Some(Serving {
         snapshot: Arc::clone(snapshot),
         health: Arc::new(health),
-        workers: Box::default(),
-        counted_before: WorkerState::default(),
+        overlay: Arc::clone(&serving.overlay),
+        workers: Arc::default(),
+        counted_before: Arc::new(WorkerState::default()),
     }))
 }
 

@@ -4,7 +4,8 @@
 //! ```text
 //! bit  0-1   probed state: 0 unknown, 1 up, 2 down
 //! bit  2     available: may be answered, gate and override counted in
-//! bit  3-4   override: 0 none, 1 drained, 2 forced up, 3 forced down
+//! bit  3-4   override: 0 none, 1 drained, 2 forced up, 3 forced down; never in the table:
+//!            laid over by who reads (steer::overlay)
 //! bit  5     held: was lost, came back, and may not take part yet; never with bit 2
 //! bit  8-15  share of clients it may take in 1/256, less one; 255: all, which all
 //!            have but those that ramp up after a return
@@ -105,6 +106,22 @@ impl Word {
     /// The same, taking `share` of [`SHARE_FULL`] parts of its clients; at least one.
     pub fn with_share(self, share: u16) -> Word {
         Word(self.0 & !WHOLE | u64::from(share.clamp(1, SHARE_FULL) - 1) << 8)
+    }
+
+    /// The same under an operator's word, which settles whether it may be answered.
+    pub fn with_override(self, over: Override) -> Word {
+        let settled =
+            Word(self.0 & !(0b111 << 2) | (over as u64) << 3).with_ttl_cap_s(TTL_CAP_NONE);
+        match over {
+            Override::None => self,
+            Override::Drained | Override::ForcedDown => settled,
+            Override::ForcedUp => Word(settled.0 & !HELD | 0b100 | WHOLE),
+        }
+    }
+
+    /// The same with another [`Word::ttl_cap_s`].
+    pub fn with_ttl_cap_s(self, ttl_cap_s: u16) -> Word {
+        Word(self.0 & !(0xffff << 16) | u64::from(ttl_cap_s) << 16)
     }
 
     /// What probes say.

@@ -14,7 +14,7 @@ impl Serving {
     /// Goes on with the turns of `old`, worker by worker.
     pub(super) fn take_turns_of(&self, old: &Serving) {
         for (new_entry, old_entry) in self.same_wips(old, |entry| entry.turn != NONE) {
-            for (worker, before) in self.workers.iter().zip(&old.workers) {
+            for (worker, before) in self.workers.iter().zip(old.workers.iter()) {
                 for family in 0..2 {
                     worker.set_turn(new_entry.turn + family, before.turn(old_entry.turn + family));
                 }

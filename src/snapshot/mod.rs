@@ -23,7 +23,8 @@ use std::sync::Arc;
 use crate::config::model::Config;
 use crate::geo::BaseTable;
 use crate::health::plan::{Plan, VerdictId};
-use crate::health::table::Table;
+use crate::health::table::{Table, Word};
+use crate::steer::overlay::Overlay;
 use crate::steer::strategy::{Record, Strategy};
 use crate::zone::Zones;
 
@@ -123,28 +124,57 @@ pub struct Serving {
     pub snapshot: Arc<Snapshot>,
     /// Health, written by the prober alone.
     pub health: Arc<Table>,
+    /// What operators say of it.
+    pub overlay: Arc<Overlay>,
     /// One state a worker; each is written by its worker alone.
-    pub workers: Box<[WorkerState]>,
+    pub workers: Arc<[WorkerState]>,
     /// What was counted under the snapshots before; written by the publisher alone.
-    pub counted_before: WorkerState,
+    pub counted_before: Arc<WorkerState>,
 }
 
 impl Serving {
-    /// Joins a snapshot and its health table for `workers` workers. Turns go on
-    /// from `previous`; its counts come with [`take_counts_of`](Self::take_counts_of).
+    /// Joins a snapshot and its health table for `workers` workers, without a word of
+    /// operators. Turns go on from `previous`; its counts come with
+    /// [`take_counts_of`](Self::take_counts_of).
     pub fn new(
         snapshot: Arc<Snapshot>,
         health: Arc<Table>,
         workers: usize,
         previous: Option<&Serving>,
     ) -> Serving {
-        let counted_before = WorkerState::new(&snapshot, 0);
+        let counted_before = Arc::new(WorkerState::new(&snapshot, 0));
         let workers = (0..workers).map(|index| WorkerState::new(&snapshot, index)).collect();
-        let serving = Serving { snapshot, health, workers, counted_before };
+        let overlay = Arc::default();
+        let serving = Serving { snapshot, health, overlay, workers, counted_before };
         if let Some(previous) = previous {
             serving.take_turns_of(previous);
         }
         serving
+    }
+
+    /// The same under what operators say now. Turns and counts are the very same: workers
+    /// go on with them whichever of the two they hold.
+    pub fn with_overlay(&self, overlay: Arc<Overlay>) -> Serving {
+        Serving {
+            snapshot: Arc::clone(&self.snapshot),
+            health: Arc::clone(&self.health),
+            overlay,
+            workers: Arc::clone(&self.workers),
+            counted_before: Arc::clone(&self.counted_before),
+        }
+    }
+
+    /// The words that decide of a WIP's VIPs, in the order of its strategy: health under
+    /// what operators say.
+    pub fn words(&self, wip: u32) -> impl Iterator<Item = Word> {
+        let entry = self.snapshot.wips.get(wip as usize);
+        let verdicts = entry
+            .map_or(&[][..], |entry| self.snapshot.verdicts(entry, self.snapshot.strategy(entry)));
+        let laid = entry.map_or(&[][..], |entry| self.overlay.row(wip, entry.strategy));
+        verdicts.iter().enumerate().map(move |(vip, &verdict)| {
+            let word = self.health.word(verdict);
+            laid.get(vip).map_or(word, |laid| laid.over(word))
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use crate::dns::types::rtype;
 #[inline]
 pub(super) fn choose(question: &Question<'_>) -> Option<(u16, Chosen)> {
     let strategy = question.strategy;
-    if !strategy.shows_all || strategy.max_answers != 1 {
+    if !strategy.shows_all || strategy.max_answers != 1 || !question.laid.is_empty() {
         return None;
     }
     let index = match strategy.policy {

@@ -14,6 +14,7 @@ use super::calm;
 use super::candidates::{Candidates, Seen};
 pub use super::decision::{Chosen, Decision, Outcome, Stage};
 use super::hash::ClientNetwork;
+use super::overlay::Laid;
 use super::pick::{POOL_STEPS, Picker, weighted_position};
 use super::set::{MEMBERS_MAX, Set};
 use super::strategy::{PoolEntry, Row, Strategy};
@@ -62,6 +63,8 @@ pub struct Question<'a> {
     pub verdicts: &'a [VerdictId],
     /// Health.
     pub table: &'a Table,
+    /// For each VIP of the strategy, what an operator says of it; empty: nothing.
+    pub laid: &'a [Laid],
     /// The client's order.
     pub row: &'a Row,
     /// The client, for `hash`.
@@ -293,7 +296,9 @@ impl Room {
 impl<'a> Question<'a> {
     #[inline]
     pub(super) fn word(&self, vip: u16) -> Word {
-        self.verdicts.get(usize::from(vip)).map_or(Word::UP, |&verdict| self.table.word(verdict))
+        let verdict = self.verdicts.get(usize::from(vip));
+        let word = verdict.map_or(Word::UP, |&verdict| self.table.word(verdict));
+        self.laid.get(usize::from(vip)).map_or(word, |laid| laid.over(word))
     }
 
     /// Whether a VIP counts for this client and query when members are judged.

@@ -17,6 +17,7 @@ mod choose_tests;
 mod decision;
 pub mod hash;
 pub mod order;
+pub mod overlay;
 mod pick;
 mod policy;
 mod ramp;

@@ -41,6 +41,7 @@ pub(super) fn explain(
         strategy,
         verdicts: snapshot.verdicts(entry, strategy),
         table: &serving.health,
+        laid: serving.overlay.row(wip, entry.strategy),
         row,
         network: ClientNetwork::of(client.address),
         turn: 0,
