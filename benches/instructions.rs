@@ -137,6 +137,7 @@ fn decisions(pattern: &'static str, qtype: u16) -> &'static mut Decisions {
             strategy,
             verdicts: serving.snapshot.verdicts(entry, strategy),
             table: health,
+            laid: &[],
             row: &strategy.rows[index as usize % strategy.rows.len()],
             network: ClientNetwork::of(client.into()),
             turn: index,

@@ -3,6 +3,7 @@
 //! Exit status: 0 done, 1 refused or failed with the reason on standard error,
 //! 2 usage (clap's own).
 
+mod arguments;
 mod check;
 mod checks;
 pub mod client;
@@ -11,13 +12,12 @@ mod explain;
 mod operate;
 mod serve;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use ipnet::IpNet;
+use clap::{Parser, Subcommand};
 
+use self::arguments::*;
 use crate::{config, daemon, demo};
 
 /// Authoritative DNS server for Global Server Load Balancing.
@@ -55,154 +55,6 @@ enum Command {
     Reload(OperateArguments),
     /// A tour on loopback: a server and pretend sites, nothing else needed
     Demo(DemoArguments),
-}
-
-#[derive(Args, Debug)]
-struct ConfigFile {
-    /// The config file
-    #[arg(long, short, env = "WINDROSE_CONFIG", default_value = "/etc/windrose/windrose.toml")]
-    config: PathBuf,
-}
-
-#[derive(Args, Debug)]
-struct CheckArguments {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Print the problems as JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args, Debug)]
-struct ExplainArguments {
-    /// The name asked for
-    name: String,
-    /// The type asked for
-    #[arg(long = "type", default_value = "A", value_name = "TYPE")]
-    rtype: String,
-    /// The client's address, as the packet's source [default: 127.0.0.1]
-    #[arg(long, value_name = "IP")]
-    client: Option<IpAddr>,
-    /// The client subnet option
-    #[arg(long, value_name = "CIDR")]
-    ecs: Option<IpNet>,
-    /// Think this datacenter down; may be given several times
-    #[arg(long, value_name = "DATACENTER")]
-    down: Vec<String>,
-    /// Explain from this config file, nothing probed, instead of a running server
-    #[arg(long, short, value_name = "FILE")]
-    config: Option<PathBuf>,
-    #[command(flatten)]
-    operate: OperateArguments,
-}
-
-#[derive(Args, Clone, Debug)]
-struct OperateArguments {
-    /// The server's admin listener: http://…, https://… or unix:/…
-    #[arg(
-        long,
-        env = client::SERVER_VARIABLE,
-        default_value = "http://127.0.0.1:8053",
-        value_name = "URL"
-    )]
-    server: String,
-    /// File that holds the server's token
-    #[arg(long, env = client::TOKEN_FILE_VARIABLE, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args, Debug)]
-struct StatusArguments {
-    #[command(flatten)]
-    operate: OperateArguments,
-    #[command(flatten)]
-    checks: ChecksArguments,
-}
-
-#[derive(Args, Debug)]
-struct ChecksArguments {
-    /// List what is probed and how it is
-    #[arg(long)]
-    checks: bool,
-    /// Only what this WIP depends on
-    #[arg(long, value_name = "NAME", requires = "checks")]
-    wip: Option<String>,
-    /// Only this member's
-    #[arg(long, value_name = "MEMBER", requires = "checks")]
-    member: Option<String>,
-    /// Only this check's
-    #[arg(long, value_name = "CHECK", requires = "checks")]
-    check: Option<String>,
-    /// Only those in this state
-    #[arg(long, value_parser = ["unknown", "up", "down"], requires = "checks")]
-    state: Option<String>,
-}
-
-#[derive(Args, Debug)]
-struct FailbackArguments {
-    #[command(flatten)]
-    operate: OperateArguments,
-    /// Only in this WIP
-    #[arg(long, value_name = "NAME")]
-    wip: Option<String>,
-    /// Only this member
-    #[arg(long, value_name = "MEMBER")]
-    member: Option<String>,
-}
-
-#[derive(Args, Debug)]
-struct EventsArguments {
-    #[command(flatten)]
-    operate: OperateArguments,
-    /// Begin with the last events, as far as the server keeps them
-    #[arg(long)]
-    kept: bool,
-}
-
-#[derive(Args, Debug)]
-struct DemoArguments {
-    /// Port for DNS on 127.0.0.1
-    #[arg(long, default_value_t = 5300)]
-    port: u16,
-    /// Port of the admin listener on 127.0.0.1
-    #[arg(long, default_value_t = 8053)]
-    admin_port: u16,
-    /// Play a failure and a return by itself, then end
-    #[arg(long)]
-    tour: bool,
-}
-
-impl DemoArguments {
-    fn options(&self) -> demo::Options {
-        demo::Options { port: self.port, admin_port: self.admin_port, tour: self.tour }
-    }
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Every key with its default and the reason
-    Default,
-    /// JSON Schema, for editors
-    Schema,
-}
-
-#[derive(Debug, Subcommand)]
-enum LimiterCommand {
-    /// The losses that it holds are true: let them take their course
-    Release(OperateArguments),
-}
-
-#[derive(Debug, Subcommand)]
-enum GeoCommand {
-    /// Sources, sizes, dates and attributions of the databases in use
-    Info {
-        /// The config that names them; none: the embedded table
-        #[arg(long, short)]
-        config: Option<PathBuf>,
-    },
 }
 
 /// Runs the command line of this process.

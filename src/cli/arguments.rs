@@ -1,0 +1,160 @@
+//! What each command takes: flags, their defaults and their help.
+//!
+//! It must not know what a command does with them.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use ipnet::IpNet;
+
+use super::client;
+use crate::demo;
+
+#[derive(Args, Debug)]
+pub(super) struct ConfigFile {
+    /// The config file
+    #[arg(long, short, env = "WINDROSE_CONFIG", default_value = "/etc/windrose/windrose.toml")]
+    pub(super) config: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// Print the problems as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ExplainArguments {
+    /// The name asked for
+    pub(super) name: String,
+    /// The type asked for
+    #[arg(long = "type", default_value = "A", value_name = "TYPE")]
+    pub(super) rtype: String,
+    /// The client's address, as the packet's source [default: 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    pub(super) client: Option<IpAddr>,
+    /// The client subnet option
+    #[arg(long, value_name = "CIDR")]
+    pub(super) ecs: Option<IpNet>,
+    /// Think this datacenter down; may be given several times
+    #[arg(long, value_name = "DATACENTER")]
+    pub(super) down: Vec<String>,
+    /// Explain from this config file, nothing probed, instead of a running server
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) operate: OperateArguments,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct OperateArguments {
+    /// The server's admin listener: http://…, https://… or unix:/…
+    #[arg(
+        long,
+        env = client::SERVER_VARIABLE,
+        default_value = "http://127.0.0.1:8053",
+        value_name = "URL"
+    )]
+    pub(super) server: String,
+    /// File that holds the server's token
+    #[arg(long, env = client::TOKEN_FILE_VARIABLE, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    pub(super) operate: OperateArguments,
+    #[command(flatten)]
+    pub(super) checks: ChecksArguments,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ChecksArguments {
+    /// List what is probed and how it is
+    #[arg(long)]
+    pub(super) checks: bool,
+    /// Only what this WIP depends on
+    #[arg(long, value_name = "NAME", requires = "checks")]
+    pub(super) wip: Option<String>,
+    /// Only this member's
+    #[arg(long, value_name = "MEMBER", requires = "checks")]
+    pub(super) member: Option<String>,
+    /// Only this check's
+    #[arg(long, value_name = "CHECK", requires = "checks")]
+    pub(super) check: Option<String>,
+    /// Only those in this state
+    #[arg(long, value_parser = ["unknown", "up", "down"], requires = "checks")]
+    pub(super) state: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct FailbackArguments {
+    #[command(flatten)]
+    pub(super) operate: OperateArguments,
+    /// Only in this WIP
+    #[arg(long, value_name = "NAME")]
+    pub(super) wip: Option<String>,
+    /// Only this member
+    #[arg(long, value_name = "MEMBER")]
+    pub(super) member: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct EventsArguments {
+    #[command(flatten)]
+    pub(super) operate: OperateArguments,
+    /// Begin with the last events, as far as the server keeps them
+    #[arg(long)]
+    pub(super) kept: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DemoArguments {
+    /// Port for DNS on 127.0.0.1
+    #[arg(long, default_value_t = 5300)]
+    pub(super) port: u16,
+    /// Port of the admin listener on 127.0.0.1
+    #[arg(long, default_value_t = 8053)]
+    pub(super) admin_port: u16,
+    /// Play a failure and a return by itself, then end
+    #[arg(long)]
+    pub(super) tour: bool,
+}
+
+impl DemoArguments {
+    pub(super) fn options(&self) -> demo::Options {
+        demo::Options { port: self.port, admin_port: self.admin_port, tour: self.tour }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Every key with its default and the reason
+    Default,
+    /// JSON Schema, for editors
+    Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LimiterCommand {
+    /// The losses that it holds are true: let them take their course
+    Release(OperateArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GeoCommand {
+    /// Sources, sizes, dates and attributions of the databases in use
+    Info {
+        /// The config that names them; none: the embedded table
+        #[arg(long, short)]
+        config: Option<PathBuf>,
+    },
+}
