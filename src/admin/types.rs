@@ -3,6 +3,9 @@
 
 mod events;
 mod health;
+mod overrides;
+mod simulation;
+mod wips;
 
 use std::net::IpAddr;
 
@@ -13,6 +16,18 @@ pub use self::events::{Event, EventKind, EventsRequest, Subject};
 pub use self::health::{
     CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, FailbackRequest,
     FailedBack, HealthStatus, LimiterReleased, LimiterState, ProberStatus,
+};
+pub use self::overrides::{
+    BrokenRule, ClearRequest, OverrideDone, OverrideEffect, OverrideKind, OverrideRequest,
+    OverrideStatus, OverrideTarget, OverridesPage, WIPS_SHOWN_MAX, WipEffect,
+};
+pub use self::simulation::{
+    Flow, MOVES_MAX, Moves, Share, SimulateRequest, Simulation, ThoughtOverride, WEIGHTS_MAX,
+    WeightedNetwork, WipMoves,
+};
+pub use self::wips::{
+    Datacenter, DatacentersPage, Location, VipStatus, WIPS_MAX, WipMember, WipStatus, WipsPage,
+    WipsRequest,
 };
 use crate::dns::Name;
 
