@@ -23,6 +23,7 @@ mod probing;
 mod publisher;
 mod responder;
 mod state;
+mod think;
 mod verify;
 mod watch;
 mod wips;
@@ -42,9 +43,9 @@ use crate::clock::Clock;
 use crate::config::model::Config;
 use crate::listen::{self, BindOptions, Running, StartOptions, TcpOptions};
 use crate::probe::Prober;
-pub(crate) use desk::think_down;
 use publisher::{Cause, Publisher};
 use state::{Saver, StateDir};
+pub(crate) use think::think_down;
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
