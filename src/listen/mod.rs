@@ -29,7 +29,7 @@ use std::net::{IpAddr, SocketAddr};
 pub use bind::{BindError, BindOptions, Bound, bind};
 pub use drops::{DropCounts, Drops};
 pub use request::{GROUP_MAX, Replies, Request, Wait};
-pub use running::{Running, StartError, StartOptions};
+pub use running::{Pulse, Running, StartError, StartOptions};
 pub use tcp::TcpOptions;
 pub use tcp_registry::TcpCounts;
 

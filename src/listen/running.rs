@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::tcp::TcpServer;
 use super::udp::{Stop, Worker};
-use super::udp_batch::{allowed_processors, kernel_drops, pin_to};
+use super::udp_batch::{allowed_processors, kernel_drops, pin_to, wait_readable};
 use super::{Bound, DropCounts, Drops, Responder, ResponderFactory, TcpCounts, TcpOptions};
 
 /// How long [`Running::stop`] waits for the UDP threads: each needs one batch.
@@ -67,6 +67,18 @@ pub struct Running {
     stop: Arc<Stop>,
     udp: Vec<UdpThread>,
     tcp: TcpServer,
+}
+
+/// A UDP thread at one look. One that had requests waiting and has served no batch by
+/// the next look is stuck.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pulse {
+    /// It is no more.
+    pub ended: bool,
+    /// Requests wait for it.
+    pub waiting: bool,
+    /// Batches it has served since the start; wraps.
+    pub batches: u64,
 }
 
 struct UdpThread {
@@ -158,6 +170,16 @@ impl Running {
     /// TCP connections, now and since the start.
     pub fn tcp(&self) -> TcpCounts {
         self.tcp.counts()
+    }
+
+    /// What each UDP thread does, for who watches them.
+    pub fn pulses(&self) -> Vec<Pulse> {
+        let pulse = |thread: &UdpThread| Pulse {
+            ended: thread.handle.as_ref().is_none_or(JoinHandle::is_finished),
+            waiting: wait_readable(&[thread.socket.as_fd()], 0).unwrap_or(false),
+            batches: thread.drops.batches(),
+        };
+        self.udp.iter().map(pulse).collect()
     }
 
     /// Stops taking requests, answers those already taken or queued, closes the
