@@ -40,6 +40,7 @@
 //! |  | [`admin`] | HTTP for metrics, readiness and the API |
 //! |  | [`clock`] | The only reader of time |
 //! |  | [`log`] | What is shown in the log, and how |
+//! |  | [`service`] | What a service manager is told and gives |
 //! | 4 desk | [`daemon`] | Joins everything: start, publish, reload, stop |
 //! | 5 door | [`cli`] | The command line |
 //! |  | [`demo`] | A tour on loopback |
@@ -63,6 +64,7 @@ pub mod metrics;
 pub mod overrides;
 pub mod probe;
 pub mod problem;
+pub mod service;
 pub mod snapshot;
 pub mod steer;
 pub mod zone;

@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 6] = [
     &["dns", "geo", "metrics", "problem"],
     &["health", "steer", "zone"],
     &["answer", "config", "overrides", "snapshot"],
-    &["admin", "clock", "listen", "log", "probe"],
+    &["admin", "clock", "listen", "log", "probe", "service"],
     &["daemon"],
     &["cli", "demo", "main"],
 ];

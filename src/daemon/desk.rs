@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
 use super::think::think_down;
-use super::{checks, members, metrics, operate, wips};
+use super::{checks, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
     ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport,
@@ -58,16 +58,7 @@ impl Desk for FrontDesk {
     }
 
     fn ready(&self) -> Result<(), String> {
-        if self.publisher.stopping.load(Ordering::Relaxed) {
-            return Err("stopping".to_owned());
-        }
-        let serving = self.publisher.serving();
-        let hold_ms = u64::from(serving.snapshot.config.health.start_hold_ms);
-        let judged = self.publisher.prober().is_some_and(|prober| prober.ready());
-        if judged || self.publisher.uptime_ms() >= hold_ms {
-            return Ok(());
-        }
-        Err("waiting for the first verdicts of the health checks".to_owned())
+        supervised::readiness(&self.publisher)
     }
 
     fn status(&self) -> Status {

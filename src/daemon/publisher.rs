@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+pub(super) use super::cause::Cause;
 use super::changes::Changes;
 use super::disk::{ReadFiles, Seen};
 use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
 use super::state::{StateDir, Wake, save_serials};
+use super::supervised::Teller;
 use super::watch;
 use super::{events, probing};
 use crate::admin::Journal;
@@ -38,27 +40,6 @@ const LOAD_NICENESS: i32 = 10;
 /// Longest that a waking worker waits for it: the usual slice is some milliseconds.
 const LOAD_SLICE: Duration = Duration::from_micros(100);
 
-/// Who asked for a reload.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Cause {
-    /// A file changed.
-    FileChange,
-    /// SIGHUP.
-    Signal,
-    /// The API.
-    Api,
-}
-
-impl Cause {
-    fn as_str(self) -> &'static str {
-        match self {
-            Cause::FileChange => "file change",
-            Cause::Signal => "SIGHUP",
-            Cause::Api => "API",
-        }
-    }
-}
-
 /// The sole writer of what is served.
 pub(super) struct Publisher {
     /// What workers read.
@@ -79,6 +60,8 @@ pub(super) struct Publisher {
     pub(super) state: Option<Arc<StateDir>>,
     /// Told of changes that are to be kept.
     pub(super) wake: Wake,
+    /// Tells a service manager.
+    pub(super) teller: Teller,
     path: PathBuf,
     clock: Clock,
     workers: usize,
@@ -158,6 +141,7 @@ impl Publisher {
             loaded_at_s: AtomicU64::new(now_s),
             state,
             wake,
+            teller: Teller::default(),
             path,
             clock,
             workers,
@@ -238,6 +222,7 @@ impl Publisher {
 
     fn reload_here(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
         let mut loading = lock(&self.loading);
+        self.teller.reloading();
         let current = self.serving();
         *lock(&self.looked) = Some(watch::look(self));
         let before = Before {
@@ -287,6 +272,7 @@ impl Publisher {
                 );
             }
         }
+        self.teller.reloaded(self);
         result
     }
 

@@ -31,7 +31,7 @@ pub use bind::{BindError, BindOptions, Bound, bind, bind_or_take};
 pub use drops::{DropCounts, Drops};
 pub use inherit::{Inherited, Moved, Offered};
 pub use request::{GROUP_MAX, Replies, Request, Wait};
-pub use running::{Running, StartError, StartOptions};
+pub use running::{Pulse, Running, StartError, StartOptions};
 pub use tcp::TcpOptions;
 pub use tcp_registry::TcpCounts;
 

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::tcp::TcpServer;
 use super::udp::{Stop, Worker};
-use super::udp_batch::{allowed_processors, kernel_drops, pin_to, wake};
+use super::udp_batch::{allowed_processors, kernel_drops, pin_to, wait_readable, wake};
 use super::{
     Bound, DropCounts, Drops, Moved, Offered, Responder, ResponderFactory, TcpCounts, TcpOptions,
 };
@@ -75,6 +75,18 @@ pub struct Running {
     /// What each address was asked as and its TCP listener, to be handed over; gone when
     /// that is over, for an address must not seem to listen on.
     asked: Mutex<Vec<(SocketAddr, TcpListener)>>,
+}
+
+/// A UDP thread at one look. One that had requests waiting and has served no batch by
+/// the next look is stuck.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pulse {
+    /// It is no more.
+    pub ended: bool,
+    /// Requests wait for it.
+    pub waiting: bool,
+    /// Batches it has served since the start; wraps.
+    pub batches: u64,
 }
 
 struct UdpThread {
@@ -172,6 +184,20 @@ impl Running {
     /// TCP connections, now and since the start.
     pub fn tcp(&self) -> TcpCounts {
         self.tcp.counts()
+    }
+
+    /// What each UDP thread does, for who watches them.
+    pub fn pulses(&self) -> Vec<Pulse> {
+        let ended = |thread: &UdpThread| {
+            let handle = thread.handle.lock().unwrap_or_else(PoisonError::into_inner);
+            handle.as_ref().is_none_or(JoinHandle::is_finished)
+        };
+        let pulse = |thread: &UdpThread| Pulse {
+            ended: ended(thread),
+            waiting: wait_readable(&[thread.socket.as_fd()], 0).unwrap_or(false),
+            batches: thread.drops.batches(),
+        };
+        self.udp.iter().map(pulse).collect()
     }
 
     /// Stops taking requests, answers those already taken or queued, closes the

@@ -82,6 +82,7 @@ impl<R: Responder> Worker<R> {
             batch.answer_groups(|requests, replies| self.responder.respond_all(requests, replies));
         self.responder.end_batch();
         let sent = batch.send(self.socket.as_fd());
+        self.drops.served();
         let drops = DropCounts {
             port_zero: refused.port_zero,
             oversized: refused.oversized,
