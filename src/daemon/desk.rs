@@ -7,10 +7,11 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
-use super::{checks, members, metrics, operate};
+use super::{checks, log_level, members, metrics, operate};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, ExplainRequest,
-    FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport, Status,
+    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
+    ReloadReport, Status,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
@@ -111,6 +112,14 @@ impl Desk for FrontDesk {
             },
         );
         serde_json::to_value(explanation).map_err(|error| ApiError::Invalid(error.to_string()))
+    }
+
+    fn log(&self) -> Result<LogStatus, ApiError> {
+        log_level::status()
+    }
+
+    fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
+        log_level::set(&self.runtime, request, u64::from(self.publisher.clock.now().unix_s))
     }
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {

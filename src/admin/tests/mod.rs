@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use super::listener::{Limits, serve_within};
 use super::types::{
     CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, ExplainRequest, FailbackRequest,
-    FailedBack, LimiterReleased, ReloadRefused, ReloadReport, Status,
+    FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -46,6 +46,14 @@ impl Desk for Pretend {
 
     fn status(&self) -> Status {
         Status { version: "1.2.3".to_owned(), ..Status::default() }
+    }
+
+    fn log(&self) -> Result<LogStatus, ApiError> {
+        Ok(LogStatus { level: "info".to_owned(), ..LogStatus::default() })
+    }
+
+    fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
+        Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
     }
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
