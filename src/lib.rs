@@ -34,6 +34,7 @@
 //! | 2 brain | [`config`] | The config file: text in, a checked model or all problems out |
 //! |  | [`snapshot`] | All that a query may read, compiled |
 //! |  | [`answer`] | From a request's bytes to a reply's |
+//! |  | [`whatif`] | How a change would move answers |
 //! | 3 hands | [`listen`] | Sockets for DNS |
 //! |  | [`probe`] | Probes as real connections |
 //! |  | [`admin`] | HTTP for metrics, readiness and the API |
@@ -63,4 +64,5 @@ pub mod probe;
 pub mod problem;
 pub mod snapshot;
 pub mod steer;
+pub mod whatif;
 pub mod zone;
