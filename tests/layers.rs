@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 6] = [
     &["dns", "geo", "metrics", "problem"],
     &["health", "steer", "zone"],
-    &["answer", "config", "overrides", "snapshot"],
+    &["answer", "config", "overrides", "snapshot", "whatif"],
     &["admin", "clock", "listen", "log", "probe", "service"],
     &["daemon"],
     &["cli", "demo", "main"],
@@ -26,6 +26,8 @@ const WITHIN_LAYER: [(&str, &str, &str); 11] = [
     ("answer", "config", "explain tells of the config's names"),
     ("overrides", "snapshot", "what is said is laid over a snapshot's VIPs"),
     ("overrides", "config", "people say the config's names"),
+    ("whatif", "snapshot", "states of snapshots are compared"),
+    ("whatif", "config", "their names and sites are the config's"),
     ("probe", "clock", "probes are timed"),
     ("admin", "log", "noisy messages are thinned out"),
     ("admin", "clock", "uptime"),
