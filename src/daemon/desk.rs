@@ -1,5 +1,6 @@
 //! The daemon as the admin listener sees it: status, explain, reload, metrics.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -7,13 +8,15 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
-use super::{checks, members, metrics, operate};
+use super::{checks, members, metrics, operate, wips};
 use crate::admin::types::{
-    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, ExplainRequest,
-    FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport, Status,
+    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
+    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport,
+    Status, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
+use crate::dns::Name;
 use crate::dns::types::rtype;
 use crate::health::plan::VerdictId;
 use crate::health::table::{State, Table, Word};
@@ -39,6 +42,10 @@ impl FrontDesk {
             running: Arc::downgrade(running),
             runtime: runtime.clone(),
         }
+    }
+
+    fn details(&self, serving: &Serving, ids: &[VerdictId]) -> HashMap<VerdictId, String> {
+        members::details(&self.publisher, &self.runtime, serving, ids)
     }
 }
 
@@ -115,6 +122,20 @@ impl Desk for FrontDesk {
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
         checks::checks(&self.publisher, &self.runtime, request)
+    }
+
+    fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError> {
+        let serving = self.publisher.serving();
+        wips::page(&serving, request, &|ids| self.details(&serving, ids))
+    }
+
+    fn wip(&self, name: &Name) -> Result<WipStatus, ApiError> {
+        let serving = self.publisher.serving();
+        wips::one(&serving, name, &|ids| self.details(&serving, ids))
+    }
+
+    fn datacenters(&self) -> DatacentersPage {
+        wips::datacenters(&self.publisher.serving())
     }
 
     fn journal(&self) -> Arc<Journal> {

@@ -25,6 +25,7 @@ mod responder;
 mod state;
 mod verify;
 mod watch;
+mod wips;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
