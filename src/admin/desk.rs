@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::journal::Journal;
 use super::types::{
-    ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
-    ReloadRefused, ReloadReport, Status,
+    ChecksPage, ChecksRequest, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack,
+    LimiterReleased, ReloadRefused, ReloadReport, Status, WipStatus, WipsPage, WipsRequest,
 };
+use crate::dns::Name;
 
 /// The daemon, as the admin listener sees it.
 ///
@@ -25,6 +26,15 @@ pub trait Desk: Send + Sync + 'static {
 
     /// What is probed and how it is, one by one.
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError>;
+
+    /// Some of the WIPs, and how each member is.
+    fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError>;
+
+    /// The WIP of this name or alias.
+    fn wip(&self, name: &Name) -> Result<WipStatus, ApiError>;
+
+    /// Every datacenter, and how its members are.
+    fn datacenters(&self) -> DatacentersPage;
 
     /// What happened last, and what happens. Called on an async thread: it must not
     /// wait.

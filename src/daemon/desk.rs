@@ -1,5 +1,6 @@
 //! The daemon as the admin listener sees it: status, explain, reload, metrics.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -7,19 +8,22 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
-use super::{checks, members, metrics, operate, supervised};
+use super::think::think_down;
+use super::{checks, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
-    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, ExplainRequest,
-    FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport, Status,
+    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
+    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport,
+    Status, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
+use crate::dns::Name;
 use crate::dns::types::rtype;
 use crate::health::plan::VerdictId;
-use crate::health::table::{State, Table, Word};
+use crate::health::table::State;
 use crate::listen::Running;
 use crate::problem::{Problems, Sources};
-use crate::snapshot::{Serving, WorkerState};
+use crate::snapshot::Serving;
 
 /// Answers the admin listener. It holds nothing that would keep a stop waiting.
 pub(super) struct FrontDesk {
@@ -39,6 +43,10 @@ impl FrontDesk {
             running: Arc::downgrade(running),
             runtime: runtime.clone(),
         }
+    }
+
+    fn details(&self, serving: &Serving, ids: &[VerdictId]) -> HashMap<VerdictId, String> {
+        members::details(&self.publisher, &self.runtime, serving, ids)
     }
 }
 
@@ -108,6 +116,20 @@ impl Desk for FrontDesk {
         checks::checks(&self.publisher, &self.runtime, request)
     }
 
+    fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError> {
+        let serving = self.publisher.serving();
+        wips::page(&serving, request, &|ids| self.details(&serving, ids))
+    }
+
+    fn wip(&self, name: &Name) -> Result<WipStatus, ApiError> {
+        let serving = self.publisher.serving();
+        wips::one(&serving, name, &|ids| self.details(&serving, ids))
+    }
+
+    fn datacenters(&self) -> DatacentersPage {
+        wips::datacenters(&self.publisher.serving())
+    }
+
     fn journal(&self) -> Arc<Journal> {
         Arc::clone(&self.publisher.journal)
     }
@@ -123,51 +145,6 @@ impl Desk for FrontDesk {
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
         self.publisher.reload(Cause::Api)
     }
-}
-
-/// `serving` with every VIP of some datacenters down; none when there are none
-/// to think down. The error names a datacenter that is not there.
-pub(crate) fn think_down(serving: &Serving, down: &[String]) -> Result<Option<Serving>, String> {
-    if down.is_empty() {
-        return Ok(None);
-    }
-    let snapshot = &serving.snapshot;
-    let datacenters = &snapshot.config.datacenters;
-    if let Some(unknown) = down.iter().find(|name| !datacenters.iter().any(|dc| dc.name == **name))
-    {
-        let known: Vec<&str> = datacenters.iter().map(|dc| dc.name.as_str()).collect();
-        return Err(format!(
-            "there is no datacenter \"{unknown}\"; there are {}",
-            known.join(", ")
-        ));
-    }
-    let health = Table::new(serving.health.len());
-    for id in 0..serving.health.len() as VerdictId {
-        health.set(id, serving.health.word(id));
-    }
-    for (wip, entry) in snapshot.wips.iter().enumerate() {
-        let strategy = snapshot.strategy(entry);
-        let verdicts = snapshot.verdicts(entry, strategy);
-        for (member, datacenter) in
-            strategy.members.iter().zip(snapshot.member_datacenters(wip as u32))
-        {
-            let named = datacenter.is_some_and(|id| down.contains(&datacenters[id as usize].name));
-            if named {
-                for vip in member.vips.clone() {
-                    let over = health.word(verdicts[usize::from(vip)]).over();
-                    let word = Word::new(State::Down, false, over, u16::MAX, 0);
-                    health.set(verdicts[usize::from(vip)], word);
-                }
-            }
-        }
-    }
-    Ok(Some(Serving {
-        snapshot: Arc::clone(snapshot),
-        health: Arc::new(health),
-        overlay: Arc::clone(&serving.overlay),
-        workers: Arc::default(),
-        counted_before: Arc::new(WorkerState::default()),
-    }))
 }
 
 /// Problems as the API gives them.

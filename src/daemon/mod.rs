@@ -26,8 +26,10 @@ mod responder;
 mod sockets;
 mod state;
 mod supervised;
+mod think;
 mod verify;
 mod watch;
+mod wips;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -44,11 +46,11 @@ use crate::clock::Clock;
 use crate::listen::{self, Running, StartOptions};
 use crate::probe::Prober;
 use crate::service::Notifier;
-pub(crate) use desk::think_down;
 use publisher::{Cause, Publisher};
 pub use sockets::Sockets;
 use sockets::{TCP_RESPONDERS, tcp_options};
 use state::{Saver, StateDir};
+pub(crate) use think::think_down;
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;

@@ -97,13 +97,6 @@ struct UdpThread {
     handle: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl UdpThread {
-    fn has_ended(&self) -> bool {
-        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
-        handle.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-}
-
 impl Bound {
     /// Starts the UDP threads, `udp-0` and so on, and TCP on `runtime`, which must have
     /// I/O and time enabled.
@@ -195,8 +188,12 @@ impl Running {
 
     /// What each UDP thread does, for who watches them.
     pub fn pulses(&self) -> Vec<Pulse> {
+        let ended = |thread: &UdpThread| {
+            let handle = thread.handle.lock().unwrap_or_else(PoisonError::into_inner);
+            handle.as_ref().is_none_or(JoinHandle::is_finished)
+        };
         let pulse = |thread: &UdpThread| Pulse {
-            ended: thread.has_ended(),
+            ended: ended(thread),
             waiting: wait_readable(&[thread.socket.as_fd()], 0).unwrap_or(false),
             batches: thread.drops.batches(),
         };

@@ -74,7 +74,7 @@ pub(super) fn explain(
             networks: networks.iter().map(ToString::to_string).collect(),
             scope,
         },
-        policy: (strategy.pools.len() > 1).then(|| policy_text(strategy.policy).to_owned()),
+        policy: (strategy.pools.len() > 1).then(|| strategy.policy.as_str().to_owned()),
         pools,
         stage: stage_text(decision.stage).to_owned(),
         decision: view.decision_text(&decision, room),
@@ -119,7 +119,7 @@ impl View<'_> {
             .collect();
         PoolExplanation {
             name: pool.name.clone().unwrap_or_else(|| "members".to_owned()),
-            policy: policy_text(pool.policy).to_owned(),
+            policy: pool.policy.as_str().to_owned(),
             available: members.iter().filter(|member| member.available).count(),
             min_available: pool.min_available,
             chosen: decision.outcome == Outcome::Members && decision.pool == index,
@@ -144,6 +144,7 @@ impl View<'_> {
     fn vip(&self, vip: u16, member: u16) -> VipExplanation {
         let verdict = self.question.verdicts.get(usize::from(vip)).copied();
         let word = verdict.map_or(Word::UP, |verdict| self.question.table.word(verdict));
+        let word = self.question.laid.get(usize::from(vip)).map_or(word, |laid| laid.over(word));
         VipExplanation {
             address: self.strategy.vips[usize::from(vip)].record.address(),
             visible: self.question.row.sees(vip),
@@ -263,16 +264,6 @@ fn source_text(source: Source) -> String {
             "the packet's source (the client subnet is private and no network here covers it)"
                 .to_owned()
         }
-    }
-}
-
-fn policy_text(policy: Policy) -> &'static str {
-    match policy {
-        Policy::Geo => "geo",
-        Policy::RoundRobin => "round-robin",
-        Policy::Weighted => "weighted",
-        Policy::Failover => "failover",
-        Policy::Hash => "hash",
     }
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::admin::types::{EventKind, ReloadRefused, Status};
+use crate::admin::types::{
+    DatacentersPage, EventKind, ReloadRefused, Status, WipStatus, WipsPage, WipsRequest,
+};
 use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;
 use crate::dns::Name;
@@ -21,6 +23,15 @@ impl Desk for Pretend {
     }
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
         Ok(ChecksPage { next: request.after, ..ChecksPage::default() })
+    }
+    fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError> {
+        Ok(WipsPage { total: u64::from(request.limit), ..WipsPage::default() })
+    }
+    fn wip(&self, name: &Name) -> Result<WipStatus, ApiError> {
+        Ok(WipStatus { name: name.to_string(), ..WipStatus::default() })
+    }
+    fn datacenters(&self) -> DatacentersPage {
+        DatacentersPage { series_interval_s: 5, ..DatacentersPage::default() }
     }
     fn journal(&self) -> Arc<Journal> {
         let journal = Arc::new(Journal::new(100));
