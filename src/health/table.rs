@@ -71,7 +71,7 @@ const CALM: u64 = 0b100 | WHOLE | (TTL_CAP_NONE as u64) << 16;
 const VEIL: u64 = 0b11 | 0xffff << 16;
 
 /// One verdict as queries see it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Word(u64);
 
 impl Word {
