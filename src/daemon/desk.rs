@@ -20,7 +20,7 @@ use crate::answer::explain::{self, Request};
 use crate::dns::Name;
 use crate::dns::types::rtype;
 use crate::health::plan::VerdictId;
-use crate::health::table::State;
+use crate::health::table::{Override, State};
 use crate::listen::Running;
 use crate::problem::{Problems, Sources};
 use crate::snapshot::Serving;
@@ -172,17 +172,22 @@ fn datacenters(serving: &Serving) -> Vec<DatacenterStatus> {
             ..DatacenterStatus::default()
         })
         .collect();
+    let mut words = Vec::new();
     for (wip, entry) in snapshot.wips.iter().enumerate() {
         let strategy = snapshot.strategy(entry);
         let verdicts = snapshot.verdicts(entry, strategy);
         let datacenters = snapshot.member_datacenters(wip as u32);
+        words.clear();
+        words.extend(serving.words(wip as u32));
         for (member, datacenter) in strategy.members.iter().zip(datacenters) {
             let Some(status) = datacenter.and_then(|id| statuses.get_mut(id as usize)) else {
                 continue;
             };
             for vip in member.vips.clone() {
                 let id = verdicts[usize::from(vip)];
-                match serving.health.word(id).state() {
+                let word = words[usize::from(vip)];
+                status.overridden += u64::from(word.over() != Override::None);
+                match word.state() {
                     State::Up => status.up += 1,
                     State::Down => status.down += 1,
                     State::Unknown => status.unknown += 1,
