@@ -3,6 +3,7 @@
 
 mod events;
 mod health;
+mod log;
 mod overrides;
 mod simulation;
 mod wips;
@@ -17,6 +18,7 @@ pub use self::health::{
     CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, FailbackRequest,
     FailedBack, HealthStatus, LimiterReleased, LimiterState, ProberStatus,
 };
+pub use self::log::{LOG_CONFIGURED, LOG_FOR_MAX_S, LogRequest, LogStatus};
 pub use self::overrides::{
     BrokenRule, ClearRequest, OverrideDone, OverrideEffect, OverrideKind, OverrideRequest,
     OverrideStatus, OverrideTarget, OverridesPage, WIPS_SHOWN_MAX, WipEffect,
@@ -202,6 +204,24 @@ impl<'a> Once<'a> {
     fn parse<T: std::str::FromStr>(&mut self, key: &str, want: &str) -> Result<Option<T>, String> {
         let Some(text) = self.take(key)? else { return Ok(None) };
         text.parse().map(Some).map_err(|_| format!("{key} \"{text}\" is not {want}"))
+    }
+
+    /// A DNS name, in lower case.
+    fn name(&mut self, key: &str) -> Result<Option<Name>, String> {
+        let Some(text) = self.take(key)? else { return Ok(None) };
+        let name = Name::parse(text).map_err(|error| format!("{key} \"{text}\": {error}"))?;
+        Ok(Some(name.to_lowercase()))
+    }
+
+    /// A number from 1 to `max`.
+    fn limit(&mut self, key: &str, max: u32) -> Result<Option<u32>, String> {
+        let want = format!("a number from 1 to {max}");
+        match self.parse(key, &want)? {
+            Some(limit) if !(1..=max).contains(&limit) => {
+                Err(format!("{key} \"{limit}\" is not {want}"))
+            }
+            limit => Ok(limit),
+        }
     }
 }
 

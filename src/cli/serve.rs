@@ -1,10 +1,12 @@
 //! `windrose serve`
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Failed;
 use crate::daemon::{Daemon, load};
 use crate::log;
+use crate::service::Notifier;
 
 pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
     let loaded = load::load(config_path).map_err(|refused| Failed(refused.report))?;
@@ -32,7 +34,9 @@ fn serve(config_path: &Path, loaded: load::Candidate) -> Result<(), Failed> {
         probes = loaded.snapshot.plan.targets.len(),
         "starting"
     );
+    let notifier = Notifier::from_environment()?;
     let daemon = Daemon::start_loaded(config_path.to_owned(), loaded)?;
+    daemon.report_to(Arc::new(notifier));
     let result = daemon.run_until_signal().map_err(Failed::from);
     daemon.stop();
     result

@@ -1,5 +1,6 @@
 //! The daemon as the admin listener sees it: status, explain, reload, metrics.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -7,14 +8,18 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
+use super::simulate::Simulations;
 use super::think::think_down;
-use super::{checks, members, metrics, operate};
+use super::{checks, log_level, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
-    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, ExplainRequest,
-    FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport, Status,
+    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
+    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
+    ReloadRefused, ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage,
+    WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
+use crate::dns::Name;
 use crate::dns::types::rtype;
 use crate::health::plan::VerdictId;
 use crate::health::table::State;
@@ -27,6 +32,7 @@ pub(super) struct FrontDesk {
     publisher: Arc<Publisher>,
     running: Weak<Running>,
     runtime: Handle,
+    simulations: Simulations,
 }
 
 impl FrontDesk {
@@ -39,7 +45,12 @@ impl FrontDesk {
             publisher: Arc::clone(publisher),
             running: Arc::downgrade(running),
             runtime: runtime.clone(),
+            simulations: Simulations::default(),
         }
+    }
+
+    fn details(&self, serving: &Serving, ids: &[VerdictId]) -> HashMap<VerdictId, String> {
+        members::details(&self.publisher, &self.runtime, serving, ids)
     }
 }
 
@@ -51,16 +62,7 @@ impl Desk for FrontDesk {
     }
 
     fn ready(&self) -> Result<(), String> {
-        if self.publisher.stopping.load(Ordering::Relaxed) {
-            return Err("stopping".to_owned());
-        }
-        let serving = self.publisher.serving();
-        let hold_ms = u64::from(serving.snapshot.config.health.start_hold_ms);
-        let judged = self.publisher.prober().is_some_and(|prober| prober.ready());
-        if judged || self.publisher.uptime_ms() >= hold_ms {
-            return Ok(());
-        }
-        Err("waiting for the first verdicts of the health checks".to_owned())
+        supervised::readiness(&self.publisher)
     }
 
     fn status(&self) -> Status {
@@ -114,8 +116,34 @@ impl Desk for FrontDesk {
         serde_json::to_value(explanation).map_err(|error| ApiError::Invalid(error.to_string()))
     }
 
+    fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ApiError> {
+        self.simulations.run(&self.publisher.serving(), request)
+    }
+
+    fn log(&self) -> Result<LogStatus, ApiError> {
+        log_level::status()
+    }
+
+    fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
+        log_level::set(&self.runtime, request, u64::from(self.publisher.clock.now().unix_s))
+    }
+
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
         checks::checks(&self.publisher, &self.runtime, request)
+    }
+
+    fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError> {
+        let serving = self.publisher.serving();
+        wips::page(&serving, request, &|ids| self.details(&serving, ids))
+    }
+
+    fn wip(&self, name: &Name) -> Result<WipStatus, ApiError> {
+        let serving = self.publisher.serving();
+        wips::one(&serving, name, &|ids| self.details(&serving, ids))
+    }
+
+    fn datacenters(&self) -> DatacentersPage {
+        wips::datacenters(&self.publisher.serving())
     }
 
     fn journal(&self) -> Arc<Journal> {

@@ -59,14 +59,32 @@ pub(super) fn detail(
     serving: &Serving,
     id: VerdictId,
 ) -> Option<String> {
-    let targets = targets_by_weight(serving, id);
-    let ids = targets.iter().map(|(target, _)| *target).collect();
-    let statuses = statuses(publisher, runtime, serving, ids);
-    let (target, of_site, status) = reason(&targets, &statuses)?;
-    let words = status_words(status)?;
-    let target = serving.snapshot.plan.targets.get(target as usize)?;
-    let whose = if of_site { "the site's " } else { "" };
-    Some(format!("{whose}check {} {words}", target.check))
+    details(publisher, runtime, serving, &[id]).remove(&id)
+}
+
+/// The same of several verdicts, with one question to the prober; those that depend on
+/// nothing but what is well are left out.
+pub(super) fn details(
+    publisher: &Publisher,
+    runtime: &Handle,
+    serving: &Serving,
+    ids: &[VerdictId],
+) -> HashMap<VerdictId, String> {
+    let targets: HashMap<VerdictId, _> =
+        ids.iter().map(|&id| (id, targets_by_weight(serving, id))).collect();
+    let asked: HashSet<TargetId> = targets.values().flatten().map(|(target, _)| *target).collect();
+    if asked.is_empty() {
+        return HashMap::new();
+    }
+    let statuses = statuses(publisher, runtime, serving, asked.into_iter().collect());
+    let words = targets.into_iter().filter_map(|(id, targets)| {
+        let (target, of_site, status) = reason(&targets, &statuses)?;
+        let words = status_words(status)?;
+        let target = serving.snapshot.plan.targets.get(target as usize)?;
+        let whose = if of_site { "the site's " } else { "" };
+        Some((id, format!("{whose}check {} {words}", target.check)))
+    });
+    words.collect()
 }
 
 fn status_words(status: &TargetStatus) -> Option<String> {

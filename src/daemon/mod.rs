@@ -9,6 +9,7 @@
 //!
 //! The hands (listeners, prober, admin) never meet; they are joined here.
 
+mod cause;
 mod changes;
 mod checks;
 mod desk;
@@ -16,16 +17,20 @@ pub mod disk;
 mod events;
 pub(crate) mod geo;
 pub mod load;
+mod log_level;
 mod members;
 mod metrics;
 mod operate;
 mod probing;
 mod publisher;
 mod responder;
+mod simulate;
 mod state;
+mod supervised;
 mod think;
 mod verify;
 mod watch;
+mod wips;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -42,9 +47,11 @@ use crate::clock::Clock;
 use crate::config::model::Config;
 use crate::listen::{self, BindOptions, Running, StartOptions, TcpOptions};
 use crate::probe::Prober;
+use crate::service::Notifier;
 use publisher::{Cause, Publisher};
+pub(crate) use simulate::{diff, simulate};
 use state::{Saver, StateDir};
-pub(crate) use think::think_down;
+pub(crate) use think::{all_up, think_down};
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
@@ -62,7 +69,7 @@ pub struct Daemon {
     running: Arc<Running>,
     admin: Option<SocketAddr>,
     stop: signal::Sender<bool>,
-    watcher: JoinHandle<()>,
+    watcher: Arc<JoinHandle<()>>,
     saver: Option<Saver>,
     runtime: Runtime,
 }
@@ -150,7 +157,7 @@ impl Daemon {
         if let Some(address) = admin {
             tracing::info!(%address, "admin listener is up");
         }
-        let watcher = watch::start(Arc::clone(&publisher), stopping).map_err(system)?;
+        let watcher = Arc::new(watch::start(Arc::clone(&publisher), stopping).map_err(system)?);
         let saver = start_saver(&publisher, clock).map_err(system)?;
         Ok(Daemon { publisher, running, admin, stop, watcher, saver, runtime })
     }
@@ -163,6 +170,19 @@ impl Daemon {
     /// The admin listener's address, if it is not a unix socket.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Tells a service manager how this server is, until it stops.
+    pub fn report_to(&self, notifier: Arc<Notifier>) {
+        if notifier.is_heard() {
+            let supervised = supervised::Supervised {
+                notifier,
+                publisher: Arc::clone(&self.publisher),
+                running: Arc::downgrade(&self.running),
+                watcher: Arc::clone(&self.watcher),
+            };
+            self.runtime.spawn(supervised.run());
+        }
     }
 
     /// Loads the config again, as SIGHUP does.
@@ -205,6 +225,7 @@ impl Daemon {
     pub fn stop(self) {
         tracing::info!("stopping");
         self.publisher.stopping.store(true, Ordering::Relaxed);
+        self.publisher.teller.stopping();
         let _ = self.stop.send(true);
         match Arc::try_unwrap(self.running) {
             Ok(running) => {

@@ -18,6 +18,16 @@ pub enum Location {
     Country([u8; 2]),
 }
 
+impl Location {
+    /// The point it stands for; none: a country without a known centroid.
+    pub fn point(self) -> Option<Point> {
+        match self {
+            Location::Point { latitude, longitude } => Some(Point { latitude, longitude }),
+            Location::Country(country) => super::country_centroid(country),
+        }
+    }
+}
+
 /// One rule of `serves`, in falling order of precedence (docs/STEERING.md).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Serves {

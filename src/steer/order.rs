@@ -30,7 +30,7 @@ impl Site {
             Some(Location::Country(country)) => Some(country),
             _ => None,
         };
-        let point = location.and_then(point_of);
+        let point = location.and_then(Location::point);
         let point = point.map(|point| (point.latitude.to_bits(), point.longitude.to_bits()));
         Site { country, point, serves, bias }
     }
@@ -152,11 +152,4 @@ fn match_of(rule: &Serves, client: &ClientPlace<'_>) -> Match {
         Serves::Continent(continent) => (place.continent == Some(*continent), Match::Continent),
     };
     if hit.0 { hit.1 } else { Match::None }
-}
-
-fn point_of(location: Location) -> Option<Point> {
-    match location {
-        Location::Point { latitude, longitude } => Some(Point { latitude, longitude }),
-        Location::Country(country) => geo::country_centroid(country),
-    }
 }

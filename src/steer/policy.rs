@@ -18,6 +18,19 @@ pub enum Policy {
     Hash,
 }
 
+impl Policy {
+    /// The word of the config and of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Policy::Geo => "geo",
+            Policy::RoundRobin => "round-robin",
+            Policy::Weighted => "weighted",
+            Policy::Failover => "failover",
+            Policy::Hash => "hash",
+        }
+    }
+}
+
 /// What is answered when no member is available.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub enum OnAllDown {

@@ -8,6 +8,8 @@ mod act;
 mod admit;
 mod calls;
 mod read;
+mod think;
+mod watching;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,10 +82,15 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         .route("/api/v1/status", get(read::status))
         .route("/api/v1/explain", get(read::explain))
         .route("/api/v1/checks", get(read::checks))
+        .route("/api/v1/wips", get(read::wips))
+        .route("/api/v1/wips/{name}", get(read::wip))
+        .route("/api/v1/datacenters", get(read::datacenters))
         .route("/api/v1/events", get(read::events))
+        .route("/api/v1/log", get(watching::log).put(watching::set_log))
         .route("/api/v1/failback", post(act::fail_back))
         .route("/api/v1/limiter/release", post(act::release_limiter))
         .route("/api/v1/reload", post(act::reload))
+        .route("/api/v1/simulate", post(think::simulate))
         .fallback(|| async {
             let detail = "The page at / lists what there is.";
             Problem::new(StatusCode::NOT_FOUND, "no-such-path", "There is no such path", detail)

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Query, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -13,7 +13,8 @@ use super::{Connection, STREAMS_MAX, Shared};
 use crate::admin::desk::ApiError;
 use crate::admin::problem::Problem;
 use crate::admin::stream::{self, EventStream, Source};
-use crate::admin::types::{ChecksRequest, EventsRequest, ExplainRequest};
+use crate::admin::types::{ChecksRequest, EventsRequest, ExplainRequest, WipsRequest};
+use crate::dns::Name;
 use crate::metrics::text;
 
 pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
@@ -61,6 +62,35 @@ pub(super) async fn checks(
     let desk = Arc::clone(&shared.desk);
     let page = shared.calls.run(move || desk.checks(&request)).await?;
     Ok(Json(page?).into_response())
+}
+
+pub(super) async fn wips(
+    State(shared): State<Arc<Shared>>,
+    query: Pairs,
+) -> Result<Response, Problem> {
+    let request = parse(query, WipsRequest::from_query)?;
+    let desk = Arc::clone(&shared.desk);
+    let page = shared.calls.run(move || desk.wips(&request)).await?;
+    Ok(Json(page?).into_response())
+}
+
+pub(super) async fn wip(
+    State(shared): State<Arc<Shared>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let invalid = |detail: String| Problem::from(ApiError::Invalid(detail));
+    let Path(text) = path.map_err(|rejection| invalid(rejection.body_text()))?;
+    let name =
+        Name::parse(&text).map_err(|error| invalid(format!("the name \"{text}\": {error}")))?;
+    let desk = Arc::clone(&shared.desk);
+    let wip = shared.calls.run(move || desk.wip(&name.to_lowercase())).await?;
+    Ok(Json(wip?).into_response())
+}
+
+pub(super) async fn datacenters(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
+    let desk = Arc::clone(&shared.desk);
+    let page = shared.calls.run(move || desk.datacenters()).await?;
+    Ok(Json(page).into_response())
 }
 
 pub(super) async fn events(

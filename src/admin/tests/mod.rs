@@ -13,11 +13,13 @@ use tokio::net::TcpStream;
 
 use super::listener::{Limits, serve_within};
 use super::types::{
-    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, ExplainRequest, FailbackRequest,
-    FailedBack, LimiterReleased, ReloadRefused, ReloadReport, Status,
+    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, DatacentersPage, ExplainRequest,
+    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
+    ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
 };
 use super::*;
 use crate::config::model::AdminListen;
+use crate::dns::Name;
 
 const TOKEN: &str = "correct-horse-battery";
 
@@ -48,12 +50,35 @@ impl Desk for Pretend {
         Status { version: "1.2.3".to_owned(), ..Status::default() }
     }
 
+    fn log(&self) -> Result<LogStatus, ApiError> {
+        Ok(LogStatus { level: "info".to_owned(), ..LogStatus::default() })
+    }
+
+    fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
+        Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
+    }
+
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
         if request.member.as_deref() == Some("stuck") {
             return Err(ApiError::NotReady("the prober did not answer".to_owned()));
         }
         let check = CheckStatus { check: "ready".to_owned(), ..CheckStatus::default() };
         Ok(ChecksPage { checks: vec![check], next: request.after, ..ChecksPage::default() })
+    }
+
+    fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError> {
+        Ok(WipsPage { total: u64::from(request.limit), ..WipsPage::default() })
+    }
+
+    fn wip(&self, name: &Name) -> Result<WipStatus, ApiError> {
+        match name.to_string().as_str() {
+            "missing.example" => Err(ApiError::NotFound("there is no such WIP".to_owned())),
+            name => Ok(WipStatus { name: name.to_owned(), ..WipStatus::default() }),
+        }
+    }
+
+    fn datacenters(&self) -> DatacentersPage {
+        DatacentersPage { series_interval_s: 5, ..DatacentersPage::default() }
     }
 
     fn journal(&self) -> Arc<Journal> {
@@ -64,6 +89,13 @@ impl Desk for Pretend {
         match request.member.as_deref() {
             Some("fra") => Ok(FailedBack { released: 2 }),
             _ => Err(ApiError::Conflict("nothing is held".to_owned())),
+        }
+    }
+
+    fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ApiError> {
+        match request.down.first() {
+            None => Err(ApiError::Invalid("nothing to simulate".to_owned())),
+            Some(down) => Ok(Simulation { measure: down.clone(), ..Simulation::default() }),
         }
     }
 
@@ -207,6 +239,13 @@ async fn every_path_answers_as_documented() {
     let checks = ask(&running, "GET /api/v1/checks?member=fra&after=7", &[]).await;
     let checks: ChecksPage = serde_json::from_str(body_of(&checks)).unwrap();
     assert_eq!((checks.checks[0].check.as_str(), checks.next), ("ready", Some(7)));
+    let wips = ask(&running, "GET /api/v1/wips?limit=7&troubled=true&q=a", &[]).await;
+    assert_eq!(body_of(&wips), r#"{"total":7,"wips":[],"next":null}"#);
+    let wip = ask(&running, "GET /api/v1/wips/%2A.A.example", &[]).await;
+    let wip: WipStatus = serde_json::from_str(body_of(&wip)).unwrap();
+    assert_eq!(wip.name, "*.a.example");
+    let datacenters = ask(&running, "GET /api/v1/datacenters", &[]).await;
+    assert_eq!(body_of(&datacenters), r#"{"datacenters":[],"series_interval_s":5}"#);
     let explained =
         ask(&running, "GET /api/v1/explain?name=a.example&down=fra&down=iad", &[]).await;
     assert_eq!(body_of(&explained), r#"{"down":["fra","iad"],"name":"a.example"}"#);
@@ -270,6 +309,10 @@ async fn errors_are_problem_documents() {
         ("GET /api/v1/explain", 400, "invalid-request"),
         ("GET /api/v1/checks?state=sick", 400, "invalid-request"),
         ("GET /api/v1/checks?member=stuck", 503, "not-ready"),
+        ("GET /api/v1/wips?limit=0", 400, "invalid-request"),
+        ("GET /api/v1/wips/a..b", 400, "invalid-request"),
+        ("GET /api/v1/wips/%ff", 400, "invalid-request"),
+        ("GET /api/v1/wips/missing.example", 404, "not-found"),
         ("GET /api/v1/explain?name=a..b", 400, "invalid-request"),
         ("GET /api/v1/explain?name=missing.example", 404, "not-found"),
         ("GET /api/v1/explain?name=panic.example", 500, "internal"),

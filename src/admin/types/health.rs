@@ -145,23 +145,14 @@ impl ChecksRequest {
     pub fn from_query(pairs: &[(String, String)]) -> Result<ChecksRequest, String> {
         let mut once = Once { pairs };
         once.known(&["wip", "member", "check", "state", "after", "limit"])?;
-        let wip = match once.take("wip")? {
-            Some(text) => {
-                Some(Name::parse(text).map_err(|error| format!("wip \"{text}\": {error}"))?)
-            }
-            None => None,
-        };
+        let wip = once.name("wip")?;
         let state = once.take("state")?;
         if let Some(state) = state.filter(|state| !STATES.contains(state)) {
             return Err(format!("state \"{state}\" is not one of {}", STATES.join(", ")));
         }
-        let limit = once.parse("limit", &format!("a number from 1 to {CHECKS_MAX}"))?;
-        let limit: u32 = limit.unwrap_or(CHECKS_DEFAULT);
-        if !(1..=CHECKS_MAX).contains(&limit) {
-            return Err(format!("limit \"{limit}\" is not a number from 1 to {CHECKS_MAX}"));
-        }
+        let limit = once.limit("limit", CHECKS_MAX)?.unwrap_or(CHECKS_DEFAULT);
         Ok(ChecksRequest {
-            wip: wip.map(|name| name.to_lowercase()),
+            wip,
             member: once.take("member")?.map(str::to_owned),
             check: once.take("check")?.map(str::to_owned),
             state: state.map(str::to_owned),

@@ -2,21 +2,70 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `GET /api/v1/wips`
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct WipsRequest {
-    /// Only names that hold this text, whatever its case.
-    pub q: Option<String>,
-    /// Only those that have a member that is not up, or is overridden.
-    pub troubled: bool,
-    /// Those after this WIP, in the order of the config: the last of the page before.
-    pub after: Option<String>,
-    /// Most entries: 100 unless said, [`WIPS_MAX`] at most.
-    pub limit: Option<u32>,
-}
+use super::Once;
+use crate::dns::Name;
+
+//------------ WipsRequest ----------------------------------------------------
 
 /// Most entries of [`WipsPage::wips`].
-pub const WIPS_MAX: usize = 1_000;
+pub const WIPS_MAX: u32 = 1_000;
+/// How many when nothing is said.
+const WIPS_DEFAULT: u32 = 100;
+/// Most bytes of a text to look for: names are shorter.
+const TEXT_LENGTH_MAX: usize = 256;
+
+/// `GET /api/v1/wips`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WipsRequest {
+    /// Only those of which the name or an alias holds this text, whatever its case.
+    pub q: Option<String>,
+    /// Only those that have a VIP that is not up, or is overridden.
+    pub troubled: bool,
+    /// Those after this WIP, in the order of the config: [`WipsPage::next`] of the page
+    /// before.
+    pub after: Option<Name>,
+    /// Most entries. A page of WIPs with very many members may have fewer.
+    pub limit: u32,
+}
+
+impl Default for WipsRequest {
+    fn default() -> WipsRequest {
+        WipsRequest { q: None, troubled: false, after: None, limit: WIPS_DEFAULT }
+    }
+}
+
+impl WipsRequest {
+    /// Reads the parameters `q`, `troubled`, `after` and `limit`. Errors say what was
+    /// wrong, in a sentence.
+    pub fn from_query(pairs: &[(String, String)]) -> Result<WipsRequest, String> {
+        let mut once = Once { pairs };
+        once.known(&["q", "troubled", "after", "limit"])?;
+        let q = once.take("q")?.filter(|text| !text.is_empty());
+        if q.is_some_and(|text| text.len() > TEXT_LENGTH_MAX) {
+            return Err(format!("q has more than {TEXT_LENGTH_MAX} bytes"));
+        }
+        Ok(WipsRequest {
+            q: q.map(str::to_ascii_lowercase),
+            troubled: once.parse("troubled", "true or false")?.unwrap_or(false),
+            after: once.name("after")?,
+            limit: once.limit("limit", WIPS_MAX)?.unwrap_or(WIPS_DEFAULT),
+        })
+    }
+
+    /// The parameters, for a client to send.
+    pub fn to_query(&self) -> Vec<(String, String)> {
+        let texts = [
+            ("q", self.q.clone()),
+            ("troubled", self.troubled.then(|| "true".to_owned())),
+            ("after", self.after.as_ref().map(ToString::to_string)),
+            ("limit", Some(self.limit.to_string())),
+        ];
+        let given = texts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        given.collect()
+    }
+}
+
+//------------ WIPs -----------------------------------------------------------
 
 /// `GET /api/v1/wips`, one page.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -86,6 +135,8 @@ pub struct VipStatus {
     pub available: bool,
 }
 
+//------------ Datacenters ----------------------------------------------------
+
 /// `GET /api/v1/datacenters`
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct DatacentersPage {
@@ -104,10 +155,10 @@ pub struct Datacenter {
     pub location: Option<Location>,
     /// Addresses of its load balancers.
     pub vips: Vec<String>,
-    /// Its own checks: "unknown", "up", "down"; none: it has none.
+    /// Its own checks: "unknown", "up", "down" (of one of its VIPs); none: it has none.
     pub gate: Option<String>,
-    /// "up", "degraded" (some members are out), "down" (all are), "drained" (all are, at an operator's
-    /// word), "unknown" (nothing was judged yet), "unused" (no WIP has it).
+    /// "up", "degraded" (some members or VIPs are out), "down" (all are), "drained" (all are, at
+    /// an operator's word), "unknown" (nothing was judged yet), "unused" (no WIP has it).
     pub state: String,
     /// Members of WIPs that it has.
     pub members: u64,
@@ -129,4 +180,41 @@ pub struct Location {
     pub latitude: f64,
     /// East is positive.
     pub longitude: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wips_request_survives_its_query() {
+        let whole = WipsRequest {
+            q: Some("shop".to_owned()),
+            troubled: true,
+            after: Some(Name::parse("shop.gslb.example.com").unwrap()),
+            limit: 7,
+        };
+        for request in [whole, WipsRequest::default()] {
+            assert_eq!(WipsRequest::from_query(&request.to_query()).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn a_bad_wips_request_names_what_is_wrong() {
+        let long = "x".repeat(257);
+        for (key, value, error) in [
+            ("troubled", "yes", "troubled \"yes\" is not true or false"),
+            ("limit", "1001", "limit \"1001\" is not a number from 1 to 1000"),
+            ("q", &*long, "q has more than 256 bytes"),
+            (
+                "after",
+                "a..b",
+                "after \"a..b\": a label is empty (two dots in a row, or a dot in front)",
+            ),
+            ("page", "2", "unknown parameter \"page\"; known are q, troubled, after, limit"),
+        ] {
+            let query = [(key.to_owned(), value.to_owned())];
+            assert_eq!(WipsRequest::from_query(&query).unwrap_err(), error);
+        }
+    }
 }

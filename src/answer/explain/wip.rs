@@ -74,7 +74,7 @@ pub(super) fn explain(
             networks: networks.iter().map(ToString::to_string).collect(),
             scope,
         },
-        policy: (strategy.pools.len() > 1).then(|| policy_text(strategy.policy).to_owned()),
+        policy: (strategy.pools.len() > 1).then(|| strategy.policy.as_str().to_owned()),
         pools,
         stage: stage_text(decision.stage).to_owned(),
         decision: view.decision_text(&decision, room),
@@ -119,7 +119,7 @@ impl View<'_> {
             .collect();
         PoolExplanation {
             name: pool.name.clone().unwrap_or_else(|| "members".to_owned()),
-            policy: policy_text(pool.policy).to_owned(),
+            policy: pool.policy.as_str().to_owned(),
             available: members.iter().filter(|member| member.available).count(),
             min_available: pool.min_available,
             chosen: decision.outcome == Outcome::Members && decision.pool == index,
@@ -264,16 +264,6 @@ fn source_text(source: Source) -> String {
             "the packet's source (the client subnet is private and no network here covers it)"
                 .to_owned()
         }
-    }
-}
-
-fn policy_text(policy: Policy) -> &'static str {
-    match policy {
-        Policy::Geo => "geo",
-        Policy::RoundRobin => "round-robin",
-        Policy::Weighted => "weighted",
-        Policy::Failover => "failover",
-        Policy::Hash => "hash",
     }
 }
 

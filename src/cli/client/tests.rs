@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::admin::types::{EventKind, ReloadRefused, Status};
+use crate::admin::types::{
+    DatacentersPage, EventKind, ReloadRefused, SimulateRequest, Simulation, Status, WipStatus,
+    WipsPage, WipsRequest,
+};
 use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;
 use crate::dns::Name;
@@ -22,6 +25,21 @@ impl Desk for Pretend {
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
         Ok(ChecksPage { next: request.after, ..ChecksPage::default() })
     }
+    fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError> {
+        Ok(WipsPage { total: u64::from(request.limit), ..WipsPage::default() })
+    }
+    fn wip(&self, name: &Name) -> Result<WipStatus, ApiError> {
+        Ok(WipStatus { name: name.to_string(), ..WipStatus::default() })
+    }
+    fn datacenters(&self) -> DatacentersPage {
+        DatacentersPage { series_interval_s: 5, ..DatacentersPage::default() }
+    }
+    fn log(&self) -> Result<LogStatus, ApiError> {
+        Err(ApiError::NotReady("no log".to_owned()))
+    }
+    fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
+        Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
+    }
     fn journal(&self) -> Arc<Journal> {
         let journal = Arc::new(Journal::new(100));
         for generation in 0..3 {
@@ -33,6 +51,13 @@ impl Desk for Pretend {
     fn fail_back(&self, request: &FailbackRequest) -> Result<FailedBack, ApiError> {
         Ok(FailedBack { released: if request.wip.is_some() { 1 } else { 2 } })
     }
+    fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ApiError> {
+        match request.down.first() {
+            None => Err(ApiError::Invalid("nothing to simulate".to_owned())),
+            Some(down) => Ok(Simulation { measure: down.clone(), ..Simulation::default() }),
+        }
+    }
+
     fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
         Err(ApiError::Conflict("nothing is held".to_owned()))
     }
