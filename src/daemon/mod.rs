@@ -25,6 +25,7 @@ mod probing;
 mod publisher;
 mod responder;
 mod simulate;
+mod sockets;
 mod state;
 mod supervised;
 mod think;
@@ -44,19 +45,18 @@ use tokio::sync::watch as signal;
 
 use crate::admin;
 use crate::clock::Clock;
-use crate::config::model::Config;
-use crate::listen::{self, BindOptions, Running, StartOptions, TcpOptions};
+use crate::listen::{self, Running, StartOptions};
 use crate::probe::Prober;
 use crate::service::Notifier;
 use publisher::{Cause, Publisher};
 pub(crate) use simulate::{diff, simulate};
+pub use sockets::Sockets;
+use sockets::{TCP_RESPONDERS, tcp_options};
 use state::{Saver, StateDir};
 pub(crate) use think::{all_up, think_down};
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
-/// TCP connections answer through so many responders.
-const TCP_RESPONDERS: usize = 2;
 /// Longest wait for the runtime's tasks at a stop.
 const STOP_WAIT: Duration = Duration::from_secs(2);
 
@@ -86,6 +86,12 @@ pub enum StartError {
     /// The admin listener cannot be served.
     #[error("{0}")]
     Admin(#[from] admin::BindError),
+    /// A socket of the service manager cannot be used.
+    #[error("{0}")]
+    Given(#[from] listen::GivenError),
+    /// Its socket for the admin listener cannot.
+    #[error("the service manager {0}")]
+    AdminSockets(&'static str),
     /// Another server runs in the state directory.
     #[error("{0}")]
     State(#[from] state::StateInUse),
@@ -106,13 +112,20 @@ impl Daemon {
     /// Starts what was loaded.
     pub fn start_loaded(path: PathBuf, loaded: load::Candidate) -> Result<Daemon, StartError> {
         let config = Arc::clone(&loaded.config);
+        Daemon::start_on(path, loaded, || Sockets::bind(&config, Vec::new()))
+    }
+
+    /// Starts what was loaded on the sockets that `bind` gives, once the state directory
+    /// is this server's: one that ends may have to free both.
+    pub fn start_on(
+        path: PathBuf,
+        loaded: load::Candidate,
+        bind: impl FnOnce() -> Result<Sockets, StartError>,
+    ) -> Result<Daemon, StartError> {
+        let config = Arc::clone(&loaded.config);
         let state = config.server.state_dir.as_deref().map(StateDir::open).transpose()?;
         let state = state.map(Arc::new);
-        let bound = listen::bind(&config.server.listen, &bind_options(&config))?;
-        let admin_bound = match &config.admin.listen {
-            Some(listen) => Some(admin::bind(listen, config.admin.token_file.as_deref())?),
-            None => None,
-        };
+        let Sockets { dns: bound, admin: admin_bound } = bind()?;
         let admin = admin_bound.as_ref().and_then(admin::Bound::local_addr);
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let clock = Clock::start();
@@ -253,22 +266,4 @@ fn start_saver(publisher: &Arc<Publisher>, clock: Clock) -> std::io::Result<Opti
         Saver::start(Arc::clone(state), Arc::downgrade(publisher), clock, wake)
     };
     publisher.state.as_ref().map(start).transpose()
-}
-
-fn bind_options(config: &Config) -> BindOptions {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let workers = usize::from(config.server.workers);
-    BindOptions {
-        udp_workers: if workers == 0 { cores } else { workers },
-        ..BindOptions::default()
-    }
-}
-
-fn tcp_options(config: &Config) -> TcpOptions {
-    TcpOptions {
-        connections_max: config.server.tcp_connections_max as usize,
-        idle_timeout: Duration::from_millis(u64::from(config.server.tcp_idle_timeout_ms)),
-        responders: TCP_RESPONDERS,
-        ..TcpOptions::default()
-    }
 }

@@ -238,6 +238,12 @@ impl Table {
         }
     }
 
+    /// The words as they are now: a look at many of them that no flip comes between.
+    pub fn frozen(&self) -> Table {
+        let words = self.words.iter();
+        Table { words: words.map(|w| AtomicU64::new(w.load(Ordering::Relaxed))).collect() }
+    }
+
     /// How many words.
     pub fn len(&self) -> usize {
         self.words.len()

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
@@ -22,7 +22,7 @@ const TCP_BACKLOG: i32 = 1024;
 
 /// Send buffer of one TCP connection: what a client that never reads can hold of the
 /// kernel's memory.
-const TCP_SEND_BUFFER_BYTES: usize = 128 * 1024;
+pub(super) const TCP_SEND_BUFFER_BYTES: usize = 128 * 1024;
 
 /// How to bind.
 #[derive(Clone, Copy, Debug)]
@@ -153,12 +153,23 @@ fn udp_socket(address: SocketAddr, options: &BindOptions) -> io::Result<Socket> 
     if v6 {
         socket.set_only_v6(true)?;
     }
-    if address.ip().is_unspecified() {
-        tell_destination(socket.as_fd(), v6)?;
-    }
-    ignore_path_mtu(socket.as_fd(), v6)?;
-    size_buffers(socket.as_fd(), options.udp_buffer_bytes);
+    make_ours(socket.as_fd(), address, options)?;
     Ok(socket)
+}
+
+/// Sets what a UDP socket at `address` needs, whoever made it.
+pub(super) fn make_ours(
+    socket: BorrowedFd<'_>,
+    address: SocketAddr,
+    options: &BindOptions,
+) -> io::Result<()> {
+    let v6 = address.is_ipv6();
+    if address.ip().is_unspecified() {
+        tell_destination(socket, v6)?;
+    }
+    ignore_path_mtu(socket, v6)?;
+    size_buffers(socket, options.udp_buffer_bytes);
+    Ok(())
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -72,7 +72,10 @@ impl Inherited {
         {
             // The system lets sockets of one user alone share a port, for one.
             let workers = udp.len();
-            tracing::warn!(address = %asked, %error, workers, "no further worker before a restart");
+            tracing::warn!(
+                address = %asked, %error, workers,
+                "fewer UDP workers than configured: none can be added to the sockets taken over"
+            );
         }
         Some(BoundAddress { asked, local, udp, tcp })
     }

@@ -16,6 +16,7 @@
 
 mod bind;
 mod drops;
+mod given;
 mod inherit;
 mod request;
 mod running;
@@ -29,6 +30,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use bind::{BindError, BindOptions, Bound, bind, bind_or_take};
 pub use drops::{DropCounts, Drops};
+pub use given::{GivenError, sort};
 pub use inherit::{Inherited, Moved, Offered};
 pub use request::{GROUP_MAX, Replies, Request, Wait};
 pub use running::{Pulse, Running, StartError, StartOptions};

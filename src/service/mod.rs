@@ -10,8 +10,10 @@
 //!
 //! It must not know what the process does: who calls says when it is ready.
 
+mod activation;
 mod notify;
 
+pub use activation::{ActivationError, take_sockets};
 pub use notify::{Notifier, NotifyError};
 
 /// What of the environment is meant for the process the service manager started, and

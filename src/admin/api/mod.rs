@@ -17,7 +17,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::response::Html;
 use axum::routing::{get, post};
 use tokio::sync::{Semaphore, watch};
 
@@ -75,7 +74,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         body_timeout: limits.body,
     });
     Router::new()
-        .route("/", get(|| async { Html(page::INDEX) }))
+        .route("/", get(|| async { page::response() }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(read::readyz))
         .route("/metrics", get(read::metrics))
