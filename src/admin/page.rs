@@ -68,7 +68,8 @@ fn source(text: &str) -> String {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     let mut out = String::from("sha256-");
     for chunk in digest.as_ref().chunks(3) {
-        let bytes = [chunk[0], chunk.get(1).copied().unwrap_or(0), chunk.get(2).copied().unwrap_or(0)];
+        let bytes =
+            [chunk[0], chunk.get(1).copied().unwrap_or(0), chunk.get(2).copied().unwrap_or(0)];
         let bits = u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]]);
         for place in 0..4 {
             match place <= chunk.len() {
@@ -111,7 +112,14 @@ mod tests {
 
     #[test]
     fn no_script_turns_data_into_markup() {
-        for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
+        for way in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "new Function",
+        ] {
             assert!(!SCRIPT.contains(way), "{way}");
         }
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
+use super::series::Series;
 use super::{checks, members, metrics, operate, wips};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
@@ -29,6 +30,7 @@ pub(super) struct FrontDesk {
     publisher: Arc<Publisher>,
     running: Weak<Running>,
     runtime: Handle,
+    series: Arc<Series>,
 }
 
 impl FrontDesk {
@@ -36,11 +38,13 @@ impl FrontDesk {
         publisher: &Arc<Publisher>,
         running: &Arc<Running>,
         runtime: &Handle,
+        series: Arc<Series>,
     ) -> FrontDesk {
         FrontDesk {
             publisher: Arc::clone(publisher),
             running: Arc::downgrade(running),
             runtime: runtime.clone(),
+            series,
         }
     }
 
@@ -135,7 +139,9 @@ impl Desk for FrontDesk {
     }
 
     fn datacenters(&self) -> DatacentersPage {
-        wips::datacenters(&self.publisher.serving())
+        let mut page = wips::datacenters(&self.publisher.serving());
+        self.series.fill(&mut page);
+        page
     }
 
     fn journal(&self) -> Arc<Journal> {
