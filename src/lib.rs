@@ -35,11 +35,13 @@
 //! |  | [`snapshot`] | All that a query may read, compiled |
 //! |  | [`answer`] | From a request's bytes to a reply's |
 //! |  | [`overrides`] | What operators say over health, and what is too dangerous to say |
+//! |  | [`whatif`] | How a change would move answers |
 //! | 3 hands | [`listen`] | Sockets for DNS |
 //! |  | [`probe`] | Probes as real connections |
 //! |  | [`admin`] | HTTP for metrics, readiness and the API |
 //! |  | [`clock`] | The only reader of time |
 //! |  | [`log`] | What is shown in the log, and how |
+//! |  | [`service`] | What a service manager is told and gives |
 //! | 4 desk | [`daemon`] | Joins everything: start, publish, reload, stop |
 //! | 5 door | [`cli`] | The command line |
 //! |  | [`demo`] | A tour on loopback |
@@ -63,6 +65,8 @@ pub mod metrics;
 pub mod overrides;
 pub mod probe;
 pub mod problem;
+pub mod service;
 pub mod snapshot;
 pub mod steer;
+pub mod whatif;
 pub mod zone;

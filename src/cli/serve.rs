@@ -1,23 +1,32 @@
 //! `windrose serve`
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Failed;
-use crate::daemon::{Daemon, load};
+use crate::daemon::{Daemon, Sockets, load};
 use crate::log;
+use crate::service::{self, Notifier};
 
 pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
+    // First of all: it needs a process of one thread.
+    let given = service::take_sockets()?;
     let loaded = load::load(config_path).map_err(|refused| Failed(refused.report))?;
     let filter = std::env::var(log::FILTER_VARIABLE).ok();
     log::init(&loaded.config.log, filter.as_deref())?;
     log::report_panics();
-    let result = serve(config_path, loaded);
+    let result = serve(config_path, loaded, given);
     // What failed is printed next, and the process ends.
     log::flush();
     result
 }
 
-fn serve(config_path: &Path, loaded: load::Candidate) -> Result<(), Failed> {
+fn serve(
+    config_path: &Path,
+    loaded: load::Candidate,
+    given: Vec<(String, OwnedFd)>,
+) -> Result<(), Failed> {
     if !loaded.problems.is_empty() {
         // Through the log, so that every line of it keeps its form.
         let report = loaded.problems.render(&loaded.sources, false);
@@ -32,7 +41,11 @@ fn serve(config_path: &Path, loaded: load::Candidate) -> Result<(), Failed> {
         probes = loaded.snapshot.plan.targets.len(),
         "starting"
     );
-    let daemon = Daemon::start_loaded(config_path.to_owned(), loaded)?;
+    let notifier = Notifier::from_environment()?;
+    let config = Arc::clone(&loaded.config);
+    let bind = || Sockets::bind(&config, given);
+    let daemon = Daemon::start_on(config_path.to_owned(), loaded, bind)?;
+    daemon.report_to(Arc::new(notifier));
     let result = daemon.run_until_signal().map_err(Failed::from);
     daemon.stop();
     result

@@ -9,21 +9,22 @@ use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
 use super::series::Series;
-use super::{checks, members, metrics, operate, wips};
+use super::think::think_down;
+use super::{checks, log_level, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
-    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport,
-    Status, WipStatus, WipsPage, WipsRequest,
+    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
+    ReloadRefused, ReloadReport, Status, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
 use crate::dns::Name;
 use crate::dns::types::rtype;
 use crate::health::plan::VerdictId;
-use crate::health::table::{State, Table, Word};
+use crate::health::table::State;
 use crate::listen::Running;
 use crate::problem::{Problems, Sources};
-use crate::snapshot::{Serving, WorkerState};
+use crate::snapshot::Serving;
 
 /// Answers the admin listener. It holds nothing that would keep a stop waiting.
 pub(super) struct FrontDesk {
@@ -61,16 +62,7 @@ impl Desk for FrontDesk {
     }
 
     fn ready(&self) -> Result<(), String> {
-        if self.publisher.stopping.load(Ordering::Relaxed) {
-            return Err("stopping".to_owned());
-        }
-        let serving = self.publisher.serving();
-        let hold_ms = u64::from(serving.snapshot.config.health.start_hold_ms);
-        let judged = self.publisher.prober().is_some_and(|prober| prober.ready());
-        if judged || self.publisher.uptime_ms() >= hold_ms {
-            return Ok(());
-        }
-        Err("waiting for the first verdicts of the health checks".to_owned())
+        supervised::readiness(&self.publisher)
     }
 
     fn status(&self) -> Status {
@@ -124,6 +116,14 @@ impl Desk for FrontDesk {
         serde_json::to_value(explanation).map_err(|error| ApiError::Invalid(error.to_string()))
     }
 
+    fn log(&self) -> Result<LogStatus, ApiError> {
+        log_level::status()
+    }
+
+    fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
+        log_level::set(&self.runtime, request, u64::from(self.publisher.clock.now().unix_s))
+    }
+
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
         checks::checks(&self.publisher, &self.runtime, request)
     }
@@ -159,51 +159,6 @@ impl Desk for FrontDesk {
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
         self.publisher.reload(Cause::Api)
     }
-}
-
-/// `serving` with every VIP of some datacenters down; none when there are none
-/// to think down. The error names a datacenter that is not there.
-pub(crate) fn think_down(serving: &Serving, down: &[String]) -> Result<Option<Serving>, String> {
-    if down.is_empty() {
-        return Ok(None);
-    }
-    let snapshot = &serving.snapshot;
-    let datacenters = &snapshot.config.datacenters;
-    if let Some(unknown) = down.iter().find(|name| !datacenters.iter().any(|dc| dc.name == **name))
-    {
-        let known: Vec<&str> = datacenters.iter().map(|dc| dc.name.as_str()).collect();
-        return Err(format!(
-            "there is no datacenter \"{unknown}\"; there are {}",
-            known.join(", ")
-        ));
-    }
-    let health = Table::new(serving.health.len());
-    for id in 0..serving.health.len() as VerdictId {
-        health.set(id, serving.health.word(id));
-    }
-    for (wip, entry) in snapshot.wips.iter().enumerate() {
-        let strategy = snapshot.strategy(entry);
-        let verdicts = snapshot.verdicts(entry, strategy);
-        for (member, datacenter) in
-            strategy.members.iter().zip(snapshot.member_datacenters(wip as u32))
-        {
-            let named = datacenter.is_some_and(|id| down.contains(&datacenters[id as usize].name));
-            if named {
-                for vip in member.vips.clone() {
-                    let over = health.word(verdicts[usize::from(vip)]).over();
-                    let word = Word::new(State::Down, false, over, u16::MAX, 0);
-                    health.set(verdicts[usize::from(vip)], word);
-                }
-            }
-        }
-    }
-    Ok(Some(Serving {
-        snapshot: Arc::clone(snapshot),
-        health: Arc::new(health),
-        overlay: Arc::clone(&serving.overlay),
-        workers: Arc::default(),
-        counted_before: Arc::new(WorkerState::default()),
-    }))
 }
 
 /// Problems as the API gives them.

@@ -1,0 +1,42 @@
+//! States that are thought: what is served, with some sites lost. Nothing here is served.
+
+use std::sync::Arc;
+
+use crate::snapshot::Serving;
+use crate::steer::overlay::Laid;
+
+/// `serving` with every VIP of some datacenters down; none when there are none
+/// to think down. The error names a datacenter that is not there.
+pub(crate) fn think_down(serving: &Serving, down: &[String]) -> Result<Option<Serving>, String> {
+    if down.is_empty() {
+        return Ok(None);
+    }
+    let snapshot = &serving.snapshot;
+    let datacenters = &snapshot.config.datacenters;
+    let lost = down.iter().map(|name| {
+        datacenters.iter().position(|datacenter| datacenter.name == *name).ok_or_else(|| {
+            let known: Vec<&str> = datacenters.iter().map(|known| known.name.as_str()).collect();
+            format!("there is no datacenter \"{name}\"; there are {}", known.join(", "))
+        })
+    });
+    let lost: Vec<usize> = lost.collect::<Result<_, _>>()?;
+    // Not in health's table: members of several sites that nobody checks share one word.
+    let overlay = serving.overlay.changed(
+        snapshot.strategies.len() as u32,
+        |wip| snapshot.wips[wip as usize].strategy,
+        |strategy, row| {
+            let members = &snapshot.strategies[strategy as usize].members;
+            let vips = snapshot.strategies[strategy as usize].vips.len();
+            let mut row = row.to_vec();
+            row.resize(vips, Laid::default());
+            for (member, said) in members.iter().zip(snapshot.members_of(strategy)) {
+                if said.datacenter.is_some_and(|id| lost.contains(&(id as usize))) {
+                    let vips = usize::from(member.vips.start)..usize::from(member.vips.end);
+                    row[vips].iter_mut().for_each(|laid| laid.lost = true);
+                }
+            }
+            row
+        },
+    );
+    Ok(Some(serving.with_overlay(Arc::new(overlay))))
+}
