@@ -24,6 +24,7 @@ mod operate;
 mod probing;
 mod publisher;
 mod responder;
+mod series;
 mod simulate;
 mod sockets;
 mod state;
@@ -153,7 +154,9 @@ impl Daemon {
         }
         let (stop, stopping) = signal::channel(false);
         if let Some(bound) = admin_bound {
-            let desk = desk::FrontDesk::new(&publisher, &running, runtime.handle());
+            let shown = Arc::new(series::Series::default());
+            runtime.spawn(series::sample(Arc::clone(&shown), Arc::downgrade(&publisher)));
+            let desk = desk::FrontDesk::new(&publisher, &running, runtime.handle(), shown);
             let mut stopping = stopping.clone();
             runtime.spawn(async move {
                 let until = async move {
