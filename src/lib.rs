@@ -35,6 +35,7 @@
 //! |  | [`snapshot`] | All that a query may read, compiled |
 //! |  | [`answer`] | From a request's bytes to a reply's |
 //! |  | [`overrides`] | What operators say over health, and what is too dangerous to say |
+//! |  | [`whatif`] | How a change would move answers |
 //! | 3 hands | [`listen`] | Sockets for DNS |
 //! |  | [`probe`] | Probes as real connections |
 //! |  | [`admin`] | HTTP for metrics, readiness and the API |
@@ -67,4 +68,5 @@ pub mod problem;
 pub mod service;
 pub mod snapshot;
 pub mod steer;
+pub mod whatif;
 pub mod zone;

@@ -4,8 +4,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -73,7 +73,7 @@ fn next(before: &Running, name: u8, udp_workers: usize) -> Running {
 }
 
 /// Ends the one before.
-fn replace(before: Running, next: &Running) {
+fn replace(before: &Running, next: &Running) {
     assert!(before.hand_over(SOON, |moved| next.adopt(moved)));
 }
 
@@ -103,7 +103,7 @@ fn an_idle_server_is_replaced_at_once_and_its_sockets_go_on() {
     let addresses = before.local_addrs().to_vec();
     let after = next(&before, b'1', 3);
     let begun = Instant::now();
-    replace(before, &after);
+    replace(&before, &after);
     assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
     for address in addresses {
         // Another port each time, so that every worker's socket is asked.
@@ -123,11 +123,11 @@ fn workers_become_more_and_never_fewer() {
     let before = first(&["127.0.0.1:0"], 1);
     let count = |running: &Running| running.offered(|offered| offered[0].udp.len());
     let more = next(&before, b'1', 3);
-    replace(before, &more);
+    replace(&before, &more);
     assert_eq!(count(&more), 3);
     // A socket less would lose what waits in it.
     let fewer = next(&more, b'2', 2);
-    replace(more, &fewer);
+    replace(&more, &fewer);
     assert_eq!(count(&fewer), 3);
 }
 
@@ -161,7 +161,7 @@ fn under_load_no_datagram_is_lost_over_twenty_servers() {
         }
         for name in 1..=20 {
             let after = next(&server, name, 2);
-            replace(server, &after);
+            replace(&server, &after);
             server = after;
             let enough = answered.load(Ordering::Relaxed) + 200;
             let begun = Instant::now();
@@ -198,7 +198,7 @@ fn connections_go_on_in_the_next_server_in_the_middle_of_a_message_too() {
         std::thread::sleep(Duration::from_millis(1));
     }
     let after = next(&before, b'1', 1);
-    replace(before, &after);
+    replace(&before, &after);
     midway.write_all(&message[7..]).unwrap();
     assert_eq!(read_message(&mut midway), b"1a longer message");
     idle.write_all(&framed(b"b")).unwrap();
@@ -240,7 +240,7 @@ fn pipelined_connections_and_new_ones_lose_nothing_over_twenty_servers() {
         });
         for name in 1..=20 {
             let after = next(&server, name, 1);
-            replace(server, &after);
+            replace(&server, &after);
             server = after;
             let enough = answered.load(Ordering::Relaxed) + 50;
             let begun = Instant::now();

@@ -3,6 +3,7 @@
 
 mod events;
 mod health;
+mod log;
 mod overrides;
 mod simulation;
 mod wips;
@@ -17,6 +18,7 @@ pub use self::health::{
     CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, FailbackRequest,
     FailedBack, HealthStatus, LimiterReleased, LimiterState, ProberStatus,
 };
+pub use self::log::{LOG_CONFIGURED, LOG_FOR_MAX_S, LogRequest, LogStatus};
 pub use self::overrides::{
     BrokenRule, ClearRequest, OverrideDone, OverrideEffect, OverrideKind, OverrideRequest,
     OverrideStatus, OverrideTarget, OverridesPage, WIPS_SHOWN_MAX, WipEffect,

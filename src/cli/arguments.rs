@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 
 use super::client;
-use crate::demo;
+use crate::{config, demo};
 
 #[derive(Args, Debug)]
 pub(super) struct ConfigFile {
@@ -105,6 +105,26 @@ pub(super) struct FailbackArguments {
     /// Only this member
     #[arg(long, value_name = "MEMBER")]
     pub(super) member: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct LogArguments {
+    /// A level or filter as in [log] level, or "config" for what is configured; none: show
+    /// what is in force
+    pub(super) level: Option<String>,
+    /// Only for so long: 30s, 10m, 1h
+    #[arg(long = "for", value_name = "DURATION", requires = "level", value_parser = seconds)]
+    pub(super) for_s: Option<u64>,
+    #[command(flatten)]
+    pub(super) operate: OperateArguments,
+}
+
+/// Whole seconds of a duration as the config writes it.
+fn seconds(text: &str) -> Result<u64, String> {
+    match config::duration_ms(text)? {
+        ms if ms % 1_000 == 0 => Ok(ms / 1_000),
+        _ => Err("is no whole number of seconds".to_owned()),
+    }
 }
 
 #[derive(Args, Debug)]

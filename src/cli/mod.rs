@@ -9,6 +9,7 @@ mod checks;
 pub mod client;
 mod events;
 mod explain;
+mod log;
 mod operate;
 mod serve;
 
@@ -51,6 +52,8 @@ enum Command {
     /// Say what the blast-radius limiter is to do
     #[command(subcommand)]
     Limiter(LimiterCommand),
+    /// Show or set what a running server logs
+    Log(LogArguments),
     /// Make a running server load its config again
     Reload(OperateArguments),
     /// A tour on loopback: a server and pretend sites, nothing else needed
@@ -73,6 +76,7 @@ pub fn run() -> ExitCode {
         Command::Events(arguments) => events::run(&arguments),
         Command::Failback(arguments) => operate::fail_back(arguments),
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
+        Command::Log(arguments) => log::run(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };

@@ -9,11 +9,11 @@ use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
 use super::think::think_down;
-use super::{checks, members, metrics, operate, supervised, wips};
+use super::{checks, log_level, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
-    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport,
-    Status, WipStatus, WipsPage, WipsRequest,
+    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
+    ReloadRefused, ReloadReport, Status, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
@@ -110,6 +110,14 @@ impl Desk for FrontDesk {
             },
         );
         serde_json::to_value(explanation).map_err(|error| ApiError::Invalid(error.to_string()))
+    }
+
+    fn log(&self) -> Result<LogStatus, ApiError> {
+        log_level::status()
+    }
+
+    fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
+        log_level::set(&self.runtime, request, u64::from(self.publisher.clock.now().unix_s))
     }
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {

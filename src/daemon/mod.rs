@@ -17,6 +17,7 @@ pub mod disk;
 mod events;
 pub(crate) mod geo;
 pub mod load;
+mod log_level;
 mod members;
 mod metrics;
 mod operate;

@@ -13,14 +13,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub(super) use super::cause::Cause;
-use super::changes::Changes;
+use super::changes::{self, Changes};
 use super::disk::{ReadFiles, Seen};
 use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
 use super::state::{StateDir, Wake, save_serials};
 use super::supervised::Teller;
 use super::watch;
-use super::{events, probing};
+use super::{events, log_level, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
@@ -63,7 +63,8 @@ pub(super) struct Publisher {
     /// Tells a service manager.
     pub(super) teller: Teller,
     path: PathBuf,
-    clock: Clock,
+    /// Both clocks.
+    pub(super) clock: Clock,
     workers: usize,
     prober: Mutex<Option<Arc<Prober>>>,
     loading: Mutex<Loading>,
@@ -314,14 +315,8 @@ impl Publisher {
         loading.geo = geo;
         self.loaded_at_s.store(u64::from(self.clock.now().unix_s), Ordering::Relaxed);
         let mut lines = changes.lines();
-        if current.snapshot.config.server.listen != config.server.listen
-            || current.snapshot.config.admin != config.admin
-        {
-            lines.push("listen addresses changed: they take effect at the next start".to_owned());
-        }
-        if current.snapshot.config.server.state_dir != config.server.state_dir {
-            lines.push("state_dir changed: it takes effect at the next start".to_owned());
-        }
+        lines.extend(changes::at_next_start(&current.snapshot.config, &config));
+        log_level::configure(&config.log);
         Ok(ReloadReport {
             generation,
             changes: lines,

@@ -149,12 +149,12 @@ fn blocks(bits: u32) -> impl Iterator<Item = &'static Block> {
     unroutable.iter().chain(tunnels)
 }
 
-/// Whether IPv6 addresses of a network hide IPv4 clients.
+/// Whether the addresses of a network, all of them, hide IPv4 clients.
 pub fn hides_ipv4(network: &IpNet) -> bool {
     let IpNet::V6(network) = network else { return false };
     TUNNELS.iter().any(|block| {
         let tunnel = Ipv6Net::new_assert(block.first.into(), block.length);
-        tunnel.contains(network) || network.contains(&tunnel)
+        tunnel.contains(network)
     })
 }
 
@@ -229,7 +229,7 @@ mod tests {
             ("2002::/16", true),
             ("2002:cb00:7109::/48", true),
             ("::ffff:192.0.2.0/120", true),
-            ("2000::/3", true),
+            ("2000::/3", false),
             ("2a00::/16", false),
             ("192.0.2.0/24", false),
         ] {

@@ -12,9 +12,20 @@
 //! daemon's business; time comes in as unix seconds.
 
 mod book;
+mod effect;
 mod entry;
+mod judge;
+mod lay;
+mod pattern;
+mod rules;
 mod target;
+mod tick;
+mod wips;
 
 pub use book::{Book, Changed};
+pub use effect::{Effect, WIPS_NAMED_MAX, WipEffect};
 pub use entry::{Entry, Kind, Stage};
+pub use judge::{Broken, Judgement, judge};
+pub use lay::{Compiled, Deciders, RETRY_S, overlay};
 pub use target::{Target, TargetError};
+pub use tick::{Happened, Step, tick};

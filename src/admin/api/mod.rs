@@ -8,6 +8,7 @@ mod act;
 mod admit;
 mod calls;
 mod read;
+mod watching;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::response::Html;
 use axum::routing::{get, post};
 use tokio::sync::{Semaphore, watch};
 
@@ -73,7 +73,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         body_timeout: limits.body,
     });
     Router::new()
-        .route("/", get(|| async { Html(page::INDEX) }))
+        .route("/", get(|| async { page::response() }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(read::readyz))
         .route("/metrics", get(read::metrics))
@@ -84,6 +84,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         .route("/api/v1/wips/{name}", get(read::wip))
         .route("/api/v1/datacenters", get(read::datacenters))
         .route("/api/v1/events", get(read::events))
+        .route("/api/v1/log", get(watching::log).put(watching::set_log))
         .route("/api/v1/failback", post(act::fail_back))
         .route("/api/v1/limiter/release", post(act::release_limiter))
         .route("/api/v1/reload", post(act::reload))

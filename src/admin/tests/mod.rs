@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use super::listener::{Limits, serve_within};
 use super::types::{
     CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, DatacentersPage, ExplainRequest,
-    FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport, Status, WipStatus,
-    WipsPage, WipsRequest,
+    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
+    ReloadReport, Status, WipStatus, WipsPage, WipsRequest,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -48,6 +48,14 @@ impl Desk for Pretend {
 
     fn status(&self) -> Status {
         Status { version: "1.2.3".to_owned(), ..Status::default() }
+    }
+
+    fn log(&self) -> Result<LogStatus, ApiError> {
+        Ok(LogStatus { level: "info".to_owned(), ..LogStatus::default() })
+    }
+
+    fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
+        Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
     }
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {

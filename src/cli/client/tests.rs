@@ -33,6 +33,12 @@ impl Desk for Pretend {
     fn datacenters(&self) -> DatacentersPage {
         DatacentersPage { series_interval_s: 5, ..DatacentersPage::default() }
     }
+    fn log(&self) -> Result<LogStatus, ApiError> {
+        Err(ApiError::NotReady("no log".to_owned()))
+    }
+    fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
+        Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
+    }
     fn journal(&self) -> Arc<Journal> {
         let journal = Arc::new(Journal::new(100));
         for generation in 0..3 {

@@ -1,0 +1,34 @@
+//! Requests about how the server is watched: its log.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, State};
+use axum::response::{IntoResponse, Response};
+
+use super::{Connection, Shared};
+use crate::admin::desk::ApiError;
+use crate::admin::problem::Problem;
+use crate::admin::types::LogRequest;
+
+pub(super) async fn log(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
+    let desk = Arc::clone(&shared.desk);
+    let status = shared.calls.run(move || desk.log()).await?;
+    Ok(Json(status?).into_response())
+}
+
+pub(super) async fn set_log(
+    State(shared): State<Arc<Shared>>,
+    Extension(Connection { peer, .. }): Extension<Connection>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let request: LogRequest = serde_json::from_slice(&body)
+        .map_err(|error| Problem::from(ApiError::Invalid(format!("the body: {error}"))))?;
+    let (level, for_s) = (request.level.clone(), request.for_s);
+    let desk = Arc::clone(&shared.desk);
+    let status = shared.calls.run(move || desk.set_log(&request)).await??;
+    // Whatever is logged from now on, this is.
+    tracing::error!(%peer, level, for_s, "log level set over the admin listener");
+    Ok(Json(status).into_response())
+}
