@@ -30,6 +30,7 @@ mod sockets;
 mod state;
 mod supervised;
 mod think;
+mod user;
 mod verify;
 mod watch;
 mod wips;
@@ -55,6 +56,7 @@ pub use sockets::Sockets;
 use sockets::{TCP_RESPONDERS, tcp_options};
 use state::{Saver, StateDir};
 pub(crate) use think::{all_up, think_down};
+pub use user::{BecomeError, become_user, user_to_become};
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
