@@ -114,6 +114,7 @@ impl Desk for FrontDesk {
                 client: request.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
                 subnet: request.ecs.map(|network| (network.addr(), network.prefix_len())),
                 detail_of: &detail_of,
+                said_of: &|_, _| None,
                 probed: true,
             },
         );
