@@ -8,12 +8,14 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
+use super::simulate::Simulations;
 use super::think::think_down;
 use super::{checks, log_level, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
     ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
-    ReloadRefused, ReloadReport, Status, WipStatus, WipsPage, WipsRequest,
+    ReloadRefused, ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage,
+    WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
@@ -30,6 +32,7 @@ pub(super) struct FrontDesk {
     publisher: Arc<Publisher>,
     running: Weak<Running>,
     runtime: Handle,
+    simulations: Simulations,
 }
 
 impl FrontDesk {
@@ -42,6 +45,7 @@ impl FrontDesk {
             publisher: Arc::clone(publisher),
             running: Arc::downgrade(running),
             runtime: runtime.clone(),
+            simulations: Simulations::default(),
         }
     }
 
@@ -110,6 +114,10 @@ impl Desk for FrontDesk {
             },
         );
         serde_json::to_value(explanation).map_err(|error| ApiError::Invalid(error.to_string()))
+    }
+
+    fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ApiError> {
+        self.simulations.run(&self.publisher.serving(), request)
     }
 
     fn log(&self) -> Result<LogStatus, ApiError> {

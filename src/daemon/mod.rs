@@ -24,6 +24,7 @@ mod operate;
 mod probing;
 mod publisher;
 mod responder;
+mod simulate;
 mod sockets;
 mod state;
 mod supervised;
@@ -48,10 +49,11 @@ use crate::listen::{self, Running, StartOptions};
 use crate::probe::Prober;
 use crate::service::Notifier;
 use publisher::{Cause, Publisher};
+pub(crate) use simulate::{diff, simulate};
 pub use sockets::Sockets;
 use sockets::{TCP_RESPONDERS, tcp_options};
 use state::{Saver, StateDir};
-pub(crate) use think::think_down;
+pub(crate) use think::{all_up, think_down};
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
