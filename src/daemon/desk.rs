@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
+use super::series::Series;
 use super::simulate::Simulations;
 use super::think::think_down;
 use super::{checks, log_level, members, metrics, operate, supervised, wips};
@@ -33,6 +34,7 @@ pub(super) struct FrontDesk {
     running: Weak<Running>,
     runtime: Handle,
     simulations: Simulations,
+    series: Arc<Series>,
 }
 
 impl FrontDesk {
@@ -40,12 +42,14 @@ impl FrontDesk {
         publisher: &Arc<Publisher>,
         running: &Arc<Running>,
         runtime: &Handle,
+        series: Arc<Series>,
     ) -> FrontDesk {
         FrontDesk {
             publisher: Arc::clone(publisher),
             running: Arc::downgrade(running),
             runtime: runtime.clone(),
             simulations: Simulations::default(),
+            series,
         }
     }
 
@@ -143,7 +147,9 @@ impl Desk for FrontDesk {
     }
 
     fn datacenters(&self) -> DatacentersPage {
-        wips::datacenters(&self.publisher.serving())
+        let mut page = wips::datacenters(&self.publisher.serving());
+        self.series.fill(&mut page);
+        page
     }
 
     fn journal(&self) -> Arc<Journal> {
