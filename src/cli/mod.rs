@@ -11,6 +11,7 @@ mod diff;
 mod events;
 mod explain;
 mod log;
+mod manual;
 mod moves;
 mod operate;
 mod serve;
@@ -63,6 +64,17 @@ enum Command {
     Log(LogArguments),
     /// Make a running server load its config again
     Reload(OperateArguments),
+    /// Print completions for a shell: add them to what it reads at its start
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages to a directory, for packages
+    #[command(hide = true)]
+    Manual {
+        /// Made if it is not there
+        directory: PathBuf,
+    },
     /// A tour on loopback: a server and pretend sites, nothing else needed
     Demo(DemoArguments),
 }
@@ -87,6 +99,8 @@ pub fn run() -> ExitCode {
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Log(arguments) => log::run(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Manual { directory } => manual::write(&directory),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };
     match result {
