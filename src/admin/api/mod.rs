@@ -6,6 +6,7 @@
 
 mod act;
 mod admit;
+mod body;
 mod calls;
 mod read;
 
@@ -16,7 +17,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::Html;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use tokio::sync::{Semaphore, watch};
 
 use self::calls::Calls;
@@ -72,21 +73,11 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         heartbeat: limits.heartbeat,
         body_timeout: limits.body,
     });
-    Router::new()
-        .route("/", get(|| async { Html(page::INDEX) }))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(read::readyz))
-        .route("/metrics", get(read::metrics))
-        .route("/api/v1/status", get(read::status))
-        .route("/api/v1/explain", get(read::explain))
-        .route("/api/v1/checks", get(read::checks))
-        .route("/api/v1/wips", get(read::wips))
-        .route("/api/v1/wips/{name}", get(read::wip))
-        .route("/api/v1/datacenters", get(read::datacenters))
-        .route("/api/v1/events", get(read::events))
-        .route("/api/v1/failback", post(act::fail_back))
-        .route("/api/v1/limiter/release", post(act::release_limiter))
-        .route("/api/v1/reload", post(act::reload))
+    let mut router = Router::new();
+    for (path, answers) in routes() {
+        router = router.route(path, answers);
+    }
+    router
         .fallback(|| async {
             let detail = "The page at / lists what there is.";
             Problem::new(StatusCode::NOT_FOUND, "no-such-path", "There is no such path", detail)
@@ -97,4 +88,31 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         })
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), admit::admit))
         .with_state(shared)
+}
+
+/// Every path and what answers there; `openapi::endpoints` tells of each.
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
+    vec![
+        ("/", get(|| async { Html(page::INDEX) })),
+        ("/healthz", get(|| async { "ok\n" })),
+        ("/readyz", get(read::readyz)),
+        ("/metrics", get(read::metrics)),
+        ("/api/v1/openapi.json", get(read::document)),
+        ("/api/v1/status", get(read::status)),
+        ("/api/v1/explain", get(read::explain)),
+        ("/api/v1/checks", get(read::checks)),
+        ("/api/v1/wips", get(read::wips)),
+        ("/api/v1/wips/{name}", get(read::wip)),
+        ("/api/v1/datacenters", get(read::datacenters)),
+        ("/api/v1/events", get(read::events)),
+        ("/api/v1/failback", post(act::fail_back)),
+        ("/api/v1/limiter/release", post(act::release_limiter)),
+        ("/api/v1/reload", post(act::reload)),
+    ]
+}
+
+/// Every path there is.
+#[cfg(test)]
+pub(super) fn paths() -> Vec<&'static str> {
+    routes().into_iter().map(|(path, _)| path).collect()
 }
