@@ -34,11 +34,14 @@
 //! | 2 brain | [`config`] | The config file: text in, a checked model or all problems out |
 //! |  | [`snapshot`] | All that a query may read, compiled |
 //! |  | [`answer`] | From a request's bytes to a reply's |
+//! |  | [`whatif`] | How a change would move answers |
+//! |  | [`overrides`] | What operators say over health, and what is too dangerous to say |
 //! | 3 hands | [`listen`] | Sockets for DNS |
 //! |  | [`probe`] | Probes as real connections |
 //! |  | [`admin`] | HTTP for metrics, readiness and the API |
 //! |  | [`clock`] | The only reader of time |
 //! |  | [`log`] | What is shown in the log, and how |
+//! |  | [`service`] | What a service manager is told and gives |
 //! | 4 desk | [`daemon`] | Joins everything: start, publish, reload, stop |
 //! | 5 door | [`cli`] | The command line |
 //! |  | [`demo`] | A tour on loopback |
@@ -59,8 +62,11 @@ pub mod health;
 pub mod listen;
 pub mod log;
 pub mod metrics;
+pub mod overrides;
 pub mod probe;
 pub mod problem;
+pub mod service;
 pub mod snapshot;
 pub mod steer;
+pub mod whatif;
 pub mod zone;

@@ -6,6 +6,7 @@
 //! logs. [`Sparse`] keeps what may repeat without end from filling a disk. Nobody
 //! waits for the reader of the log: see `queue`.
 
+mod level;
 mod queue;
 
 use std::fmt::{Debug, Write};
@@ -26,6 +27,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
+pub use self::level::{Level, Levels, SetBy};
 use self::queue::Queue;
 use crate::config::model;
 
@@ -41,12 +43,14 @@ const FLUSH_PANIC_WITHIN: Duration = Duration::from_millis(100);
 
 /// Of the log that was started.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
+/// Of the same.
+static LEVELS: OnceLock<Levels> = OnceLock::new();
 
 //------------ init -----------------------------------------------------------
 
 /// Starts the process's log. `filter` (from [`FILTER_VARIABLE`]) wins over the
 /// settings. Fails on a bad filter, or when a log was started already.
-pub fn init(settings: &model::Log, filter: Option<&str>) -> Result<LogHandle, LogError> {
+pub fn init(settings: &model::Log, filter: Option<&str>) -> Result<(), LogError> {
     let stderr = std::io::stderr();
     let terminal = stderr.is_terminal();
     // A file of its own: the lock of `stderr` would be held while a write blocks.
@@ -57,7 +61,14 @@ pub fn init(settings: &model::Log, filter: Option<&str>) -> Result<LogHandle, Lo
     let (subscriber, handle) = subscriber(settings, filter, terminal, queue.clone())?;
     subscriber.try_init().map_err(|_| LogError::Started)?;
     let _ = QUEUE.set(queue);
-    Ok(handle)
+    let own = |text: &str| (!text.trim().is_empty()).then(|| text.to_owned());
+    let _ = LEVELS.set(Levels::new(handle, settings.level.clone(), filter.and_then(own)));
+    Ok(())
+}
+
+/// The level of the log that was started; none: none was.
+pub fn levels() -> Option<&'static Levels> {
+    LEVELS.get()
 }
 
 /// Waits until what was said is written, for a second at most: before the process
@@ -263,7 +274,7 @@ mod tests {
 
     /// Keeps what is written.
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Kept(Arc<Mutex<Vec<u8>>>);
 
     impl io::Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -223,6 +223,24 @@ fn status_and_explain_speak_json() {
 }
 
 #[test]
+fn the_log_level_is_set_while_it_runs_and_goes_back_by_itself() {
+    let server = Server::start("[wip.\"shop.gslb.example.com\"]\n");
+    assert_eq!(server.command(&["log"]), "info, the default\n");
+    let set = server.command(&["log", "windrose=debug", "--for", "1s"]);
+    assert!(set.starts_with("windrose=debug, set by an operator for "), "{set}");
+    until("it goes back", || server.command(&["log"]) == "info, the default\n");
+    // Both are said, at whatever level.
+    until("its end is logged", || server.log().contains("is what is configured again"));
+    assert!(server.log().contains("log level set over the admin listener"));
+
+    let bad = server.run(&["log", "loud"]);
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(text(&bad.stderr).contains("\"loud\" is not a log level"), "{}", text(&bad.stderr));
+    assert!(server.command(&["log", "warn"]).contains("until the server ends"));
+    assert_eq!(server.command(&["log", "config"]), "info, the default\n");
+}
+
+#[test]
 fn a_lost_member_is_seen_in_checks_events_and_metrics() {
     let fra = BackEnd::start("127.0.9.1", 0);
     let port = fra.port;

@@ -12,18 +12,22 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 6] = [
     &["dns", "geo", "metrics", "problem"],
     &["health", "steer", "zone"],
-    &["answer", "config", "snapshot"],
-    &["admin", "clock", "listen", "log", "probe"],
+    &["answer", "config", "overrides", "snapshot", "whatif"],
+    &["admin", "clock", "listen", "log", "probe", "service"],
     &["daemon"],
     &["cli", "demo", "main"],
 ];
 
 /// Uses within one layer that are meant: who, whom, why.
-const WITHIN_LAYER: [(&str, &str, &str); 9] = [
+const WITHIN_LAYER: [(&str, &str, &str); 13] = [
     ("steer", "health", "a choice reads verdict words"),
     ("snapshot", "config", "a snapshot is a compiled config"),
     ("answer", "snapshot", "an answer is read from a snapshot"),
     ("answer", "config", "explain tells of the config's names"),
+    ("overrides", "snapshot", "what is said is laid over a snapshot's VIPs"),
+    ("overrides", "config", "people say the config's names"),
+    ("whatif", "snapshot", "states of snapshots are compared"),
+    ("whatif", "config", "their names and sites are the config's"),
     ("probe", "clock", "probes are timed"),
     ("admin", "log", "noisy messages are thinned out"),
     ("admin", "clock", "uptime"),

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -93,7 +94,8 @@ pub struct Bound {
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    /// None: its file is another's to remove.
+    Unix(UnixListener, Option<SocketFile>),
 }
 
 /// Binds, so that what is wrong shows before anything else starts.
@@ -101,6 +103,15 @@ enum Socket {
 /// A unix socket left behind by a dead process is replaced; its file gives the
 /// owner and group access.
 pub fn bind(listen: &AdminListen, token_file: Option<&Path>) -> Result<Bound, BindError> {
+    bind_or_take(listen, token_file, None)
+}
+
+/// The same, on a socket that was bound for it before.
+pub fn bind_or_take(
+    listen: &AdminListen,
+    token_file: Option<&Path>,
+    given: Option<OwnedFd>,
+) -> Result<Bound, BindError> {
     match token_file {
         Some(path) => {
             guard::read_token(path)
@@ -111,9 +122,10 @@ pub fn bind(listen: &AdminListen, token_file: Option<&Path>) -> Result<Bound, Bi
         }
         None => {}
     }
-    let socket = match listen {
-        AdminListen::Tcp(address) => TcpListener::bind(address).map(Socket::Tcp),
-        AdminListen::Unix(path) => bind_unix(path),
+    let socket = match (listen, given) {
+        (listen, Some(given)) => take(listen, given),
+        (AdminListen::Tcp(address), None) => TcpListener::bind(address).map(Socket::Tcp),
+        (AdminListen::Unix(path), None) => bind_unix(path),
     };
     let socket = socket.map_err(|error| BindError::Socket { listen: listen.to_string(), error })?;
     Ok(Bound { socket, guard: Guard::new(listen, token_file) })
@@ -127,6 +139,24 @@ impl Bound {
             Socket::Unix(..) => None,
         }
     }
+}
+
+/// A socket that was bound before, if it is the one that is configured.
+fn take(listen: &AdminListen, given: OwnedFd) -> io::Result<Socket> {
+    let known = SockRef::from(&given);
+    let address = known.local_addr()?;
+    let is_configured = match listen {
+        AdminListen::Tcp(configured) => address.as_socket() == Some(*configured),
+        AdminListen::Unix(path) => address.as_pathname() == Some(path),
+    };
+    if !is_configured || !known.is_listener()? {
+        let other = "the socket given for it is another, or does not listen";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, other));
+    }
+    Ok(match listen {
+        AdminListen::Tcp(_) => Socket::Tcp(given.into()),
+        AdminListen::Unix(_) => Socket::Unix(given.into(), None),
+    })
 }
 
 fn bind_unix(path: &Path) -> io::Result<Socket> {
@@ -146,7 +176,7 @@ fn bind_unix(path: &Path) -> io::Result<Socket> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     let metadata = std::fs::symlink_metadata(path)?;
     let identity = (metadata.dev(), metadata.ino());
-    Ok(Socket::Unix(listener, SocketFile { path: path.to_owned(), identity }))
+    Ok(Socket::Unix(listener, Some(SocketFile { path: path.to_owned(), identity })))
 }
 
 /// The file of a bound unix socket; removed at the end, if it is still ours.

@@ -3,6 +3,7 @@
 
 mod events;
 mod health;
+mod log;
 mod overrides;
 mod simulation;
 mod wips;
@@ -18,6 +19,7 @@ pub use self::health::{
     CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, FailbackRequest,
     FailedBack, HealthStatus, LimiterReleased, LimiterState, ProberStatus,
 };
+pub use self::log::{LOG_CONFIGURED, LOG_FOR_MAX_S, LogRequest, LogStatus};
 pub use self::overrides::{
     BrokenRule, ClearRequest, OverrideDone, OverrideEffect, OverrideKind, OverrideRequest,
     OverrideStatus, OverrideTarget, OverridesPage, WIPS_SHOWN_MAX, WipEffect,
@@ -92,6 +94,9 @@ pub struct DatacenterStatus {
     pub down: u64,
     /// Those not judged.
     pub unknown: u64,
+    /// Those of which an operator decides, whatever probes say.
+    #[serde(default)]
+    pub overridden: u64,
 }
 
 /// [`MemberStatus::share_percent`] of servers that do not say it.

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 
 use super::client;
-use crate::demo;
+use crate::{config, demo};
 
 #[derive(Args, Debug)]
 pub(super) struct ConfigFile {
@@ -48,6 +48,44 @@ pub(super) struct ExplainArguments {
     pub(super) config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) operate: OperateArguments,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct SimulateArguments {
+    /// Think this datacenter down; may be given several times
+    #[arg(long, value_name = "DATACENTER", required = true)]
+    pub(super) down: Vec<String>,
+    #[command(flatten)]
+    pub(super) measure: MeasureArguments,
+    /// Simulate with this config file, nothing probed, instead of a running server
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) operate: OperateArguments,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DiffArguments {
+    /// The config file as it is
+    pub(super) old: PathBuf,
+    /// And as it is to be
+    pub(super) new: PathBuf,
+    #[command(flatten)]
+    pub(super) measure: MeasureArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct MeasureArguments {
+    /// A list of client networks, "192.0.2.0/24 100" a line: shares are of their weights
+    /// [default: of the address space]
+    #[arg(long, value_name = "FILE")]
+    pub(super) weights: Option<PathBuf>,
+    /// List at most this many WIPs
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub(super) limit: u32,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -105,6 +143,26 @@ pub(super) struct FailbackArguments {
     /// Only this member
     #[arg(long, value_name = "MEMBER")]
     pub(super) member: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct LogArguments {
+    /// A level or filter as in [log] level, or "config" for what is configured; none: show
+    /// what is in force
+    pub(super) level: Option<String>,
+    /// Only for so long: 30s, 10m, 1h
+    #[arg(long = "for", value_name = "DURATION", requires = "level", value_parser = seconds)]
+    pub(super) for_s: Option<u64>,
+    #[command(flatten)]
+    pub(super) operate: OperateArguments,
+}
+
+/// Whole seconds of a duration as the config writes it.
+fn seconds(text: &str) -> Result<u64, String> {
+    match config::duration_ms(text)? {
+        ms if ms % 1_000 == 0 => Ok(ms / 1_000),
+        _ => Err("is no whole number of seconds".to_owned()),
+    }
 }
 
 #[derive(Args, Debug)]

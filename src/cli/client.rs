@@ -17,7 +17,7 @@ pub use self::events::Events;
 use crate::admin::problem::{self, Problem};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
-    ReloadReport, Status,
+    LogRequest, LogStatus, ReloadReport, SimulateRequest, Simulation, Status,
 };
 
 /// The server when none is named.
@@ -107,6 +107,11 @@ impl Client {
         self.get("/api/v1/explain", &request.to_query()).await
     }
 
+    /// `POST /api/v1/simulate`
+    pub async fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ClientError> {
+        self.post("/api/v1/simulate", Some(request)).await
+    }
+
     /// `POST /api/v1/failback`
     pub async fn fail_back(&self, request: &FailbackRequest) -> Result<FailedBack, ClientError> {
         self.post("/api/v1/failback", Some(request)).await
@@ -115,6 +120,17 @@ impl Client {
     /// `POST /api/v1/limiter/release`
     pub async fn release_limiter(&self) -> Result<LimiterReleased, ClientError> {
         self.post("/api/v1/limiter/release", None::<&()>).await
+    }
+
+    /// `GET /api/v1/log`
+    pub async fn log(&self) -> Result<LogStatus, ClientError> {
+        self.get("/api/v1/log", &[]).await
+    }
+
+    /// `PUT /api/v1/log`
+    pub async fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ClientError> {
+        let url = self.url("/api/v1/log");
+        self.ask(self.http.request(Method::PUT, url).json(request)).await
     }
 
     /// `POST /api/v1/reload`. A config that is refused is a

@@ -7,10 +7,14 @@ mod arguments;
 mod check;
 mod checks;
 pub mod client;
+mod diff;
 mod events;
 mod explain;
+mod log;
+mod moves;
 mod operate;
 mod serve;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +46,10 @@ enum Command {
     /// Say what the geo databases hold and where they come from
     #[command(subcommand)]
     Geo(GeoCommand),
+    /// Say how answers would move, were sites lost or drained
+    Simulate(SimulateArguments),
+    /// Say what a change of the config would do to answers
+    Diff(DiffArguments),
     /// Say how a running server is
     Status(StatusArguments),
     /// Follow what happens on a running server
@@ -51,6 +59,8 @@ enum Command {
     /// Say what the blast-radius limiter is to do
     #[command(subcommand)]
     Limiter(LimiterCommand),
+    /// Show or set what a running server logs
+    Log(LogArguments),
     /// Make a running server load its config again
     Reload(OperateArguments),
     /// A tour on loopback: a server and pretend sites, nothing else needed
@@ -70,9 +80,12 @@ pub fn run() -> ExitCode {
             checks::run(&operate, &checks)
         }
         Command::Status(arguments) => operate::status(&arguments.operate),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Failback(arguments) => operate::fail_back(arguments),
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
+        Command::Log(arguments) => log::run(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };

@@ -54,6 +54,12 @@ pub trait Files {
     fn exists(&self, path: &Path) -> bool;
 }
 
+/// Milliseconds of a duration as the config writes it: "500ms", "5s", "1m", "1h", "14d".
+/// The error is a sentence's end: "is not a duration: …".
+pub fn duration_ms(text: &str) -> Result<u64, String> {
+    values::duration_ms(text).map_err(|bad| format!("{} ({})", bad.reason, bad.help.join("; ")))
+}
+
 //------------ Loaded ---------------------------------------------------------
 
 /// What a load came to.

@@ -34,6 +34,8 @@ pub struct Config {
     pub geo: Geo,
     /// `[health]`
     pub health: Health,
+    /// `[safety]`
+    pub safety: Safety,
     /// `[metrics]`
     pub metrics: Metrics,
     /// `[log]`
@@ -67,6 +69,8 @@ pub struct Server {
     pub identity: Option<String>,
     /// Where verdicts, serials and overrides are kept; none: nothing is kept.
     pub state_dir: Option<PathBuf>,
+    /// Who a server that is started as root becomes; none: it stays what it is.
+    pub user: Option<String>,
     /// UDP worker threads; 0: one per core.
     pub workers: u16,
     /// Whether client subnets (RFC 7871) steer answers at all.
@@ -85,6 +89,7 @@ impl Default for Server {
             listen: vec![SocketAddr::from(([0, 0, 0, 0], 53)), SocketAddr::from(([0u16; 8], 53))],
             identity: None,
             state_dir: None,
+            user: None,
             workers: 0,
             ecs: true,
             chaos_version: None,
@@ -168,6 +173,30 @@ impl Default for Health {
             limiter: LimiterRules::default(),
             references: Vec::new(),
             certificate_warning_s: 1_209_600,
+        }
+    }
+}
+
+/// `[safety]`: what operators cannot do without breaking the glass.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Safety {
+    /// Fewest members of a WIP that stay available.
+    pub min_members: u32,
+    /// Fewest datacenters that stay in service; 0: no such rule.
+    pub min_datacenters: u32,
+    /// Most datacenters that members are taken out of within the window; 0: no such rule.
+    pub max_datacenters_changed: u32,
+    /// The window, in seconds.
+    pub change_window_s: u32,
+}
+
+impl Default for Safety {
+    fn default() -> Safety {
+        Safety {
+            min_members: 1,
+            min_datacenters: 0,
+            max_datacenters_changed: 0,
+            change_window_s: 600,
         }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Admin, Geo, Health, HealthCheck, Log, Metrics, Server, SettingsId, Vip, Wips, Zone,
+    Admin, Geo, Health, HealthCheck, Log, Metrics, Safety, Server, SettingsId, Vip, Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;
@@ -35,6 +35,7 @@ pub(super) struct Raw {
     pub(super) health: Health,
     /// Where each of its references stands.
     pub(super) reference_spots: Vec<Spot>,
+    pub(super) safety: Safety,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
     pub(super) zones: Vec<RawZone>,

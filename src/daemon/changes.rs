@@ -82,6 +82,18 @@ impl Changes {
     }
 }
 
+/// What a load does not change until the next start.
+pub(super) fn at_next_start(old: &Config, new: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    if old.server.listen != new.server.listen || old.admin != new.admin {
+        lines.push("listen addresses changed: they take effect at the next start".to_owned());
+    }
+    if old.server.state_dir != new.server.state_dir {
+        lines.push("state_dir changed: it takes effect at the next start".to_owned());
+    }
+    lines
+}
+
 /// Whether what WIPs can say differs, or which names are aliases of which. Where
 /// it does not, indices of settings are the same in both.
 fn settings_differ(old: &Config, new: &Config) -> bool {

@@ -8,27 +8,33 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
-use super::{checks, members, metrics, operate, wips};
+use super::series::Series;
+use super::simulate::Simulations;
+use super::think::think_down;
+use super::{checks, log_level, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
-    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport,
-    Status, WipStatus, WipsPage, WipsRequest,
+    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
+    ReloadRefused, ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage,
+    WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
 use crate::dns::Name;
 use crate::dns::types::rtype;
 use crate::health::plan::VerdictId;
-use crate::health::table::{State, Table, Word};
+use crate::health::table::{Override, State};
 use crate::listen::Running;
 use crate::problem::{Problems, Sources};
-use crate::snapshot::{Serving, WorkerState};
+use crate::snapshot::Serving;
 
 /// Answers the admin listener. It holds nothing that would keep a stop waiting.
 pub(super) struct FrontDesk {
     publisher: Arc<Publisher>,
     running: Weak<Running>,
     runtime: Handle,
+    simulations: Simulations,
+    series: Arc<Series>,
 }
 
 impl FrontDesk {
@@ -36,11 +42,14 @@ impl FrontDesk {
         publisher: &Arc<Publisher>,
         running: &Arc<Running>,
         runtime: &Handle,
+        series: Arc<Series>,
     ) -> FrontDesk {
         FrontDesk {
             publisher: Arc::clone(publisher),
             running: Arc::downgrade(running),
             runtime: runtime.clone(),
+            simulations: Simulations::default(),
+            series,
         }
     }
 
@@ -57,16 +66,7 @@ impl Desk for FrontDesk {
     }
 
     fn ready(&self) -> Result<(), String> {
-        if self.publisher.stopping.load(Ordering::Relaxed) {
-            return Err("stopping".to_owned());
-        }
-        let serving = self.publisher.serving();
-        let hold_ms = u64::from(serving.snapshot.config.health.start_hold_ms);
-        let judged = self.publisher.prober().is_some_and(|prober| prober.ready());
-        if judged || self.publisher.uptime_ms() >= hold_ms {
-            return Ok(());
-        }
-        Err("waiting for the first verdicts of the health checks".to_owned())
+        supervised::readiness(&self.publisher)
     }
 
     fn status(&self) -> Status {
@@ -120,6 +120,18 @@ impl Desk for FrontDesk {
         serde_json::to_value(explanation).map_err(|error| ApiError::Invalid(error.to_string()))
     }
 
+    fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ApiError> {
+        self.simulations.run(&self.publisher.serving(), request)
+    }
+
+    fn log(&self) -> Result<LogStatus, ApiError> {
+        log_level::status()
+    }
+
+    fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
+        log_level::set(&self.runtime, request, u64::from(self.publisher.clock.now().unix_s))
+    }
+
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
         checks::checks(&self.publisher, &self.runtime, request)
     }
@@ -135,7 +147,9 @@ impl Desk for FrontDesk {
     }
 
     fn datacenters(&self) -> DatacentersPage {
-        wips::datacenters(&self.publisher.serving())
+        let mut page = wips::datacenters(&self.publisher.serving());
+        self.series.fill(&mut page);
+        page
     }
 
     fn journal(&self) -> Arc<Journal> {
@@ -155,51 +169,6 @@ impl Desk for FrontDesk {
     }
 }
 
-/// `serving` with every VIP of some datacenters down; none when there are none
-/// to think down. The error names a datacenter that is not there.
-pub(crate) fn think_down(serving: &Serving, down: &[String]) -> Result<Option<Serving>, String> {
-    if down.is_empty() {
-        return Ok(None);
-    }
-    let snapshot = &serving.snapshot;
-    let datacenters = &snapshot.config.datacenters;
-    if let Some(unknown) = down.iter().find(|name| !datacenters.iter().any(|dc| dc.name == **name))
-    {
-        let known: Vec<&str> = datacenters.iter().map(|dc| dc.name.as_str()).collect();
-        return Err(format!(
-            "there is no datacenter \"{unknown}\"; there are {}",
-            known.join(", ")
-        ));
-    }
-    let health = Table::new(serving.health.len());
-    for id in 0..serving.health.len() as VerdictId {
-        health.set(id, serving.health.word(id));
-    }
-    for (wip, entry) in snapshot.wips.iter().enumerate() {
-        let strategy = snapshot.strategy(entry);
-        let verdicts = snapshot.verdicts(entry, strategy);
-        for (member, datacenter) in
-            strategy.members.iter().zip(snapshot.member_datacenters(wip as u32))
-        {
-            let named = datacenter.is_some_and(|id| down.contains(&datacenters[id as usize].name));
-            if named {
-                for vip in member.vips.clone() {
-                    let over = health.word(verdicts[usize::from(vip)]).over();
-                    let word = Word::new(State::Down, false, over, u16::MAX, 0);
-                    health.set(verdicts[usize::from(vip)], word);
-                }
-            }
-        }
-    }
-    Ok(Some(Serving {
-        snapshot: Arc::clone(snapshot),
-        health: Arc::new(health),
-        overlay: Arc::clone(&serving.overlay),
-        workers: Arc::default(),
-        counted_before: Arc::new(WorkerState::default()),
-    }))
-}
-
 /// Problems as the API gives them.
 pub(super) fn config_problems(problems: &Problems, sources: &Sources) -> Vec<ConfigProblem> {
     // Both sides are the project's own; a test of the admin types keeps them alike.
@@ -217,17 +186,22 @@ fn datacenters(serving: &Serving) -> Vec<DatacenterStatus> {
             ..DatacenterStatus::default()
         })
         .collect();
+    let mut words = Vec::new();
     for (wip, entry) in snapshot.wips.iter().enumerate() {
         let strategy = snapshot.strategy(entry);
         let verdicts = snapshot.verdicts(entry, strategy);
         let datacenters = snapshot.member_datacenters(wip as u32);
+        words.clear();
+        words.extend(serving.words(wip as u32));
         for (member, datacenter) in strategy.members.iter().zip(datacenters) {
             let Some(status) = datacenter.and_then(|id| statuses.get_mut(id as usize)) else {
                 continue;
             };
             for vip in member.vips.clone() {
                 let id = verdicts[usize::from(vip)];
-                match serving.health.word(id).state() {
+                let word = words[usize::from(vip)];
+                status.overridden += u64::from(word.over() != Override::None);
+                match word.state() {
                     State::Up => status.up += 1,
                     State::Down => status.down += 1,
                     State::Unknown => status.unknown += 1,

@@ -9,6 +9,7 @@
 //!
 //! The hands (listeners, prober, admin) never meet; they are joined here.
 
+mod cause;
 mod changes;
 mod checks;
 mod desk;
@@ -16,13 +17,20 @@ pub mod disk;
 mod events;
 pub(crate) mod geo;
 pub mod load;
+mod log_level;
 mod members;
 mod metrics;
 mod operate;
 mod probing;
 mod publisher;
 mod responder;
+mod series;
+mod simulate;
+mod sockets;
 mod state;
+mod supervised;
+mod think;
+mod user;
 mod verify;
 mod watch;
 mod wips;
@@ -39,17 +47,19 @@ use tokio::sync::watch as signal;
 
 use crate::admin;
 use crate::clock::Clock;
-use crate::config::model::Config;
-use crate::listen::{self, BindOptions, Running, StartOptions, TcpOptions};
+use crate::listen::{self, Running, StartOptions};
 use crate::probe::Prober;
-pub(crate) use desk::think_down;
+use crate::service::Notifier;
 use publisher::{Cause, Publisher};
+pub(crate) use simulate::{diff, simulate};
+pub use sockets::Sockets;
+use sockets::{TCP_RESPONDERS, tcp_options};
 use state::{Saver, StateDir};
+pub(crate) use think::{all_up, think_down};
+pub use user::{BecomeError, become_user, user_to_become};
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
-/// TCP connections answer through so many responders.
-const TCP_RESPONDERS: usize = 2;
 /// Longest wait for the runtime's tasks at a stop.
 const STOP_WAIT: Duration = Duration::from_secs(2);
 
@@ -62,7 +72,7 @@ pub struct Daemon {
     running: Arc<Running>,
     admin: Option<SocketAddr>,
     stop: signal::Sender<bool>,
-    watcher: JoinHandle<()>,
+    watcher: Arc<JoinHandle<()>>,
     saver: Option<Saver>,
     runtime: Runtime,
 }
@@ -79,6 +89,12 @@ pub enum StartError {
     /// The admin listener cannot be served.
     #[error("{0}")]
     Admin(#[from] admin::BindError),
+    /// A socket of the service manager cannot be used.
+    #[error("{0}")]
+    Given(#[from] listen::GivenError),
+    /// Its socket for the admin listener cannot.
+    #[error("the service manager {0}")]
+    AdminSockets(&'static str),
     /// Another server runs in the state directory.
     #[error("{0}")]
     State(#[from] state::StateInUse),
@@ -99,13 +115,20 @@ impl Daemon {
     /// Starts what was loaded.
     pub fn start_loaded(path: PathBuf, loaded: load::Candidate) -> Result<Daemon, StartError> {
         let config = Arc::clone(&loaded.config);
+        Daemon::start_on(path, loaded, || Sockets::bind(&config, Vec::new()))
+    }
+
+    /// Starts what was loaded on the sockets that `bind` gives, once the state directory
+    /// is this server's: one that ends may have to free both.
+    pub fn start_on(
+        path: PathBuf,
+        loaded: load::Candidate,
+        bind: impl FnOnce() -> Result<Sockets, StartError>,
+    ) -> Result<Daemon, StartError> {
+        let config = Arc::clone(&loaded.config);
         let state = config.server.state_dir.as_deref().map(StateDir::open).transpose()?;
         let state = state.map(Arc::new);
-        let bound = listen::bind(&config.server.listen, &bind_options(&config))?;
-        let admin_bound = match &config.admin.listen {
-            Some(listen) => Some(admin::bind(listen, config.admin.token_file.as_deref())?),
-            None => None,
-        };
+        let Sockets { dns: bound, admin: admin_bound } = bind()?;
         let admin = admin_bound.as_ref().and_then(admin::Bound::local_addr);
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let clock = Clock::start();
@@ -133,7 +156,9 @@ impl Daemon {
         }
         let (stop, stopping) = signal::channel(false);
         if let Some(bound) = admin_bound {
-            let desk = desk::FrontDesk::new(&publisher, &running, runtime.handle());
+            let shown = Arc::new(series::Series::default());
+            runtime.spawn(series::sample(Arc::clone(&shown), Arc::downgrade(&publisher)));
+            let desk = desk::FrontDesk::new(&publisher, &running, runtime.handle(), shown);
             let mut stopping = stopping.clone();
             runtime.spawn(async move {
                 let until = async move {
@@ -150,7 +175,7 @@ impl Daemon {
         if let Some(address) = admin {
             tracing::info!(%address, "admin listener is up");
         }
-        let watcher = watch::start(Arc::clone(&publisher), stopping).map_err(system)?;
+        let watcher = Arc::new(watch::start(Arc::clone(&publisher), stopping).map_err(system)?);
         let saver = start_saver(&publisher, clock).map_err(system)?;
         Ok(Daemon { publisher, running, admin, stop, watcher, saver, runtime })
     }
@@ -163,6 +188,19 @@ impl Daemon {
     /// The admin listener's address, if it is not a unix socket.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Tells a service manager how this server is, until it stops.
+    pub fn report_to(&self, notifier: Arc<Notifier>) {
+        if notifier.is_heard() {
+            let supervised = supervised::Supervised {
+                notifier,
+                publisher: Arc::clone(&self.publisher),
+                running: Arc::downgrade(&self.running),
+                watcher: Arc::clone(&self.watcher),
+            };
+            self.runtime.spawn(supervised.run());
+        }
     }
 
     /// Loads the config again, as SIGHUP does.
@@ -205,6 +243,7 @@ impl Daemon {
     pub fn stop(self) {
         tracing::info!("stopping");
         self.publisher.stopping.store(true, Ordering::Relaxed);
+        self.publisher.teller.stopping();
         let _ = self.stop.send(true);
         match Arc::try_unwrap(self.running) {
             Ok(running) => {
@@ -232,22 +271,4 @@ fn start_saver(publisher: &Arc<Publisher>, clock: Clock) -> std::io::Result<Opti
         Saver::start(Arc::clone(state), Arc::downgrade(publisher), clock, wake)
     };
     publisher.state.as_ref().map(start).transpose()
-}
-
-fn bind_options(config: &Config) -> BindOptions {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let workers = usize::from(config.server.workers);
-    BindOptions {
-        udp_workers: if workers == 0 { cores } else { workers },
-        ..BindOptions::default()
-    }
-}
-
-fn tcp_options(config: &Config) -> TcpOptions {
-    TcpOptions {
-        connections_max: config.server.tcp_connections_max as usize,
-        idle_timeout: Duration::from_millis(u64::from(config.server.tcp_idle_timeout_ms)),
-        responders: TCP_RESPONDERS,
-        ..TcpOptions::default()
-    }
 }

@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::changes::Changes;
+pub(super) use super::cause::Cause;
+use super::changes::{self, Changes};
 use super::disk::{ReadFiles, Seen};
 use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
 use super::state::{StateDir, Wake, save_serials};
+use super::supervised::Teller;
 use super::watch;
-use super::{events, probing};
+use super::{events, log_level, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
@@ -37,27 +39,6 @@ const RETIRE_PAUSE: Duration = Duration::from_millis(10);
 const LOAD_NICENESS: i32 = 10;
 /// Longest that a waking worker waits for it: the usual slice is some milliseconds.
 const LOAD_SLICE: Duration = Duration::from_micros(100);
-
-/// Who asked for a reload.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Cause {
-    /// A file changed.
-    FileChange,
-    /// SIGHUP.
-    Signal,
-    /// The API.
-    Api,
-}
-
-impl Cause {
-    fn as_str(self) -> &'static str {
-        match self {
-            Cause::FileChange => "file change",
-            Cause::Signal => "SIGHUP",
-            Cause::Api => "API",
-        }
-    }
-}
 
 /// The sole writer of what is served.
 pub(super) struct Publisher {
@@ -79,8 +60,11 @@ pub(super) struct Publisher {
     pub(super) state: Option<Arc<StateDir>>,
     /// Told of changes that are to be kept.
     pub(super) wake: Wake,
+    /// Tells a service manager.
+    pub(super) teller: Teller,
     path: PathBuf,
-    clock: Clock,
+    /// Both clocks.
+    pub(super) clock: Clock,
     workers: usize,
     prober: Mutex<Option<Arc<Prober>>>,
     loading: Mutex<Loading>,
@@ -158,6 +142,7 @@ impl Publisher {
             loaded_at_s: AtomicU64::new(now_s),
             state,
             wake,
+            teller: Teller::default(),
             path,
             clock,
             workers,
@@ -238,6 +223,7 @@ impl Publisher {
 
     fn reload_here(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
         let mut loading = lock(&self.loading);
+        self.teller.reloading();
         let current = self.serving();
         *lock(&self.looked) = Some(watch::look(self));
         let before = Before {
@@ -287,6 +273,7 @@ impl Publisher {
                 );
             }
         }
+        self.teller.reloaded(self);
         result
     }
 
@@ -328,14 +315,8 @@ impl Publisher {
         loading.geo = geo;
         self.loaded_at_s.store(u64::from(self.clock.now().unix_s), Ordering::Relaxed);
         let mut lines = changes.lines();
-        if current.snapshot.config.server.listen != config.server.listen
-            || current.snapshot.config.admin != config.admin
-        {
-            lines.push("listen addresses changed: they take effect at the next start".to_owned());
-        }
-        if current.snapshot.config.server.state_dir != config.server.state_dir {
-            lines.push("state_dir changed: it takes effect at the next start".to_owned());
-        }
+        lines.extend(changes::at_next_start(&current.snapshot.config, &config));
+        log_level::configure(&config.log);
         Ok(ReloadReport {
             generation,
             changes: lines,

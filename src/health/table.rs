@@ -71,7 +71,7 @@ const CALM: u64 = 0b100 | WHOLE | (TTL_CAP_NONE as u64) << 16;
 const VEIL: u64 = 0b11 | 0xffff << 16;
 
 /// One verdict as queries see it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Word(u64);
 
 impl Word {
@@ -236,6 +236,12 @@ impl Table {
             // Another veil, or the task come back to life: its word is veiled too.
             word.fetch_and(!VEIL, Ordering::Relaxed);
         }
+    }
+
+    /// The words as they are now: a look at many of them that no flip comes between.
+    pub fn frozen(&self) -> Table {
+        let words = self.words.iter();
+        Table { words: words.map(|w| AtomicU64::new(w.load(Ordering::Relaxed))).collect() }
     }
 
     /// How many words.

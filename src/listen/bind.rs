@@ -6,13 +6,13 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
-use super::Transport;
 use super::udp_batch::{ignore_path_mtu, size_buffers, tell_destination};
+use super::{Inherited, Transport};
 
 /// How often a port chosen by the system for UDP is tried for TCP, before giving up.
 const PORT_ATTEMPTS: usize = 32;
@@ -22,7 +22,7 @@ const TCP_BACKLOG: i32 = 1024;
 
 /// Send buffer of one TCP connection: what a client that never reads can hold of the
 /// kernel's memory.
-const TCP_SEND_BUFFER_BYTES: usize = 128 * 1024;
+pub(super) const TCP_SEND_BUFFER_BYTES: usize = 128 * 1024;
 
 /// How to bind.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,7 @@ pub struct Bound {
 /// One listen address.
 #[derive(Debug)]
 pub(super) struct BoundAddress {
+    pub(super) asked: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) udp: Vec<Socket>,
     pub(super) tcp: TcpListener,
@@ -60,10 +61,26 @@ pub(super) struct BoundAddress {
 /// # Errors
 /// The first that failed; nothing stays bound then.
 pub fn bind(addresses: &[SocketAddr], options: &BindOptions) -> Result<Bound, BindError> {
+    bind_or_take(addresses, options, Vec::new())
+}
+
+/// The same, with the sockets of another process where it has them.
+///
+/// # Errors
+/// The first that failed; nothing that was bound here stays so then.
+pub fn bind_or_take(
+    addresses: &[SocketAddr],
+    options: &BindOptions,
+    mut inherited: Vec<Inherited>,
+) -> Result<Bound, BindError> {
     if addresses.is_empty() {
         return Err(BindError::NoAddress);
     }
-    let addresses = addresses.iter().map(|&address| bind_address(address, options));
+    let addresses = addresses.iter().map(|&address| {
+        let at = inherited.iter().position(|inherited| inherited.asked == address);
+        let taken = at.and_then(|at| inherited.swap_remove(at).take(options));
+        taken.map_or_else(|| bind_address(address, options), Ok)
+    });
     Ok(Bound { addresses: addresses.collect::<Result<_, _>>()? })
 }
 
@@ -86,7 +103,7 @@ fn bind_address(address: SocketAddr, options: &BindOptions) -> Result<BoundAddre
         let local = udp[0].local_addr().ok().and_then(|local| local.as_socket());
         let local = local.unwrap_or(address);
         match bind_tcp(local) {
-            Ok(tcp) => return Ok(BoundAddress { local, udp, tcp }),
+            Ok(tcp) => return Ok(BoundAddress { asked: address, local, udp, tcp }),
             Err(error)
                 if address.port() == 0
                     && error.kind() == io::ErrorKind::AddrInUse
@@ -101,21 +118,33 @@ fn bind_address(address: SocketAddr, options: &BindOptions) -> Result<BoundAddre
 
 fn bind_udp(address: SocketAddr, options: &BindOptions) -> Result<Vec<Socket>, BindError> {
     let failed = |error| BindError::new(address, Transport::Udp, error);
-    let workers = options.udp_workers.max(1);
     let first = udp_socket(address, options).map_err(failed)?;
     first.bind(&address.into()).map_err(failed)?;
     let local = first.local_addr().map_err(failed)?;
-    if workers > 1 {
-        first.set_reuse_port(true).map_err(failed)?;
-    }
     let mut sockets = vec![first];
-    while sockets.len() < workers {
-        let socket = udp_socket(address, options).map_err(failed)?;
-        socket.set_reuse_port(true).map_err(failed)?;
-        socket.bind(&local).map_err(failed)?;
+    let local = local.as_socket().unwrap_or(address);
+    join(&mut sockets, local, options).map_err(failed)?;
+    Ok(sockets)
+}
+
+/// Binds further sockets to the address of the first, up to one for each worker.
+pub(super) fn join(
+    sockets: &mut Vec<Socket>,
+    local: SocketAddr,
+    options: &BindOptions,
+) -> io::Result<()> {
+    if let (1, Some(first)) = (sockets.len(), sockets.first())
+        && options.udp_workers > 1
+    {
+        first.set_reuse_port(true)?;
+    }
+    while sockets.len() < options.udp_workers {
+        let socket = udp_socket(local, options)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&local.into())?;
         sockets.push(socket);
     }
-    Ok(sockets)
+    Ok(())
 }
 
 fn udp_socket(address: SocketAddr, options: &BindOptions) -> io::Result<Socket> {
@@ -124,12 +153,23 @@ fn udp_socket(address: SocketAddr, options: &BindOptions) -> io::Result<Socket> 
     if v6 {
         socket.set_only_v6(true)?;
     }
-    if address.ip().is_unspecified() {
-        tell_destination(socket.as_fd(), v6)?;
-    }
-    ignore_path_mtu(socket.as_fd(), v6)?;
-    size_buffers(socket.as_fd(), options.udp_buffer_bytes);
+    make_ours(socket.as_fd(), address, options)?;
     Ok(socket)
+}
+
+/// Sets what a UDP socket at `address` needs, whoever made it.
+pub(super) fn make_ours(
+    socket: BorrowedFd<'_>,
+    address: SocketAddr,
+    options: &BindOptions,
+) -> io::Result<()> {
+    let v6 = address.is_ipv6();
+    if address.ip().is_unspecified() {
+        tell_destination(socket, v6)?;
+    }
+    ignore_path_mtu(socket, v6)?;
+    size_buffers(socket, options.udp_buffer_bytes);
+    Ok(())
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -16,6 +16,8 @@ pub struct Drops {
     send_failed: AtomicU64,
     send_full: AtomicU64,
     receive_errors: AtomicU64,
+    /// Batches served: that it grows shows a thread at work.
+    batches: AtomicU64,
 }
 
 /// Counts since the start, of one thread or summed over several.
@@ -39,6 +41,17 @@ pub struct DropCounts {
 }
 
 impl Drops {
+    /// Counts a batch. Only the owning thread may call it.
+    pub(super) fn served(&self) {
+        let batches = self.batches.load(Ordering::Relaxed).wrapping_add(1);
+        self.batches.store(batches, Ordering::Relaxed);
+    }
+
+    /// Batches served since the start.
+    pub(super) fn batches(&self) -> u64 {
+        self.batches.load(Ordering::Relaxed)
+    }
+
     /// Adds to the counters, but for `queue_full`. Only the owning thread may call it: of two writers
     /// at once, one would be forgotten.
     pub(super) fn add(&self, more: &DropCounts) {

@@ -16,6 +16,8 @@
 
 mod bind;
 mod drops;
+mod given;
+mod inherit;
 mod request;
 mod running;
 mod tcp;
@@ -26,10 +28,12 @@ pub mod udp_batch;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use bind::{BindError, BindOptions, Bound, bind};
+pub use bind::{BindError, BindOptions, Bound, bind, bind_or_take};
 pub use drops::{DropCounts, Drops};
+pub use given::{GivenError, sort};
+pub use inherit::{Inherited, Moved, Offered};
 pub use request::{GROUP_MAX, Replies, Request, Wait};
-pub use running::{Running, StartError, StartOptions};
+pub use running::{Pulse, Running, StartError, StartOptions};
 pub use tcp::TcpOptions;
 pub use tcp_registry::TcpCounts;
 

@@ -1,9 +1,9 @@
 //! Starting what was bound, and stopping it again.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,16 @@ use tokio::runtime::Handle;
 
 use super::tcp::TcpServer;
 use super::udp::{Stop, Worker};
-use super::udp_batch::{allowed_processors, kernel_drops, pin_to};
-use super::{Bound, DropCounts, Drops, Responder, ResponderFactory, TcpCounts, TcpOptions};
+use super::udp_batch::{allowed_processors, kernel_drops, pin_to, wait_readable, wake};
+use super::{
+    Bound, DropCounts, Drops, Moved, Offered, Responder, ResponderFactory, TcpCounts, TcpOptions,
+};
 
 /// How long [`Running::stop`] waits for the UDP threads: each needs one batch.
 const JOIN_WAIT: Duration = Duration::from_millis(900);
+
+/// How often a thread that is to stop is woken.
+const WAKE_EVERY: Duration = Duration::from_millis(1);
 
 /// A UDP thread's stack; its buffers are on the heap.
 const STACK_BYTES: usize = 1 << 20;
@@ -67,12 +72,29 @@ pub struct Running {
     stop: Arc<Stop>,
     udp: Vec<UdpThread>,
     tcp: TcpServer,
+    /// What each address was asked as and its TCP listener, to be handed over; gone when
+    /// that is over, for an address must not seem to listen on.
+    asked: Mutex<Vec<(SocketAddr, TcpListener)>>,
+}
+
+/// A UDP thread at one look. One that had requests waiting and has served no batch by
+/// the next look is stuck.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pulse {
+    /// It is no more.
+    pub ended: bool,
+    /// Requests wait for it.
+    pub waiting: bool,
+    /// Batches it has served since the start; wraps.
+    pub batches: u64,
 }
 
 struct UdpThread {
+    /// Index of its address.
+    address: usize,
     socket: Arc<Socket>,
     drops: Arc<Drops>,
-    handle: Option<JoinHandle<()>>,
+    handle: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Bound {
@@ -90,32 +112,36 @@ impl Bound {
         let local = self.local_addrs();
         let mut sockets = Vec::new();
         let mut listeners = Vec::new();
-        for address in self.addresses {
+        let mut asked = Vec::new();
+        let failed = |(address, source)| StartError::Tcp { address, source };
+        for (index, address) in self.addresses.into_iter().enumerate() {
             // A worker's threads are on the same processor, whatever the address.
             let workers = address.udp.into_iter().enumerate();
-            sockets.extend(workers.map(|(worker, socket)| (worker, address.local, socket)));
+            sockets.extend(workers.map(|(worker, socket)| (index, worker, socket)));
+            let copy = address.tcp.try_clone().map_err(|error| failed((address.local, error)))?;
+            asked.push((address.asked, copy));
             listeners.push((address.local, address.tcp));
         }
-        let tcp = TcpServer::start(listeners, factory, &options.tcp, runtime)
-            .map_err(|(address, source)| StartError::Tcp { address, source })?;
-        let mut running = Running { local, stop: Arc::default(), udp: Vec::new(), tcp };
+        let tcp = TcpServer::start(listeners, factory, &options.tcp, runtime).map_err(failed)?;
+        let asked = Mutex::new(asked);
+        let mut running = Running { local, stop: Arc::default(), udp: Vec::new(), tcp, asked };
         // Without the list nothing is pinned; with it, worker w has the w-th of them.
         let processors =
             if options.pin { allowed_processors().unwrap_or_default() } else { Vec::new() };
-        for (index, (worker, local, socket)) in sockets.into_iter().enumerate() {
+        for (index, (address, worker, socket)) in sockets.into_iter().enumerate() {
             let socket = Arc::new(socket);
             let drops = Arc::<Drops>::default();
             let state = Worker {
                 socket: Arc::clone(&socket),
-                local: local.ip(),
+                local: running.local[address].ip(),
                 batch: options.udp_batch,
                 responder: factory.udp(index),
                 drops: Arc::clone(&drops),
                 stop: Arc::clone(&running.stop),
             };
             let processor = processors.get(worker % processors.len().max(1)).copied();
-            let handle = Some(spawn(index, processor, state)?);
-            running.udp.push(UdpThread { socket, drops, handle });
+            let handle = Mutex::new(Some(spawn(index, processor, state)?));
+            running.udp.push(UdpThread { address, socket, drops, handle });
         }
         Ok(running)
     }
@@ -160,33 +186,93 @@ impl Running {
         self.tcp.counts()
     }
 
+    /// What each UDP thread does, for who watches them.
+    pub fn pulses(&self) -> Vec<Pulse> {
+        let ended = |thread: &UdpThread| {
+            let handle = thread.handle.lock().unwrap_or_else(PoisonError::into_inner);
+            handle.as_ref().is_none_or(JoinHandle::is_finished)
+        };
+        let pulse = |thread: &UdpThread| Pulse {
+            ended: ended(thread),
+            waiting: wait_readable(&[thread.socket.as_fd()], 0).unwrap_or(false),
+            batches: thread.drops.batches(),
+        };
+        self.udp.iter().map(pulse).collect()
+    }
+
     /// Stops taking requests, answers those already taken or queued, closes the
     /// connections and joins the threads, all within a second, for which it blocks (so
     /// not on a thread that the TCP runtime needs);
     /// false: a thread or task did not end and is left behind.
-    pub fn stop(mut self) -> bool {
+    pub fn stop(self) -> bool {
         self.stop_now()
     }
 
-    fn stop_now(&mut self) -> bool {
+    /// Calls `offer` with the sockets of every address, in the order configured.
+    pub fn offered<T>(&self, offer: impl FnOnce(&[Offered<'_>]) -> T) -> T {
+        let asked = self.asked();
+        let offered: Vec<Offered<'_>> = asked
+            .iter()
+            .enumerate()
+            .map(|(index, (asked, listener))| {
+                let of_address = self.udp.iter().filter(|thread| thread.address == index);
+                let udp = of_address.map(|thread| thread.socket.as_fd()).collect();
+                Offered { asked: *asked, udp, tcp: listener.as_fd() }
+            })
+            .collect();
+        offer(&offered)
+    }
+
+    /// As [`Running::stop`], for sockets that another process serves already: what they
+    /// queue is its, connections go to `take` between two of their messages, and what
+    /// cannot within `limit` is closed.
+    pub fn hand_over(&self, limit: Duration, take: impl FnMut(Moved)) -> bool {
         self.stop.set();
-        for thread in &self.udp {
-            // Wakes the thread out of recvmmsg. Of a socket without a peer Linux says
-            // ENOTCONN, after doing it.
-            let _ = thread.socket.shutdown(Shutdown::Read);
-        }
+        self.tcp.hand_over();
+        let threads = self.join_threads(Instant::now() + JOIN_WAIT);
+        self.asked().clear();
+        self.tcp.wait_for_moved(limit, take) & threads
+    }
+
+    /// Goes on with a connection of the process before. Closed, if there is no room.
+    pub fn adopt(&self, moved: Moved) {
+        self.tcp.adopt(moved);
+    }
+
+    fn stop_now(&self) -> bool {
+        self.stop.set();
+        self.asked().clear();
         self.tcp.drain();
         let deadline = Instant::now() + JOIN_WAIT;
-        let mut all = self.tcp.wait();
-        for thread in &mut self.udp {
-            let Some(handle) = thread.handle.take() else { continue };
+        self.each_thread(wake::wake);
+        self.tcp.wait() & self.join_threads(deadline)
+    }
+
+    /// Wakes the threads until they have ended; false: one did not, or not as it should.
+    fn join_threads(&self, deadline: Instant) -> bool {
+        self.each_thread(wake::wake);
+        let mut all = true;
+        for thread in &self.udp {
+            let handle = thread.handle.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(handle) = handle else { continue };
             while !handle.is_finished() && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(1));
+                std::thread::sleep(WAKE_EVERY);
+                wake::wake(&handle);
             }
-            // A thread that panicked has ended, but not as it should.
             all &= handle.is_finished() && handle.join().is_ok();
         }
         all
+    }
+
+    fn each_thread(&self, act: fn(&JoinHandle<()>)) {
+        for thread in &self.udp {
+            let handle = thread.handle.lock().unwrap_or_else(PoisonError::into_inner);
+            handle.iter().for_each(act);
+        }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Vec<(SocketAddr, TcpListener)>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

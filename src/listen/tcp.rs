@@ -6,15 +6,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::tcp_connection::Connection;
 use super::tcp_registry::{Caps, Registry, TcpCounts};
-use super::{Meta, Responder, ResponderFactory, Transport};
+use super::{Meta, Moved, Responder, ResponderFactory, Transport};
 
 /// The longest DNS message over TCP, in bytes.
 pub(super) const MESSAGE_MAX: usize = 65_535;
@@ -79,6 +79,8 @@ pub(super) struct Desk<R> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, PartialOrd)]
 pub(super) enum Phase {
     Serving,
+    /// To another process, between two messages.
+    HandingOver,
     /// Finish what has begun.
     Draining,
     /// Close.
@@ -117,8 +119,11 @@ impl<R: Responder> Shared<R> {
 pub(super) struct TcpServer {
     registry: Arc<Registry>,
     phase: watch::Sender<Phase>,
-    /// Every task holds a sender and sends nothing: they are gone when it closes.
-    alive: Mutex<Receiver<()>>,
+    /// Connections on their way to another process. Every task holds a sender: they are
+    /// gone when it closes.
+    moved: Mutex<Receiver<Moved>>,
+    /// Connections of the process before.
+    adopted: mpsc::UnboundedSender<Moved>,
 }
 
 impl TcpServer {
@@ -139,15 +144,16 @@ impl TcpServer {
         let make = |index| factory.tcp(index);
         let shared = Arc::new(Shared::new(options.clone(), Arc::clone(&registry), make));
         let (phase, told) = watch::channel(Phase::Serving);
-        let (sender, alive) = channel();
+        let (sender, moved) = channel();
+        let (adopted, adoptions) = mpsc::unbounded_channel();
         let _context = runtime.enter();
+        let acceptor = Acceptor { shared, told, moved: sender };
         for (address, listener) in listeners {
             let listener = TcpListener::from_std(listener).map_err(|error| (address, error))?;
-            let acceptor =
-                Acceptor { shared: Arc::clone(&shared), told: told.clone(), alive: sender.clone() };
-            runtime.spawn(acceptor.run(listener));
+            runtime.spawn(acceptor.clone().run(listener));
         }
-        Ok(TcpServer { registry, phase, alive: Mutex::new(alive) })
+        runtime.spawn(acceptor.adopt_all(adoptions));
+        Ok(TcpServer { registry, phase, moved: Mutex::new(moved), adopted })
     }
 
     pub(super) fn counts(&self) -> TcpCounts {
@@ -159,18 +165,44 @@ impl TcpServer {
         self.phase.send_replace(Phase::Draining);
     }
 
+    /// No new connection; open ones leave between two messages.
+    pub(super) fn hand_over(&self) {
+        self.phase.send_replace(Phase::HandingOver);
+    }
+
     /// Waits for the end, and makes it after a while; false: a task is left behind.
     pub(super) fn wait(&self) -> bool {
-        if self.ended(DRAIN_WAIT) {
+        self.wait_within(DRAIN_WAIT, drop)
+    }
+
+    /// The same where connections leave, which `take` gets.
+    pub(super) fn wait_for_moved(&self, limit: Duration, take: impl FnMut(Moved)) -> bool {
+        self.wait_within(limit, take)
+    }
+
+    /// Goes on with a connection of the process before.
+    pub(super) fn adopt(&self, moved: Moved) {
+        // Without a receiver the server has stopped, and so the connection closes.
+        let _ = self.adopted.send(moved);
+    }
+
+    fn wait_within(&self, limit: Duration, mut take: impl FnMut(Moved)) -> bool {
+        if self.ended(limit, &mut take) {
             return true;
         }
         self.phase.send_replace(Phase::Gone);
-        self.ended(GONE_WAIT)
+        self.ended(GONE_WAIT, &mut take)
     }
 
-    fn ended(&self, wait: Duration) -> bool {
-        let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
-        alive.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected)
+    fn ended(&self, wait: Duration, take: &mut impl FnMut(Moved)) -> bool {
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = Instant::now() + wait;
+        loop {
+            match moved.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(connection) => take(connection),
+                Err(error) => return error == RecvTimeoutError::Disconnected,
+            }
+        }
     }
 }
 
@@ -179,7 +211,14 @@ impl TcpServer {
 struct Acceptor<R> {
     shared: Arc<Shared<R>>,
     told: watch::Receiver<Phase>,
-    alive: Sender<()>,
+    moved: Sender<Moved>,
+}
+
+impl<R> Clone for Acceptor<R> {
+    fn clone(&self) -> Acceptor<R> {
+        let (told, moved) = (self.told.clone(), self.moved.clone());
+        Acceptor { shared: Arc::clone(&self.shared), told, moved }
+    }
 }
 
 impl<R: Responder + 'static> Acceptor<R> {
@@ -191,28 +230,50 @@ impl<R: Responder + 'static> Acceptor<R> {
                 _ = self.told.wait_for(|&phase| phase > Phase::Serving) => return,
             };
             match accepted {
-                Ok((stream, client)) => self.admit(stream, client),
+                Ok((stream, client)) => {
+                    // Replies go out whole: waiting to fill a segment would only delay them.
+                    let _ = stream.set_nodelay(true);
+                    self.admit(stream, client, Vec::new(), 0);
+                }
                 Err(error) => self.accept_failed(&error).await,
             }
         }
     }
 
+    /// Goes on with connections of the process before.
+    async fn adopt_all(mut self, mut adoptions: mpsc::UnboundedReceiver<Moved>) {
+        loop {
+            let adopted = tokio::select! {
+                adopted = adoptions.recv() => adopted,
+                _ = self.told.wait_for(|&phase| phase > Phase::Serving) => return,
+            };
+            let Some(Moved { stream, client, input, unanswered }) = adopted else { return };
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            match stream {
+                Ok(stream) => self.admit(stream, client, input, unanswered),
+                Err(error) => tracing::warn!(%error, %client, "a connection cannot go on"),
+            }
+        }
+    }
+
     /// Gives the connection a task of its own, or closes it.
-    fn admit(&self, stream: TcpStream, client: SocketAddr) {
+    fn admit(&self, stream: TcpStream, client: SocketAddr, input: Vec<u8>, unanswered: usize) {
         let Some(place) = self.shared.registry.admit(client.ip()) else { return };
-        // Replies go out whole: waiting to fill a segment would only delay them.
-        let _ = stream.set_nodelay(true);
         let local = stream.local_addr().ok().map(|local| local.ip());
         let meta = Meta { client, local, transport: Transport::Tcp };
-        let connection = Connection::new(stream, meta, place, Arc::clone(&self.shared));
+        let mut connection = Connection::new(stream, meta, place, Arc::clone(&self.shared));
+        connection.go_on(input, unanswered);
         let (told, mut gone) = (self.told.clone(), self.told.clone());
-        let alive = self.alive.clone();
+        let sender = self.moved.clone();
         tokio::spawn(async move {
-            tokio::select! {
-                () = connection.run(told) => {}
-                _ = gone.wait_for(|&phase| phase == Phase::Gone) => {}
+            let moved = tokio::select! {
+                moved = connection.run(told) => moved,
+                _ = gone.wait_for(|&phase| phase == Phase::Gone) => None,
+            };
+            if let Some(moved) = moved {
+                // Without a receiver there is no server that could hand it over.
+                let _ = sender.send(moved);
             }
-            drop(alive);
         });
     }
 

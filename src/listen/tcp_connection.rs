@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::tcp::{Desk, Phase, Shared};
 use super::tcp_registry::Place;
-use super::{Meta, Responder};
+use super::{Meta, Moved, Responder};
 
 /// Read in one turn, in bytes; then others have theirs.
 const READ_MAX: usize = 16 * 1024;
@@ -63,6 +63,8 @@ enum Wake {
     Readable,
     /// Told to finish: look once more, and go.
     LastLook,
+    /// Told to go on in another process.
+    HandOver,
     Close,
 }
 
@@ -81,14 +83,27 @@ impl<R: Responder> Connection<R> {
         }
     }
 
-    /// Serves until the client, a limit or the server ends it.
-    pub(super) async fn run(mut self, mut told: watch::Receiver<Phase>) {
+    /// Begins with what another process has read of it.
+    pub(super) fn go_on(&mut self, input: Vec<u8>, unanswered: usize) {
+        self.input = input;
+        self.unanswered = unanswered;
+        self.consume(0);
+        // One that was evicted already is found out when it next waits.
+        let _ = self.input.is_empty() || self.place.busy();
+    }
+
+    /// Serves until the client, a limit or the server ends it; or gives it back, for
+    /// another process to go on with.
+    pub(super) async fn run(mut self, mut told: watch::Receiver<Phase>) -> Option<Moved> {
         loop {
             let wake = self.wait(&mut told).await;
-            if matches!(wake, Wake::Close) || !self.place.busy() {
-                return;
+            if matches!(wake, Wake::HandOver) {
+                return self.into_moved();
             }
-            let Ok(ended) = self.read() else { return };
+            if matches!(wake, Wake::Close) || !self.place.busy() {
+                return None;
+            }
+            let Ok(ended) = self.read() else { return None };
             match self.answer_all().await {
                 Next::Close => break,
                 _ if ended || matches!(wake, Wake::LastLook) && self.input.is_empty() => break,
@@ -97,6 +112,14 @@ impl<R: Responder> Connection<R> {
         }
         // A polite end; a client that is gone already does not mind.
         let _ = self.stream.shutdown().await;
+        None
+    }
+
+    /// Nothing is owed to the client here: every whole message was answered.
+    fn into_moved(self) -> Option<Moved> {
+        let (client, unanswered) = (self.meta.client, self.unanswered);
+        let stream = self.stream.into_std().ok()?;
+        Some(Moved { stream, client, input: self.input, unanswered })
     }
 
     /// Waits for bytes within the deadline that applies.
@@ -113,6 +136,15 @@ impl<R: Responder> Connection<R> {
         tokio::select! {
             biased;
             () = self.place.evicted(), if idle => Wake::Close,
+            // Before what comes next, or a client that never pauses would be here for ever.
+            // With part of a message here, a server that stops waits for its rest: until it
+            // gives up on all that are left.
+            phase = told.wait_for(|&phase| {
+                phase == Phase::HandingOver || idle && phase > Phase::Serving
+            }) => match phase {
+                Ok(phase) if *phase == Phase::HandingOver => Wake::HandOver,
+                _ => Wake::LastLook,
+            },
             ready = timeout_at(deadline, self.stream.readable()) => match ready {
                 Ok(Ok(())) => Wake::Readable,
                 Ok(Err(_)) => Wake::Close,
@@ -123,9 +155,6 @@ impl<R: Responder> Connection<R> {
                     Wake::Close
                 }
             },
-            // With part of a message here, its rest is waited for: until the server
-            // gives up on all that are left.
-            _ = told.wait_for(|&phase| phase > Phase::Serving), if idle => Wake::LastLook,
         }
     }
 

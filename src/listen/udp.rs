@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-use super::udp_batch::Batch;
+use super::udp_batch::{Batch, wake};
 use super::{DropCounts, Drops, Responder, Wait};
 
 /// Batches answered after the word to stop: what the kernel had queued by then, and
@@ -49,8 +49,12 @@ impl Stop {
 }
 
 impl<R: Responder> Worker<R> {
-    /// Serves until told to stop, then answers what is already queued.
+    /// Serves until told to stop, then answers what is already queued. The socket goes on:
+    /// another process may read it too.
     pub(super) fn run(mut self) {
+        if let Err(error) = wake::may_be_woken() {
+            tracing::warn!(%error, "a UDP thread will only stop with its next query");
+        }
         let mut batch = Batch::new(self.local, self.batch);
         while !self.stop.is_set() {
             match batch.receive(self.socket.as_fd(), Wait::ForOne) {
@@ -78,6 +82,7 @@ impl<R: Responder> Worker<R> {
             batch.answer_groups(|requests, replies| self.responder.respond_all(requests, replies));
         self.responder.end_batch();
         let sent = batch.send(self.socket.as_fd());
+        self.drops.served();
         let drops = DropCounts {
             port_zero: refused.port_zero,
             oversized: refused.oversized,

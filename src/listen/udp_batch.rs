@@ -18,6 +18,7 @@
 
 mod slab;
 mod socket;
+pub(super) mod wake;
 
 use std::io;
 use std::mem::{MaybeUninit, offset_of, zeroed};
@@ -31,7 +32,7 @@ use super::{GROUP_MAX, Meta, Replies, Request, Transport};
 
 pub use super::request::{Refused, Sent, Wait};
 use slab::Slab;
-use socket::poll;
+use socket::wait_writable;
 pub use socket::{
     allowed_processors, give_way, ignore_path_mtu, kernel_drops, pin_to, size_buffers,
     tell_destination, wait_readable,
@@ -298,8 +299,7 @@ impl Batch {
                 io::ErrorKind::Interrupted => {}
                 io::ErrorKind::WouldBlock if !waited => {
                     waited = true;
-                    // Whatever comes of it, the next call shows.
-                    let _ = poll(&[socket], libc::POLLOUT, SEND_WAIT_MS);
+                    wait_writable(socket, SEND_WAIT_MS);
                 }
                 io::ErrorKind::WouldBlock => {
                     report.full += (self.queued - first) as u64;

@@ -164,6 +164,12 @@ impl Serving {
         }
     }
 
+    /// The same with health as it is at this moment, for a look at many WIPs.
+    pub fn frozen(&self) -> Serving {
+        let overlay = Arc::clone(&self.overlay);
+        Serving { health: Arc::new(self.health.frozen()), ..self.with_overlay(overlay) }
+    }
+
     /// The words that decide of a WIP's VIPs, in the order of its strategy: health under
     /// what operators say.
     pub fn words(&self, wip: u32) -> impl Iterator<Item = Word> {

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{NONE, Serving, Snapshot, WipEntry};
+use crate::config::model::{Member, SettingsId};
 
 /// State of one worker under one snapshot.
 #[derive(Debug, Default)]
@@ -93,23 +94,25 @@ impl WorkerState {
 impl Snapshot {
     /// Names of a WIP's members, in the order of its strategy.
     pub fn member_names(&self, entry: &WipEntry) -> Vec<&str> {
-        let settings =
-            &self.config.wip_settings[self.strategy_settings[entry.strategy as usize] as usize];
-        settings
-            .pools
-            .iter()
-            .flat_map(|&pool| &self.config.pools[pool as usize].members)
-            .map(|member| member.name.as_str())
-            .collect()
+        self.members_of(entry.strategy).map(|member| member.name.as_str()).collect()
     }
 }
 
 impl Snapshot {
     /// Datacenters of a WIP's members, in the order of its strategy.
     pub fn member_datacenters(&self, wip: u32) -> Vec<Option<u32>> {
-        let settings = &self.config.wip_settings[self.config.wips.settings(wip) as usize];
-        let pools = settings.pools.iter().map(|&pool| &self.config.pools[pool as usize]);
-        pools.flat_map(|pool| &pool.members).map(|member| member.datacenter).collect()
+        let settings = self.config.wips.settings(wip);
+        self.members_by(settings).map(|member| member.datacenter).collect()
+    }
+
+    /// A strategy's members as the config has them.
+    pub fn members_of(&self, strategy: u32) -> impl Iterator<Item = &Member> {
+        self.members_by(self.strategy_settings[strategy as usize])
+    }
+
+    fn members_by(&self, settings: SettingsId) -> impl Iterator<Item = &Member> {
+        let pools = &self.config.wip_settings[settings as usize].pools;
+        pools.iter().flat_map(|&pool| &self.config.pools[pool as usize].members)
     }
 }
 
@@ -121,6 +124,26 @@ impl Serving {
                 emit(wip, member, self.sum(entry.counter + 1 + index as u32));
             }
         });
+    }
+
+    /// Answers that named a member of each datacenter, in the order of the config; none
+    /// where WIPs have no counters.
+    pub fn answers_by_datacenter(&self) -> Option<Vec<u64>> {
+        let mut sums = vec![0; self.snapshot.config.datacenters.len()];
+        let mut is_counted = false;
+        for (wip, entry) in self.snapshot.wips.iter().enumerate() {
+            if entry.counter == NONE {
+                continue;
+            }
+            is_counted = true;
+            let datacenters = self.snapshot.member_datacenters(wip as u32);
+            for (slot, datacenter) in (entry.counter + 1..).zip(datacenters) {
+                if let Some(sum) = datacenter.and_then(|id| sums.get_mut(id as usize)) {
+                    *sum += self.sum(slot);
+                }
+            }
+        }
+        is_counted.then_some(sums)
     }
 
     /// Calls `emit(wip, answers)` with each WIP's fail-open answers.

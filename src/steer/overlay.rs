@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 
-use crate::health::table::{Override, Word};
+use crate::health::table::{Override, State, TTL_CAP_NONE, Word};
 
 /// No row.
 const NONE: u32 = u32::MAX;
@@ -25,15 +25,23 @@ pub struct Laid {
     pub over: Override,
     /// It will soon be taken out: answers that depend on it get the least TTL.
     pub leaves_soon: bool,
+    /// It is thought to have been lost just now, whatever probes say.
+    pub lost: bool,
 }
 
 impl Laid {
     /// The word that decides.
     #[inline]
     pub fn over(self, word: Word) -> Word {
+        let word = if self.lost { lost_last() } else { word };
         let word = word.with_override(self.over);
         if self.leaves_soon { word.with_ttl_cap_s(0) } else { word }
     }
+}
+
+/// The word of a VIP that is down, and went down after all others.
+fn lost_last() -> Word {
+    Word::new(State::Down, false, Override::None, TTL_CAP_NONE, u32::MAX)
 }
 
 /// All that operators say of one snapshot's VIPs.
@@ -60,6 +68,27 @@ impl Overlay {
             return &[];
         }
         self.find(wip, strategy)
+    }
+
+    /// This one, changed: `lay` gets a strategy and the row that is laid there, empty for
+    /// nothing, and says what is to be. `strategy_of` tells of a WIP.
+    #[must_use]
+    pub fn changed(
+        &self,
+        strategies: u32,
+        strategy_of: impl Fn(u32) -> u32,
+        mut lay: impl FnMut(u32, &[Laid]) -> Vec<Laid>,
+    ) -> Overlay {
+        let mut builder = Builder::default();
+        for strategy in 0..strategies {
+            // No WIP has this number: the strategy's own row.
+            builder.of_strategy(strategy, &lay(strategy, self.row(NONE, strategy)));
+        }
+        for &wip in self.by_wip.keys() {
+            let strategy = strategy_of(wip);
+            builder.of_wip(wip, &lay(strategy, self.row(wip, strategy)));
+        }
+        builder.build()
     }
 
     #[inline(never)]
@@ -121,9 +150,8 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::table::{State, TTL_CAP_NONE};
 
-    const DRAINED: Laid = Laid { over: Override::Drained, leaves_soon: false };
+    const DRAINED: Laid = Laid { over: Override::Drained, leaves_soon: false, lost: false };
 
     #[test]
     fn a_wips_own_row_wins_over_its_strategys() {
@@ -139,6 +167,34 @@ mod tests {
     }
 
     #[test]
+    fn a_changed_overlay_keeps_what_is_said_of_others() {
+        let mut builder = Builder::default();
+        builder.of_strategy(1, &[DRAINED, Laid::default()]);
+        builder.of_wip(7, &[Laid::default(), DRAINED]);
+        let lost = Laid { lost: true, ..Laid::default() };
+        let changed = builder.build().changed(
+            3,
+            |_| 1,
+            |strategy, row| match strategy {
+                1 => vec![row[0], Laid { lost: true, ..row[1] }],
+                2 => vec![lost],
+                _ => row.to_vec(),
+            },
+        );
+        assert_eq!(changed.row(0, 0), []);
+        assert_eq!(changed.row(6, 1), [DRAINED, lost]);
+        assert_eq!(changed.row(7, 1), [Laid::default(), Laid { lost: true, ..DRAINED }]);
+        assert_eq!(changed.row(6, 2), [lost]);
+        let word = lost.over(Word::UP);
+        assert_eq!(
+            (word.state(), word.available(), word.lost_at_s()),
+            (State::Down, false, u32::MAX)
+        );
+        let forced = Laid { over: Override::ForcedUp, ..lost }.over(Word::UP);
+        assert!(forced.available(), "an operator's word wins over a thought loss too");
+    }
+
+    #[test]
     fn rows_that_say_nothing_leave_it_empty() {
         let mut builder = Builder::default();
         builder.of_strategy(0, &[Laid::default()]);
@@ -148,7 +204,7 @@ mod tests {
 
     #[test]
     fn an_operators_word_wins_over_health() {
-        let laid = |over, leaves_soon| Laid { over, leaves_soon };
+        let laid = |over, leaves_soon| Laid { over, leaves_soon, lost: false };
         let down = Word::new(State::Down, false, Override::None, 7, 9);
         let forced = laid(Override::ForcedUp, false).over(down.held().with_share(3));
         assert!(forced.available() && !forced.is_held());

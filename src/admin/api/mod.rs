@@ -9,6 +9,8 @@ mod admit;
 mod body;
 mod calls;
 mod read;
+mod think;
+mod watching;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::response::Html;
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::{Semaphore, watch};
 
@@ -28,8 +29,8 @@ use super::page;
 use super::problem::Problem;
 use super::stream::Streaming;
 
-/// Most bytes of a request's body. No request has more than a few hundred.
-pub(super) const BODY_LENGTH_MAX: usize = 64 * 1_024;
+/// Most bytes of a request's body: enough for a simulation with all the weights it may have.
+pub(super) const BODY_LENGTH_MAX: usize = 128 * 1_024;
 /// Most calls to the daemon at once, metrics apart.
 const DESK_CALLS_MAX: usize = 4;
 /// Most streams of events at once: a share of the connections there may be.
@@ -93,7 +94,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
 /// Every path and what answers there; `openapi::endpoints` tells of each.
 fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
     vec![
-        ("/", get(|| async { Html(page::INDEX) })),
+        ("/", get(|| async { page::response() })),
         ("/healthz", get(|| async { "ok\n" })),
         ("/readyz", get(read::readyz)),
         ("/metrics", get(read::metrics)),
@@ -105,9 +106,11 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/wips/{name}", get(read::wip)),
         ("/api/v1/datacenters", get(read::datacenters)),
         ("/api/v1/events", get(read::events)),
+        ("/api/v1/log", get(watching::log).put(watching::set_log)),
         ("/api/v1/failback", post(act::fail_back)),
         ("/api/v1/limiter/release", post(act::release_limiter)),
         ("/api/v1/reload", post(act::reload)),
+        ("/api/v1/simulate", post(think::simulate)),
     ]
 }
 

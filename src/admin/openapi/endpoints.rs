@@ -8,8 +8,8 @@ use super::{Endpoint, Schemas};
 use crate::admin::stream;
 use crate::admin::types::{
     ChecksPage, ChecksRequest, DatacentersPage, Event, EventsRequest, ExplainRequest,
-    FailbackRequest, FailedBack, LimiterReleased, NoBody, ReloadReport, Status, WipStatus,
-    WipsPage, WipsRequest,
+    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, NoBody, ReloadReport,
+    SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
 };
 use crate::answer::explain::Explanation;
 use crate::metrics::text;
@@ -35,6 +35,7 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Endpoint> {
     let mut all = process(schemas);
     all.extend(looking(schemas));
     all.extend(acting(schemas));
+    all.extend(thinking(schemas));
     all
 }
 
@@ -106,6 +107,13 @@ fn looking(schemas: &mut Schemas) -> Vec<Endpoint> {
 
 fn acting(schemas: &mut Schemas) -> Vec<Endpoint> {
     vec![
+        Endpoint::get("/api/v1/log", "log")
+            .summary("What is logged")
+            .gives::<LogStatus>(schemas, "The level in force."),
+        Endpoint::put("/api/v1/log", "log_level")
+            .summary("Logs more or less from now on")
+            .takes::<LogRequest>(schemas, true)
+            .gives::<LogStatus>(schemas, "It does."),
         Endpoint::post("/api/v1/failback", "failback")
             .summary("Lets members that are held take part again")
             .takes::<FailbackRequest>(schemas, false)
@@ -122,6 +130,16 @@ fn acting(schemas: &mut Schemas) -> Vec<Endpoint> {
             .takes::<NoBody>(schemas, false)
             .gives::<ReloadReport>(schemas, "It is in force.")
             .problem(422, "The config was refused: `report` and `problems` say why."),
+    ]
+}
+
+fn thinking(schemas: &mut Schemas) -> Vec<Endpoint> {
+    vec![
+        Endpoint::post("/api/v1/simulate", "simulate")
+            .summary("How answers would move, were sites lost or members overridden")
+            .takes::<SimulateRequest>(schemas, false)
+            .gives::<Simulation>(schemas, "How they would.")
+            .problem(404, "There is no such datacenter."),
     ]
 }
 

@@ -150,8 +150,11 @@ impl Endpoint {
     }
 
     fn post(path: &'static str, id: &'static str) -> Endpoint {
-        let endpoint = Endpoint::new(HttpMethod::Post, path, id);
-        endpoint.problem(415, "The body is not JSON.")
+        Endpoint::new(HttpMethod::Post, path, id)
+    }
+
+    fn put(path: &'static str, id: &'static str) -> Endpoint {
+        Endpoint::new(HttpMethod::Put, path, id)
     }
 
     fn summary(mut self, summary: &'static str) -> Endpoint {
@@ -175,6 +178,7 @@ impl Endpoint {
         self.request = Some(schemas.add::<T>());
         self.body_required = required;
         self.problem(400, "The body is not what is asked for; the detail names the field.")
+            .problem(415, "The body is not JSON.")
     }
 
     /// Gives a `T` as JSON.

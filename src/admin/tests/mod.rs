@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 use super::listener::{Limits, serve_within};
 use super::types::{
     CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, DatacentersPage, ExplainRequest,
-    FailbackRequest, FailedBack, LimiterReleased, ReloadRefused, ReloadReport, Status, WipStatus,
-    WipsPage, WipsRequest,
+    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
+    ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -51,6 +51,14 @@ impl Desk for Pretend {
         Status { version: "1.2.3".to_owned(), ..Status::default() }
     }
 
+    fn log(&self) -> Result<LogStatus, ApiError> {
+        Ok(LogStatus { level: "info".to_owned(), ..LogStatus::default() })
+    }
+
+    fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
+        Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
+    }
+
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
         if request.member.as_deref() == Some("stuck") {
             return Err(ApiError::NotReady("the prober did not answer".to_owned()));
@@ -82,6 +90,13 @@ impl Desk for Pretend {
         match request.member.as_deref() {
             Some("fra") => Ok(FailedBack { released: 2 }),
             _ => Err(ApiError::Conflict("nothing is held".to_owned())),
+        }
+    }
+
+    fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ApiError> {
+        match request.down.first() {
+            None => Err(ApiError::Invalid("nothing to simulate".to_owned())),
+            Some(down) => Ok(Simulation { measure: down.clone(), ..Simulation::default() }),
         }
     }
 

@@ -105,6 +105,9 @@ pub struct ClearRequest {
 /// `GET /api/v1/overrides`
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct OverridesPage {
+    /// When this was so, by the server's clock.
+    #[serde(default)]
+    pub now_s: u64,
     /// Grows with every change.
     pub revision: u64,
     /// All there are, oldest first.
@@ -142,11 +145,18 @@ pub struct OverrideStatus {
     /// Members of WIPs that it decides now: of those it matches, the ones of which
     /// nothing newer is said.
     pub members: u64,
+    /// When the longest-lived answer that names a member it took out has expired; none:
+    /// it took none out, or not yet.
+    #[serde(default)]
+    pub drained_at_s: Option<u64>,
 }
 
 /// A change that was taken, or would be.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct OverrideDone {
+    /// When this was so, by the server's clock.
+    #[serde(default)]
+    pub now_s: u64,
     /// The revision now in force.
     pub revision: u64,
     /// Nothing was changed.

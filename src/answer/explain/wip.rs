@@ -144,6 +144,7 @@ impl View<'_> {
     fn vip(&self, vip: u16, member: u16) -> VipExplanation {
         let verdict = self.question.verdicts.get(usize::from(vip)).copied();
         let word = verdict.map_or(Word::UP, |verdict| self.question.table.word(verdict));
+        let word = self.question.laid.get(usize::from(vip)).map_or(word, |laid| laid.over(word));
         VipExplanation {
             address: self.strategy.vips[usize::from(vip)].record.address(),
             visible: self.question.row.sees(vip),

@@ -11,7 +11,7 @@
 //! must not know how values are used.
 
 pub(super) use checks::health_check;
-pub(super) use process::{admin, geo, health, log, metrics, root, server};
+pub(super) use process::{admin, geo, health, log, metrics, root, safety, server};
 pub(super) use steering::{
     datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
@@ -78,11 +78,12 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 12] = [
+pub(super) static SECTIONS: [&Section; 13] = [
     &server::SECTION,
     &admin::SECTION,
     &geo::SECTION,
     &health::SECTION,
+    &safety::SECTION,
     &metrics::SECTION,
     &log::SECTION,
     &zone::SECTION,

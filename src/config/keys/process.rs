@@ -1,4 +1,4 @@
-//! Keys of the process: server, admin, geo, health, metrics, log.
+//! Keys of the process: server, admin, geo, health, safety, metrics, log.
 
 use std::sync::OnceLock;
 
@@ -27,6 +27,9 @@ section! {
     STATE_DIR "state_dir" Kind::Text { what: "a path", example: "\"/var/lib/windrose\"" },
         Absent("nothing outlives the process"),
         "Directory for health verdicts and zone serials; it has one server.";
+    USER "user" Kind::Text { what: "a user's name, or the numbers of a user and a group", example: "\"windrose\"" },
+        Absent("the user it is started as"),
+        "Who a server that is started as root becomes once its sockets are bound; it keeps the right to bind ports below 1024 (and to raw packets for icmp checks), and no other.";
     WORKERS "workers" Kind::Integer { min: 0, max: 1_024 },
         Is("0"),
         "UDP threads; 0 is one per core.";
@@ -93,6 +96,23 @@ section! {
     CERTIFICATE_WARNING "certificate_warning" Kind::Seconds { max_s: 31_536_000 },
         Is("\"14d\""),
         "A certificate that a probe sees is warned of so long before it expires; 0s: never.";
+}
+
+section! {
+    /// What operators cannot do without breaking the glass (docs/OVERRIDES.md).
+    safety, "safety", Form::Single;
+    MIN_MEMBERS "min_members" Kind::Integer { min: 0, max: 65_535 },
+        Is("1"),
+        "No override, nor the end of one, may leave a WIP with fewer available members, unless it had no more before; 0: any may.";
+    MIN_DATACENTERS "min_datacenters" Kind::Integer { min: 0, max: 65_535 },
+        Is("0"),
+        "Nor fewer datacenters in service, with a member of some WIP available; 0: no such rule.";
+    MAX_DATACENTERS_CHANGED "max_datacenters_changed" Kind::Integer { min: 0, max: 65_535 },
+        Is("0"),
+        "Operators may take members out of so many datacenters within `change_window`; 0: of any number.";
+    CHANGE_WINDOW "change_window" Kind::Seconds { max_s: 604_800 },
+        Is("\"10m\""),
+        "How long a datacenter that members were taken out of counts as changed; 0s: for that change alone.";
 }
 
 section! {

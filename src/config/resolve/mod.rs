@@ -82,6 +82,7 @@ fn finish(
         admin: raw.admin,
         geo: raw.geo,
         health: raw.health,
+        safety: raw.safety,
         metrics: raw.metrics,
         log: raw.log,
         zones: raw.zones.into_iter().map(|zone| zone.zone).collect(),

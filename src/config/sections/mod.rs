@@ -51,6 +51,7 @@ fn single(table: Table<'_>, raw: &mut Raw, cx: &mut Context<'_>) {
         "admin" => raw.admin = process::admin(&table, cx),
         "geo" => raw.geo = process::geo(&table, cx),
         "health" => (raw.health, raw.reference_spots) = process::health(&table, cx),
+        "safety" => raw.safety = process::safety(&table, cx),
         "metrics" => raw.metrics = process::metrics(&table, cx),
         "log" => raw.log = process::log(&table, cx),
         _ => raw.defaults = wip::settings(&table, cx),

@@ -1,11 +1,15 @@
-//! `[server]`, `[admin]`, `[geo]`, `[health]`, `[metrics]`, `[log]`.
+//! `[server]`, `[admin]`, `[geo]`, `[health]`, `[safety]`, `[metrics]`, `[log]`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::config::keys::{admin as a, geo as g, health as h, log as l, metrics as m, server as s};
+use crate::config::keys::{
+    admin as a, geo as g, health as h, log as l, metrics as m, safety as f, server as s,
+};
 use crate::config::mistakes;
-use crate::config::model::{Admin, AdminListen, Geo, Health, Log, LogFormat, Metrics, Server};
+use crate::config::model::{
+    Admin, AdminListen, Geo, Health, Log, LogFormat, Metrics, Safety, Server,
+};
 use crate::config::reader::{At, Context, Item, Table};
 use crate::config::values::{self, Bad};
 use crate::health::plan::LimiterRules;
@@ -21,6 +25,7 @@ pub(super) fn server(table: &Table<'_>, cx: &mut Context<'_>) -> Server {
         listen: table.value_or(&s::LISTEN, cx, listen),
         identity: table.value(&s::IDENTITY, cx, |item, cx| short_text(item, 64, cx)),
         state_dir: table.value(&s::STATE_DIR, cx, Item::path),
+        user: table.value(&s::USER, cx, |item, cx| short_text(item, 64, cx)),
         workers: table.value_or(&s::WORKERS, cx, Item::number),
         ecs: table.value_or(&s::ECS, cx, Item::bool),
         chaos_version: table.value(&s::CHAOS_VERSION, cx, |item, cx| short_text(item, 255, cx)),
@@ -133,6 +138,15 @@ fn references(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<At<SocketAddr
     let list = item.list(cx, |item, cx| item.parse(cx, values::reference));
     mistakes::twice(item, &list, SocketAddr::to_string, cx.problems);
     Some(list)
+}
+
+pub(super) fn safety(table: &Table<'_>, cx: &mut Context<'_>) -> Safety {
+    Safety {
+        min_members: table.value_or(&f::MIN_MEMBERS, cx, Item::number),
+        min_datacenters: table.value_or(&f::MIN_DATACENTERS, cx, Item::number),
+        max_datacenters_changed: table.value_or(&f::MAX_DATACENTERS_CHANGED, cx, Item::number),
+        change_window_s: table.value_or(&f::CHANGE_WINDOW, cx, Item::seconds),
+    }
 }
 
 pub(super) fn metrics(table: &Table<'_>, cx: &mut Context<'_>) -> Metrics {

@@ -98,7 +98,7 @@ fn verdict(serving: &Serving, wip: usize, vip: usize) -> VerdictId {
 
 /// Lays `over` over the given VIPs of one WIP.
 fn lay(serving: &Serving, wip: u32, row: &[Override]) -> Serving {
-    let row: Vec<Laid> = row.iter().map(|&over| Laid { over, leaves_soon: false }).collect();
+    let row: Vec<Laid> = row.iter().map(|&over| Laid { over, ..Laid::default() }).collect();
     let mut builder = Builder::default();
     builder.of_wip(wip, &row);
     serving.with_overlay(Arc::new(builder.build()))
@@ -232,7 +232,7 @@ fn a_datacenter_is_as_its_members_are() {
     let row = [Override::Drained, Override::Drained, Override::None];
     let mut builder = Builder::default();
     for wip in [0, 1, 3] {
-        builder.of_wip(wip, &row.map(|over| Laid { over, leaves_soon: false }));
+        builder.of_wip(wip, &row.map(|over| Laid { over, ..Laid::default() }));
     }
     let drained = serving.with_overlay(Arc::new(builder.build()));
     let fra = of(&drained, "fra");

@@ -6,7 +6,7 @@
 use std::io;
 use std::mem::zeroed;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libc::c_int;
 
@@ -96,7 +96,21 @@ pub fn wait_readable(sockets: &[BorrowedFd<'_>], timeout_ms: c_int) -> io::Resul
     poll(sockets, libc::POLLIN, timeout_ms)
 }
 
-pub(super) fn poll(sockets: &[BorrowedFd<'_>], events: i16, timeout_ms: c_int) -> io::Result<bool> {
+/// Waits up to `timeout_ms` until the socket can be written to. Whatever comes of it, the
+/// next call shows; a thread that is woken meanwhile waits on.
+pub(super) fn wait_writable(socket: BorrowedFd<'_>, timeout_ms: c_int) {
+    let begun = Instant::now();
+    let mut left_ms = timeout_ms;
+    while left_ms > 0
+        && poll(&[socket], libc::POLLOUT, left_ms)
+            .is_err_and(|error| error.kind() == io::ErrorKind::Interrupted)
+    {
+        let elapsed_ms = c_int::try_from(begun.elapsed().as_millis()).unwrap_or(c_int::MAX);
+        left_ms = timeout_ms.saturating_sub(elapsed_ms);
+    }
+}
+
+fn poll(sockets: &[BorrowedFd<'_>], events: i16, timeout_ms: c_int) -> io::Result<bool> {
     let mut polled: Vec<libc::pollfd> = sockets
         .iter()
         .map(|socket| libc::pollfd { fd: socket.as_raw_fd(), events, revents: 0 })

@@ -1,0 +1,23 @@
+//! Why a config is loaded anew.
+
+/// Who asked for a reload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cause {
+    /// A file changed.
+    FileChange,
+    /// SIGHUP.
+    Signal,
+    /// The API.
+    Api,
+}
+
+impl Cause {
+    /// As it is logged.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Cause::FileChange => "file change",
+            Cause::Signal => "SIGHUP",
+            Cause::Api => "API",
+        }
+    }
+}

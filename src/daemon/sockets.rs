@@ -1,0 +1,72 @@
+//! All sockets that a server listens on: bound here, or by the service manager.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use super::StartError;
+use crate::admin;
+use crate::config::model::Config;
+use crate::listen::{self, BindOptions, TcpOptions};
+
+/// TCP connections answer through so many responders.
+pub(super) const TCP_RESPONDERS: usize = 2;
+/// What the admin listener's socket is called in its socket unit
+/// (`FileDescriptorName=`).
+const ADMIN_NAME: &str = "admin";
+
+/// Bound and not yet served. Binding is what needs privilege: it comes before any is
+/// given up.
+#[derive(Debug)]
+pub struct Sockets {
+    pub(super) dns: listen::Bound,
+    pub(super) admin: Option<admin::Bound>,
+}
+
+impl Sockets {
+    /// Binds what the config asks for, with the sockets of a service manager (each with
+    /// its name) where they are for it.
+    ///
+    /// # Errors
+    /// One cannot be bound, or one that was given cannot be used. Nothing stays bound.
+    pub fn bind(config: &Config, given: Vec<(String, OwnedFd)>) -> Result<Sockets, StartError> {
+        let (admin, dns): (Vec<_>, Vec<_>) =
+            given.into_iter().partition(|(name, _)| name == ADMIN_NAME);
+        if admin.len() > 1 {
+            return Err(StartError::AdminSockets("gives several for the admin listener"));
+        }
+        let admin = admin.into_iter().next().map(|(_, socket)| socket);
+        let options = bind_options(config);
+        let listen = &config.server.listen;
+        let inherited = listen::sort(dns, listen, &options)?;
+        let dns = listen::bind_or_take(listen, &options, inherited)?;
+        let token_file = config.admin.token_file.as_deref();
+        let admin = match (&config.admin.listen, admin) {
+            (Some(listen), given) => Some(admin::bind_or_take(listen, token_file, given)?),
+            (None, None) => None,
+            (None, Some(_)) => {
+                return Err(StartError::AdminSockets(
+                    "gives one for the admin listener, which is off: [admin] listen",
+                ));
+            }
+        };
+        Ok(Sockets { dns, admin })
+    }
+}
+
+fn bind_options(config: &Config) -> BindOptions {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers = usize::from(config.server.workers);
+    BindOptions {
+        udp_workers: if workers == 0 { cores } else { workers },
+        ..BindOptions::default()
+    }
+}
+
+pub(super) fn tcp_options(config: &Config) -> TcpOptions {
+    TcpOptions {
+        connections_max: config.server.tcp_connections_max as usize,
+        idle_timeout: Duration::from_millis(u64::from(config.server.tcp_idle_timeout_ms)),
+        responders: TCP_RESPONDERS,
+        ..TcpOptions::default()
+    }
+}
