@@ -15,6 +15,7 @@ mod desk;
 mod guard;
 mod journal;
 mod listener;
+mod openapi;
 mod page;
 pub mod problem;
 pub mod process;

@@ -1,6 +1,7 @@
 //! The listener over real sockets, with a desk of one's own.
 
 mod bounds;
+mod contract;
 mod events;
 
 use std::net::SocketAddr;
@@ -307,7 +308,7 @@ async fn a_failback_names_whom_it_means_in_json() {
     let post = async |body: &str| {
         let request = format!(
             "POST /api/v1/failback HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
-             Content-Length: {}\r\n\r\n{body}",
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             running.address,
             body.len()
         );
@@ -337,8 +338,8 @@ async fn errors_are_problem_documents() {
         ("GET /api/v1/checks?state=sick", 400, "invalid-request"),
         ("GET /api/v1/checks?member=stuck", 503, "not-ready"),
         ("GET /api/v1/wips?limit=0", 400, "invalid-request"),
-        ("GET /api/v1/wips/a..b", 400, "invalid-request"),
-        ("GET /api/v1/wips/%ff", 400, "invalid-request"),
+        ("GET /api/v1/wips/a..b", 404, "not-found"),
+        ("GET /api/v1/wips/%ff", 404, "not-found"),
         ("GET /api/v1/wips/missing.example", 404, "not-found"),
         ("GET /api/v1/explain?name=a..b", 400, "invalid-request"),
         ("GET /api/v1/explain?name=missing.example", 404, "not-found"),

@@ -1,11 +1,13 @@
 //! The stream of events: what happened, in the order in which it did.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Once, OverrideKind, OverrideTarget};
 
 /// `GET /api/v1/events`
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, IntoParams, PartialEq)]
+#[into_params(parameter_in = Query)]
 pub struct EventsRequest {
     /// Those after this id that are still kept, first; 0: all that are kept; none:
     /// only what happens from now on. The header `Last-Event-ID` wins over it.
@@ -22,7 +24,7 @@ impl EventsRequest {
 }
 
 /// One event of `GET /api/v1/events`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Event {
     /// Grows with every event, over restarts too; for `Last-Event-ID`. 0: not in the
     /// sequence ([`EventKind::Lagged`]).
@@ -35,7 +37,7 @@ pub struct Event {
 }
 
 /// Who is meant: a probe, and through it a member.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Subject {
     /// The WIP; the first, where several share the probe; none: a datacenter's own
     /// check, on which all its members depend.
@@ -60,7 +62,7 @@ pub struct SaidOverride {
 }
 
 /// What happened. New kinds may come: a reader passes over those it does not know.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
     /// A probe's state changed.
