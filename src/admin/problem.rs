@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::desk::ApiError;
-use super::types::ReloadRefused;
+use super::types::{BrokenRule, ReloadRefused};
 
 /// `Content-Type` of a problem document (RFC 9457 3).
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -26,6 +26,9 @@ pub struct Problem {
     /// Of a refused reload: its report and problems, beside the other members.
     #[serde(flatten)]
     pub refused: Option<Box<ReloadRefused>>,
+    /// Of an override that is not safe: the rules that it breaks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<BrokenRule>,
 }
 
 impl Problem {
@@ -49,6 +52,25 @@ impl Problem {
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Problem {
         let (status, kind, title, detail) = match error {
+            ApiError::Unsafe { detail, broken } => {
+                let (kind, title) = ("unsafe-change", "The change is not safe");
+                return Problem {
+                    broken,
+                    ..Problem::new(StatusCode::CONFLICT, kind, title, detail)
+                };
+            }
+            ApiError::ChangedMeanwhile(detail) => (
+                StatusCode::CONFLICT,
+                "changed-meanwhile",
+                "Somebody changed the overrides meanwhile",
+                detail,
+            ),
+            ApiError::NoStateDir(detail) => {
+                (StatusCode::CONFLICT, "no-state-dir", "There is nowhere to keep it", detail)
+            }
+            ApiError::NotSaved(detail) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "not-saved", "It could not be kept", detail)
+            }
             ApiError::Invalid(detail) => {
                 (StatusCode::BAD_REQUEST, "invalid-request", "The request makes no sense", detail)
             }

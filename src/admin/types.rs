@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use self::events::{Event, EventKind, EventsRequest, Subject};
+pub use self::events::{Event, EventKind, EventsRequest, SaidOverride, Subject};
 pub use self::health::{
     CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, FailbackRequest,
     FailedBack, HealthStatus, LimiterReleased, LimiterState, ProberStatus,
@@ -53,6 +53,9 @@ pub struct Status {
     pub health: HealthStatus,
     /// Each datacenter, in the order of the config.
     pub datacenters: Vec<DatacenterStatus>,
+    /// What operators say over health.
+    #[serde(default)]
+    pub overrides: OverridesPage,
     /// Members that are not up or are overridden: the first
     /// [`MEMBERS_NOT_UP_MAX`].
     pub members_not_up: Vec<MemberStatus>,

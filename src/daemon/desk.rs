@@ -13,10 +13,10 @@ use super::simulate::Simulations;
 use super::think::think_down;
 use super::{checks, log_level, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
-    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
-    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
-    ReloadRefused, ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage,
-    WipsRequest,
+    ChecksPage, ChecksRequest, ClearRequest, ConfigProblem, ConfigStatus, DatacenterStatus,
+    DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
+    LogStatus, OverrideDone, OverrideRequest, OverridesPage, ReloadRefused, ReloadReport,
+    SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
@@ -89,6 +89,7 @@ impl Desk for FrontDesk {
             },
             health: checks::health(&self.publisher, &serving),
             datacenters: datacenters(&serving),
+            overrides: self.publisher.overrides.page(),
             members_not_up: members,
             members_not_up_total,
         }
@@ -162,6 +163,26 @@ impl Desk for FrontDesk {
 
     fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
         operate::release_limiter(&self.publisher, &self.runtime)
+    }
+
+    fn overrides(&self) -> OverridesPage {
+        self.publisher.overrides.page()
+    }
+
+    fn say_override(
+        &self,
+        request: &OverrideRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        self.publisher.overrides.say(&self.publisher.cell, request, peer)
+    }
+
+    fn clear_overrides(
+        &self,
+        request: &ClearRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        self.publisher.overrides.clear(&self.publisher.cell, request, peer)
     }
 
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {

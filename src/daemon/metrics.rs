@@ -60,6 +60,7 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
                 held: u64::from(summary.limiter.held),
                 trips: summary.limiter.trips,
             },
+            overrides: publisher.overrides.totals(),
             certificates: &certificates(&summary),
             probe_lag_ms: probes.as_ref().map(|probes| (probes.lag_s * 1_000.0) as u64),
             prober_stalled: probes.as_ref().map(|probes| probes.stalled),

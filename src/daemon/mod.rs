@@ -16,11 +16,13 @@ mod desk;
 pub mod disk;
 mod events;
 pub(crate) mod geo;
+mod handover;
 pub mod load;
 mod log_level;
 mod members;
 mod metrics;
 mod operate;
+mod overrides;
 mod probing;
 mod publisher;
 mod responder;
@@ -177,6 +179,7 @@ impl Daemon {
         }
         let watcher = Arc::new(watch::start(Arc::clone(&publisher), stopping).map_err(system)?);
         let saver = start_saver(&publisher, clock).map_err(system)?;
+        overrides::start_timer(Arc::downgrade(&publisher)).map_err(system)?;
         Ok(Daemon { publisher, running, admin, stop, watcher, saver, runtime })
     }
 

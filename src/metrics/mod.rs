@@ -20,7 +20,7 @@ pub mod transitions;
 pub use counters::{DropReason, DropStage, Family, Registry, Totals, Transport, WorkerCounters};
 pub use histogram::{HistogramTotals, Unit};
 pub use scrape::{
-    CheckTotals, ConnectionTotals, LimiterTotals, MemberState, Process, Scrape, StateTotals,
-    WipSeries, render,
+    CheckTotals, ConnectionTotals, LimiterTotals, MemberState, OverrideTotals, Process, Scrape,
+    StateTotals, WipSeries, render,
 };
 pub use transitions::{TransitionCounters, TransitionTo};

@@ -31,6 +31,8 @@ pub struct Scrape<'a> {
     pub targets: &'a [(String, [u64; 3])],
     /// The blast-radius limiter.
     pub limiter: LimiterTotals,
+    /// What operators say over health.
+    pub overrides: OverrideTotals,
     /// Check, member, and when the member's certificate expires, in unix seconds; each
     /// pair once.
     pub certificates: &'a [(String, String, u64)],
@@ -80,6 +82,15 @@ pub struct StateTotals {
     pub saved_at_s: u64,
     /// Writes that failed.
     pub failures: u64,
+}
+
+/// What operators say over health.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OverrideTotals {
+    /// Overrides in force, by kind.
+    pub in_force: [(&'static str, u64); 3],
+    /// Refusals by rule.
+    pub refusals: [(&'static str, u64); 3],
 }
 
 /// The blast-radius limiter.
@@ -302,6 +313,14 @@ fn health(page: &mut Page<'_>, scrape: &Scrape<'_>) {
     page.single(&family::LIMITER_ACTIVE, Value::Whole(active.into()));
     page.single(&family::LIMITER_HELD, Value::Whole(held));
     page.single(&family::LIMITER_TRIPS, Value::Whole(trips));
+    let OverrideTotals { in_force, refusals } = scrape.overrides;
+    let of_overrides = [(&family::OVERRIDES, in_force), (&family::SAFETY_REFUSALS, refusals)];
+    for (family, counts) in of_overrides {
+        let mut samples = page.begin(family);
+        for (label, count) in counts {
+            samples.sample(&[label], Value::Whole(count));
+        }
+    }
     let mut samples = page.begin(&family::CERTIFICATE_EXPIRY);
     for (check, member, expires_s) in scrape.certificates {
         samples.sample(&[check, member], Value::Whole(*expires_s));

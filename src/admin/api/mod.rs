@@ -7,6 +7,7 @@
 mod act;
 mod admit;
 mod calls;
+mod overrides;
 mod read;
 mod think;
 mod watching;
@@ -85,6 +86,8 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         .route("/api/v1/wips/{name}", get(read::wip))
         .route("/api/v1/datacenters", get(read::datacenters))
         .route("/api/v1/events", get(read::events))
+        .route("/api/v1/overrides", get(overrides::list).post(overrides::say))
+        .route("/api/v1/overrides/clear", post(overrides::clear))
         .route("/api/v1/log", get(watching::log).put(watching::set_log))
         .route("/api/v1/failback", post(act::fail_back))
         .route("/api/v1/limiter/release", post(act::release_limiter))

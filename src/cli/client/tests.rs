@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::admin::types::{
-    DatacentersPage, EventKind, ReloadRefused, SimulateRequest, Simulation, Status, WipStatus,
-    WipsPage, WipsRequest,
+    BrokenRule, DatacentersPage, EventKind, OverrideStatus, ReloadRefused, SimulateRequest,
+    Simulation, Status, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;
@@ -67,6 +67,32 @@ impl Desk for Pretend {
             _ => Ok(serde_json::json!({ "down": request.down })),
         }
     }
+    fn overrides(&self) -> OverridesPage {
+        OverridesPage { now_s: 100, revision: 7, ..OverridesPage::default() }
+    }
+
+    fn say_override(
+        &self,
+        request: &OverrideRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        if request.reason == "unsafe" {
+            let rule = "min_members".to_owned();
+            let broken = vec![BrokenRule { rule, wips_total: 3, ..BrokenRule::default() }];
+            return Err(ApiError::Unsafe { detail: "3 WIPs".to_owned(), broken });
+        }
+        let actor = format!("{} ({peer})", request.actor.as_deref().unwrap_or_default());
+        let added = OverrideStatus { kind: request.kind, actor, ..OverrideStatus::default() };
+        Ok(OverrideDone { revision: 8, added: Some(added), ..OverrideDone::default() })
+    }
+
+    fn clear_overrides(&self, request: &ClearRequest, _: &str) -> Result<OverrideDone, ApiError> {
+        match request.expected_revision {
+            Some(_) => Err(ApiError::ChangedMeanwhile("it is 7".to_owned())),
+            None => Err(ApiError::NotSaved("the disk is full".to_owned())),
+        }
+    }
+
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
         Err(ReloadRefused { report: "error: unknown key\n".to_owned(), problems: Vec::new() })
     }

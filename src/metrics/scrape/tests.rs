@@ -64,6 +64,10 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
         probes: &[check],
         targets: &[("readiness".to_owned(), [0, 2, 1])],
         limiter: LimiterTotals { active: true, held: 7, trips: 2 },
+        overrides: OverrideTotals {
+            in_force: [("drain", 2), ("force-up", 0), ("force-down", 1)],
+            refusals: [("min_members", 3), ("min_datacenters", 0), ("max_datacenters_changed", 0)],
+        },
         certificates: &[("readiness".to_owned(), "fra".to_owned(), 1_810_000_000)],
         probe_lag_ms: Some(12),
         prober_stalled: Some(false),
