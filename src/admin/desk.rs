@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::journal::Journal;
 use super::types::{
     ChecksPage, ChecksRequest, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack,
-    LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status, WipStatus,
-    WipsPage, WipsRequest,
+    LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status, Upgraded,
+    WipStatus, WipsPage, WipsRequest,
 };
 use crate::dns::Name;
 
@@ -58,6 +58,10 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Loads the config anew. Returns when it is in force, or refused.
     fn reload(&self) -> Result<ReloadReport, ReloadRefused>;
+
+    /// Has a new process take this one's place. Returns when it answers, or when it is
+    /// clear that it never will: within a minute.
+    fn upgrade(&self) -> Result<Upgraded, ApiError>;
 }
 
 /// Why the daemon did not do what a request asked.
@@ -72,6 +76,9 @@ pub enum ApiError {
     /// There is nothing to do it to, as things are: 409.
     #[error("{0}")]
     Conflict(String),
+    /// The process that was to take over cannot: 422.
+    #[error("{0}")]
+    UpgradeFailed(String),
     /// Not now; later it may work: 503.
     #[error("{0}")]
     NotReady(String),

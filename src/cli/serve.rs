@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Failed;
+use crate::daemon::upgrade::{Program, TakeOver};
 use crate::daemon::{Daemon, Sockets, load};
 use crate::log;
 use crate::service::{self, Notifier};
@@ -12,11 +13,17 @@ use crate::service::{self, Notifier};
 pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
     // First of all: it needs a process of one thread.
     let given = service::take_sockets()?;
-    let loaded = load::load(config_path).map_err(|refused| Failed(refused.report))?;
+    let from = TakeOver::from_environment()?;
+    let program = Program::of_this_process();
+    let before = from.as_ref().map(TakeOver::before).unwrap_or_default();
+    let loaded = load::load_after(config_path, before).map_err(|refused| {
+        from.iter().for_each(|from| from.refuse(&refused.report));
+        Failed(refused.report)
+    })?;
     let filter = std::env::var(log::FILTER_VARIABLE).ok();
     log::init(&loaded.config.log, filter.as_deref())?;
     log::report_panics();
-    let result = serve(config_path, loaded, given);
+    let result = serve(config_path, loaded, given, from, program);
     // What failed is printed next, and the process ends.
     log::flush();
     result
@@ -26,6 +33,8 @@ fn serve(
     config_path: &Path,
     loaded: load::Candidate,
     given: Vec<(String, OwnedFd)>,
+    from: Option<TakeOver>,
+    program: Program,
 ) -> Result<(), Failed> {
     if !loaded.problems.is_empty() {
         // Through the log, so that every line of it keeps its form.
@@ -43,8 +52,12 @@ fn serve(
     );
     let notifier = Notifier::from_environment()?;
     let config = Arc::clone(&loaded.config);
-    let bind = || Sockets::bind(&config, given);
-    let daemon = Daemon::start_on(config_path.to_owned(), loaded, bind)?;
+    let bind = |from: Option<&mut TakeOver>| match from {
+        Some(from) => Sockets::take(&config, from),
+        None => Sockets::bind(&config, given),
+    };
+    let daemon = Daemon::start_on(config_path.to_owned(), loaded, from, bind)?;
+    daemon.may_be_upgraded(program);
     daemon.report_to(Arc::new(notifier));
     let result = daemon.run_until_signal().map_err(Failed::from);
     daemon.stop();

@@ -9,11 +9,12 @@ use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
 use super::think::think_down;
+use super::upgrade::Upgrader;
 use super::{checks, log_level, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
     ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
-    ReloadRefused, ReloadReport, Status, WipStatus, WipsPage, WipsRequest,
+    ReloadRefused, ReloadReport, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
@@ -29,6 +30,7 @@ use crate::snapshot::Serving;
 pub(super) struct FrontDesk {
     publisher: Arc<Publisher>,
     running: Weak<Running>,
+    upgrader: Arc<Upgrader>,
     runtime: Handle,
 }
 
@@ -36,11 +38,13 @@ impl FrontDesk {
     pub(super) fn new(
         publisher: &Arc<Publisher>,
         running: &Arc<Running>,
+        upgrader: &Arc<Upgrader>,
         runtime: &Handle,
     ) -> FrontDesk {
         FrontDesk {
             publisher: Arc::clone(publisher),
             running: Arc::downgrade(running),
+            upgrader: Arc::clone(upgrader),
             runtime: runtime.clone(),
         }
     }
@@ -152,6 +156,10 @@ impl Desk for FrontDesk {
 
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
         self.publisher.reload(Cause::Api)
+    }
+
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        self.upgrader.upgrade("API")
     }
 }
 

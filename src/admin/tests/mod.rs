@@ -15,7 +15,7 @@ use super::listener::{Limits, serve_within};
 use super::types::{
     CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, DatacentersPage, ExplainRequest,
     FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
-    ReloadReport, Status, WipStatus, WipsPage, WipsRequest,
+    ReloadReport, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -111,6 +111,13 @@ impl Desk for Pretend {
             "panic.example" => panic!("asked to"),
             name => Ok(serde_json::json!({ "name": name, "down": request.down })),
         }
+    }
+
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        if self.bad_config.load(Ordering::Relaxed) {
+            return Err(ApiError::UpgradeFailed("the new process refuses: line 1".to_owned()));
+        }
+        Ok(Upgraded { old_pid: 1, new_pid: 2, ..Upgraded::default() })
     }
 
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {

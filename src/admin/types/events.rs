@@ -132,7 +132,7 @@ pub enum EventKind {
     ConfigLoaded {
         /// Its number.
         generation: u64,
-        /// "start", "file change", "SIGHUP", "API".
+        /// "start", "upgrade", "file change", "SIGHUP", "API".
         cause: String,
         /// What changed, a line each.
         changes: Vec<String>,
@@ -143,6 +143,22 @@ pub enum EventKind {
         cause: String,
         /// How many problems it has.
         problems: u64,
+    },
+    /// This process took the place of another, and answers.
+    Upgraded {
+        /// The process before.
+        old_pid: u32,
+        /// This one.
+        new_pid: u32,
+        /// The version before.
+        old_version: String,
+        /// This one's.
+        new_version: String,
+    },
+    /// A process that was to take this one's place did not; this one goes on.
+    UpgradeFailed {
+        /// Why.
+        why: String,
     },
     /// Events were lost to this reader: it was too slow, or away for too long.
     Lagged {
@@ -169,6 +185,8 @@ impl EventKind {
             EventKind::ProberResumed { .. } => "prober_resumed",
             EventKind::ConfigLoaded { .. } => "config_loaded",
             EventKind::ConfigRefused { .. } => "config_refused",
+            EventKind::Upgraded { .. } => "upgraded",
+            EventKind::UpgradeFailed { .. } => "upgrade_failed",
             EventKind::Lagged { .. } => "lagged",
             EventKind::Other => "other",
         }

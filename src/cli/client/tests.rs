@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::admin::types::{
-    DatacentersPage, EventKind, ReloadRefused, Status, WipStatus, WipsPage, WipsRequest,
+    DatacentersPage, EventKind, ReloadRefused, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;
@@ -58,6 +58,9 @@ impl Desk for Pretend {
             0 => Err(ApiError::NotFound(format!("{} is outside every zone", request.name))),
             _ => Ok(serde_json::json!({ "down": request.down })),
         }
+    }
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        Ok(Upgraded { old_pid: 1, new_pid: 2, ..Upgraded::default() })
     }
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
         Err(ReloadRefused { report: "error: unknown key\n".to_owned(), problems: Vec::new() })
