@@ -8,6 +8,9 @@ use super::types::{
     FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, OverrideDone,
     OverrideRequest, OverridesPage, ReloadRefused, ReloadReport, SimulateRequest, Simulation,
     Status, WipStatus, WipsPage, WipsRequest,
+    ChecksPage, ChecksRequest, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack,
+    LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status, Upgraded,
+    WipStatus, WipsPage, WipsRequest,
 };
 use crate::dns::Name;
 
@@ -74,6 +77,10 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Loads the config anew. Returns when it is in force, or refused.
     fn reload(&self) -> Result<ReloadReport, ReloadRefused>;
+
+    /// Has a new process take this one's place. Returns when it answers, or when it is
+    /// clear that it never will: within a minute.
+    fn upgrade(&self) -> Result<Upgraded, ApiError>;
 }
 
 /// Why the daemon did not do what a request asked.
@@ -105,6 +112,8 @@ pub enum ApiError {
     /// The disk does not take it, so nothing was changed: 503.
     #[error("{0}")]
     NotSaved(String),
+    /// The process that was to take over cannot: 422.
+    UpgradeFailed(String),
     /// Not now; later it may work: 503.
     #[error("{0}")]
     NotReady(String),

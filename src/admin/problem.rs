@@ -103,6 +103,12 @@ impl From<ApiError> for Problem {
             ApiError::Conflict(detail) => {
                 (StatusCode::CONFLICT, "nothing-to-do", "There is nothing to do", detail)
             }
+            ApiError::UpgradeFailed(detail) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "upgrade-failed",
+                "The server was not replaced",
+                detail,
+            ),
             ApiError::NotReady(detail) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not possible now", detail)
             }

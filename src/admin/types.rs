@@ -6,6 +6,7 @@ mod health;
 mod log;
 mod overrides;
 mod simulation;
+mod upgrade;
 mod wips;
 
 use std::net::IpAddr;
@@ -28,6 +29,7 @@ pub use self::simulation::{
     Flow, MOVES_MAX, Moves, Share, SimulateRequest, Simulation, ThoughtOverride, WEIGHTS_MAX,
     WeightedNetwork, WipMoves,
 };
+pub use self::upgrade::Upgraded;
 pub use self::wips::{
     Datacenter, DatacentersPage, Location, VipStatus, WIPS_MAX, WipMember, WipStatus, WipsPage,
     WipsRequest,

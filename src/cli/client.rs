@@ -19,6 +19,8 @@ use crate::admin::types::{
     ChecksPage, ChecksRequest, ClearRequest, ExplainRequest, FailbackRequest, FailedBack,
     LimiterReleased, LogRequest, LogStatus, OverrideDone, OverrideRequest, OverridesPage,
     ReloadReport, SimulateRequest, Simulation, Status,
+    ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
+    LogRequest, LogStatus, ReloadReport, Status, Upgraded,
 };
 
 /// The server when none is named.
@@ -32,6 +34,8 @@ pub const TOKEN_FILE_VARIABLE: &str = "WINDROSE_TOKEN_FILE";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for a whole reply; the server gives up on itself after 30 s.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest wait for an upgrade; the server gives it up before that.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Most bytes of a reply.
 const REPLY_LENGTH_MAX: usize = 64 << 20;
 
@@ -160,6 +164,12 @@ impl Client {
     /// [`ClientError::Problem`] that carries all its problems.
     pub async fn reload(&self) -> Result<ReloadReport, ClientError> {
         self.post("/api/v1/reload", None::<&()>).await
+    }
+
+    /// `POST /api/v1/upgrade`, which takes as long as a start.
+    pub async fn upgrade(&self) -> Result<Upgraded, ClientError> {
+        let request = self.http.request(Method::POST, self.url("/api/v1/upgrade"));
+        self.ask(request.timeout(UPGRADE_TIMEOUT)).await
     }
 
     /// Gets `path` and reads its JSON.

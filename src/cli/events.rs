@@ -149,6 +149,13 @@ fn words(what: &EventKind) -> String {
                 stalled_ms / 1_000
             )
         }
+        EventKind::Upgraded { old_pid, new_pid, old_version, new_version } => {
+            format!(
+                "upgraded: process {new_pid} (windrose {new_version}) took the place of {old_pid} \
+                 ({old_version})"
+            )
+        }
+        EventKind::UpgradeFailed { why } => format!("NO UPGRADE, this server goes on: {why}"),
         EventKind::ConfigLoaded { generation, cause, changes } => {
             let changes =
                 if changes.is_empty() { "" } else { ": " }.to_owned() + &changes.join("; ");

@@ -77,6 +77,9 @@ enum Command {
     Log(LogArguments),
     /// Make a running server load its config again
     Reload(OperateArguments),
+    /// Have a new process of the installed version take a running server's place, without
+    /// a query lost
+    Upgrade(OperateArguments),
     /// A tour on loopback: a server and pretend sites, nothing else needed
     Demo(DemoArguments),
 }
@@ -106,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Log(arguments) => log::run(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
+        Command::Upgrade(arguments) => operate::upgrade(&arguments),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };
     match result {

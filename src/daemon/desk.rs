@@ -11,12 +11,16 @@ use super::publisher::{Cause, Publisher};
 use super::series::Series;
 use super::simulate::Simulations;
 use super::think::think_down;
+use super::upgrade::Upgrader;
 use super::{checks, log_level, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ClearRequest, ConfigProblem, ConfigStatus, DatacenterStatus,
     DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
     LogStatus, OverrideDone, OverrideRequest, OverridesPage, ReloadRefused, ReloadReport,
     SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
+    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
+    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
+    ReloadRefused, ReloadReport, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
@@ -32,6 +36,7 @@ use crate::snapshot::Serving;
 pub(super) struct FrontDesk {
     publisher: Arc<Publisher>,
     running: Weak<Running>,
+    upgrader: Arc<Upgrader>,
     runtime: Handle,
     simulations: Simulations,
     series: Arc<Series>,
@@ -41,12 +46,14 @@ impl FrontDesk {
     pub(super) fn new(
         publisher: &Arc<Publisher>,
         running: &Arc<Running>,
+        upgrader: &Arc<Upgrader>,
         runtime: &Handle,
         series: Arc<Series>,
     ) -> FrontDesk {
         FrontDesk {
             publisher: Arc::clone(publisher),
             running: Arc::downgrade(running),
+            upgrader: Arc::clone(upgrader),
             runtime: runtime.clone(),
             simulations: Simulations::default(),
             series,
@@ -188,6 +195,10 @@ impl Desk for FrontDesk {
 
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
         self.publisher.reload(Cause::Api)
+    }
+
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        self.upgrader.upgrade("API")
     }
 }
 

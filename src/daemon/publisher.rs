@@ -4,6 +4,8 @@
 //! table that is fully written; then both are swapped in together. Whatever
 //! fails before that leaves what was running as it was.
 
+mod first;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,7 +23,7 @@ use super::overrides::Keeper;
 use super::state::{StateDir, Wake, save_serials};
 use super::supervised::Teller;
 use super::watch;
-use super::{events, log_level, probing};
+use super::{log_level, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
@@ -53,6 +55,9 @@ pub(super) struct Publisher {
     pub(super) journal: Arc<Journal>,
     /// Set once the server stops.
     pub(super) stopping: AtomicBool,
+    /// Set while another process gets ready to take over, and for good once it has: what
+    /// is kept on the disk is not to change.
+    pub(super) upgrading: AtomicBool,
     /// Unix second of the start.
     pub(super) started_at_s: u64,
     /// Unix second of the last load that was taken.
@@ -229,6 +234,10 @@ impl Publisher {
 
     fn reload_here(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
         let mut loading = lock(&self.loading);
+        if self.stopping.load(Ordering::Relaxed) {
+            let report = "the server is stopping, or another process has taken its place";
+            return Err(ReloadRefused { report: report.to_owned(), problems: Vec::new() });
+        }
         self.teller.reloading();
         let current = self.serving();
         *lock(&self.looked) = Some(watch::look(self));
@@ -284,7 +293,7 @@ impl Publisher {
     }
 
     /// Tells streams what happened just now.
-    fn tell(&self, what: EventKind) {
+    pub(super) fn tell(&self, what: EventKind) {
         self.journal.push(self.clock.unix_us(), what);
     }
 

@@ -23,6 +23,16 @@ pub(super) async fn reload(
     shared.calls.json(move || desk.reload()).await
 }
 
+pub(super) async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    Extension(Connection { peer, .. }): Extension<Connection>,
+) -> Result<Response, Problem> {
+    tracing::info!(%peer, "upgrade asked for over the admin listener");
+    let desk = Arc::clone(&shared.desk);
+    let done = shared.upgrades.run(move || desk.upgrade()).await?;
+    Ok(Json(done?).into_response())
+}
+
 pub(super) async fn release_limiter(
     State(shared): State<Arc<Shared>>,
     Extension(Connection { peer, .. }): Extension<Connection>,

@@ -18,6 +18,9 @@ use super::types::{
     DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
     LogStatus, OverrideDone, OverrideRequest, OverrideStatus, OverridesPage, ReloadRefused,
     ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
+    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, DatacentersPage, ExplainRequest,
+    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
+    ReloadReport, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -146,6 +149,12 @@ impl Desk for Pretend {
             Some(_) => Err(ApiError::ChangedMeanwhile("it is 7".to_owned())),
             None => Err(ApiError::NotSaved("the disk is full".to_owned())),
         }
+    }
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        if self.bad_config.load(Ordering::Relaxed) {
+            return Err(ApiError::UpgradeFailed("the new process refuses: line 1".to_owned()));
+        }
+        Ok(Upgraded { old_pid: 1, new_pid: 2, ..Upgraded::default() })
     }
 
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {

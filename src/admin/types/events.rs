@@ -147,7 +147,7 @@ pub enum EventKind {
     ConfigLoaded {
         /// Its number.
         generation: u64,
-        /// "start", "file change", "SIGHUP", "API".
+        /// "start", "upgrade", "file change", "SIGHUP", "API".
         cause: String,
         /// What changed, a line each.
         changes: Vec<String>,
@@ -218,6 +218,22 @@ pub enum EventKind {
         /// What would be, in a sentence.
         detail: String,
     },
+    /// This process took the place of another, and answers.
+    Upgraded {
+        /// The process before.
+        old_pid: u32,
+        /// This one.
+        new_pid: u32,
+        /// The version before.
+        old_version: String,
+        /// This one's.
+        new_version: String,
+    },
+    /// A process that was to take this one's place did not; this one goes on.
+    UpgradeFailed {
+        /// Why.
+        why: String,
+    },
     /// Events were lost to this reader: it was too slow, or away for too long.
     Lagged {
         /// How many; none: unknown, for the server was started anew since.
@@ -248,6 +264,8 @@ impl EventKind {
             EventKind::OverrideStarted { .. } => "override_started",
             EventKind::OverrideEnded { .. } => "override_ended",
             EventKind::OverrideRefused { .. } => "override_refused",
+            EventKind::Upgraded { .. } => "upgraded",
+            EventKind::UpgradeFailed { .. } => "upgrade_failed",
             EventKind::Lagged { .. } => "lagged",
             EventKind::Other => "other",
         }

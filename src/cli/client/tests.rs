@@ -6,6 +6,7 @@ use super::*;
 use crate::admin::types::{
     BrokenRule, DatacentersPage, EventKind, OverrideStatus, ReloadRefused, SimulateRequest,
     Simulation, Status, WipStatus, WipsPage, WipsRequest,
+    DatacentersPage, EventKind, ReloadRefused, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;
@@ -93,6 +94,9 @@ impl Desk for Pretend {
         }
     }
 
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        Ok(Upgraded { old_pid: 1, new_pid: 2, ..Upgraded::default() })
+    }
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
         Err(ReloadRefused { report: "error: unknown key\n".to_owned(), problems: Vec::new() })
     }
