@@ -39,6 +39,8 @@
 //! |  | [`admin`] | HTTP for metrics, readiness and the API |
 //! |  | [`clock`] | The only reader of time |
 //! |  | [`log`] | What is shown in the log, and how |
+//! |  | [`querylog`] | What is asked and answered, as dnstap |
+//! |  | [`notify`] | Webhooks: events over HTTP |
 //! | 4 desk | [`daemon`] | Joins everything: start, publish, reload, stop |
 //! | 5 door | [`cli`] | The command line |
 //! |  | [`demo`] | A tour on loopback |
@@ -59,8 +61,10 @@ pub mod health;
 pub mod listen;
 pub mod log;
 pub mod metrics;
+pub mod notify;
 pub mod probe;
 pub mod problem;
+pub mod querylog;
 pub mod snapshot;
 pub mod steer;
 pub mod zone;

@@ -13,13 +13,13 @@ const LAYERS: [&[&str]; 6] = [
     &["dns", "geo", "metrics", "problem"],
     &["health", "steer", "zone"],
     &["answer", "config", "snapshot"],
-    &["admin", "clock", "listen", "log", "probe"],
+    &["admin", "clock", "listen", "log", "notify", "probe", "querylog"],
     &["daemon"],
     &["cli", "demo", "main"],
 ];
 
 /// Uses within one layer that are meant: who, whom, why.
-const WITHIN_LAYER: [(&str, &str, &str); 9] = [
+const WITHIN_LAYER: [(&str, &str, &str); 13] = [
     ("steer", "health", "a choice reads verdict words"),
     ("snapshot", "config", "a snapshot is a compiled config"),
     ("answer", "snapshot", "an answer is read from a snapshot"),
@@ -28,6 +28,10 @@ const WITHIN_LAYER: [(&str, &str, &str); 9] = [
     ("admin", "log", "noisy messages are thinned out"),
     ("admin", "clock", "uptime"),
     ("listen", "log", "noisy messages are thinned out"),
+    ("notify", "admin", "events are the journal's"),
+    ("notify", "clock", "deliveries are dated"),
+    ("notify", "log", "noisy messages are thinned out"),
+    ("querylog", "log", "noisy messages are thinned out"),
     ("cli", "demo", "a command starts it"),
 ];
 

@@ -23,7 +23,7 @@ pub mod types;
 
 pub use desk::{ApiError, Desk};
 pub use guard::TokenError;
-pub use journal::{EVENTS_KEPT, Journal};
+pub use journal::{Batch, EVENTS_KEPT, Journal, Reader};
 pub use listener::{BindError, Bound, bind, serve};
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ dt{margin-top:.75rem}</style>
 <dt>/api/v1/events<dd>What happens, as a stream.
 <dt>/api/v1/explain?name=…&amp;type=A&amp;client=…<dd>Why a client gets its answer.
 <dt><a href="/api/v1/log">/api/v1/log</a><dd>What is logged; PUT sets it.
+<dt><a href="/api/v1/webhooks">/api/v1/webhooks</a><dd>Who is told of events, and what became of it.
+<dt>POST /api/v1/webhooks/…/test<dd>Sends a test to one.
 <dt>POST /api/v1/failback<dd>Held members take part again.
 <dt>POST /api/v1/limiter/release<dd>The losses that the limiter holds are true.
 <dt>POST /api/v1/reload<dd>Loads the config anew.

@@ -6,6 +6,7 @@ mod health;
 mod log;
 mod overrides;
 mod simulation;
+mod webhooks;
 mod wips;
 
 use std::net::IpAddr;
@@ -27,6 +28,7 @@ pub use self::simulation::{
     Flow, MOVES_MAX, Moves, Share, SimulateRequest, Simulation, ThoughtOverride, WEIGHTS_MAX,
     WeightedNetwork, WipMoves,
 };
+pub use self::webhooks::{WebhookStatus, WebhookTested, WebhooksPage};
 pub use self::wips::{
     Datacenter, DatacentersPage, Location, VipStatus, WIPS_MAX, WipMember, WipStatus, WipsPage,
     WipsRequest,

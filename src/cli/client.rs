@@ -17,7 +17,7 @@ pub use self::events::Events;
 use crate::admin::problem::{self, Problem};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
-    LogRequest, LogStatus, ReloadReport, Status,
+    LogRequest, LogStatus, ReloadReport, Status, WebhookTested, WebhooksPage,
 };
 
 /// The server when none is named.
@@ -126,6 +126,17 @@ impl Client {
     pub async fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ClientError> {
         let url = self.url("/api/v1/log");
         self.ask(self.http.request(Method::PUT, url).json(request)).await
+    }
+
+    /// `GET /api/v1/webhooks`
+    pub async fn webhooks(&self) -> Result<WebhooksPage, ClientError> {
+        self.get("/api/v1/webhooks", &[]).await
+    }
+
+    /// `POST /api/v1/webhooks/{name}/test`
+    pub async fn test_webhook(&self, name: &str) -> Result<WebhookTested, ClientError> {
+        // Names have no letter that a path could not.
+        self.post(&format!("/api/v1/webhooks/{name}/test"), None::<&()>).await
     }
 
     /// `POST /api/v1/reload`. A config that is refused is a

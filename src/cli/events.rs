@@ -157,9 +157,22 @@ fn words(what: &EventKind) -> String {
         EventKind::ConfigRefused { cause, problems } => {
             format!("config REFUSED ({cause}, {problems} problems): the one before stays")
         }
+        EventKind::FailOpen { wip, wips, active } => fail_open(wip.as_deref(), *wips, *active),
+        EventKind::Test => "a test".to_owned(),
         EventKind::Lagged { .. } | EventKind::Other => {
             "something this version does not know".into()
         }
+    }
+}
+
+fn fail_open(wip: Option<&str>, wips: u64, active: bool) -> String {
+    let (whose, has) = match wip {
+        Some(wip) => (wip.to_owned(), "has"),
+        None => (format!("{wips} more WIPs"), "have"),
+    };
+    match active {
+        true => format!("{whose} {has} NO MEMBER LEFT: answered as on_all_down says"),
+        false => format!("{whose} {has} a member again"),
     }
 }
 

@@ -12,6 +12,7 @@ mod explain;
 mod log;
 mod operate;
 mod serve;
+mod webhook;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +55,9 @@ enum Command {
     Limiter(LimiterCommand),
     /// Show or set what a running server logs
     Log(LogArguments),
+    /// Look at a running server's webhooks, and try them
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Make a running server load its config again
     Reload(OperateArguments),
     /// A tour on loopback: a server and pretend sites, nothing else needed
@@ -77,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::Failback(arguments) => operate::fail_back(arguments),
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Log(arguments) => log::run(&arguments),
+        Command::Webhook(command) => webhook::run(&command),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };

@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Admin, Geo, Health, HealthCheck, Log, Metrics, Server, SettingsId, Vip, Wips, Zone,
+    Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Server, SettingsId, Vip, Webhook,
+    Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;
@@ -37,6 +38,8 @@ pub(super) struct Raw {
     pub(super) reference_spots: Vec<Spot>,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
+    pub(super) query_log: QueryLog,
+    pub(super) webhooks: Vec<Webhook>,
     pub(super) zones: Vec<RawZone>,
     pub(super) datacenters: Vec<RawDatacenter>,
     pub(super) health_checks: Vec<RawCheck>,

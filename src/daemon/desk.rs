@@ -7,11 +7,12 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
+use super::watching::Watching;
 use super::{checks, log_level, members, metrics, operate};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, ExplainRequest,
     FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
-    ReloadReport, Status,
+    ReloadReport, Status, WebhookTested, WebhooksPage,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
@@ -120,6 +121,16 @@ impl Desk for FrontDesk {
 
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         log_level::set(&self.runtime, request, u64::from(self.publisher.clock.now().unix_s))
+    }
+
+    fn webhooks(&self) -> WebhooksPage {
+        self.publisher.watching.get().map(Watching::webhooks).unwrap_or_default()
+    }
+
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        let none = || ApiError::NotReady("the server is starting".to_owned());
+        let watching = self.publisher.watching.get().ok_or_else(none)?;
+        watching.test_webhook(name, self.publisher.clock.unix_us())
     }
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {

@@ -14,6 +14,7 @@ mod checks;
 mod desk;
 pub mod disk;
 mod events;
+mod fail_open;
 pub(crate) mod geo;
 pub mod load;
 mod log_level;
@@ -26,6 +27,7 @@ mod responder;
 mod state;
 mod verify;
 mod watch;
+mod watching;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,7 @@ use crate::probe::Prober;
 pub(crate) use desk::think_down;
 use publisher::{Cause, Publisher};
 use state::{Saver, StateDir};
+use watching::Watching;
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
@@ -122,7 +125,11 @@ impl Daemon {
             .enable_all()
             .build()
             .map_err(system)?;
-        let factory = responder::Factory::new(&publisher, udp_threads);
+        let watching = Watching::start(&publisher.journal, &config, runtime.handle(), workers);
+        let query_log = Arc::clone(watching.query_log());
+        let _ = publisher.watching.set(watching);
+        runtime.spawn(watching::follow(Arc::clone(&publisher)));
+        let factory = responder::Factory::new(&publisher, &query_log, udp_threads);
         let options = StartOptions { tcp: tcp_options(&config), ..StartOptions::default() };
         let running = bound
             .start(&factory, &options, runtime.handle())
@@ -217,6 +224,9 @@ impl Daemon {
             saver.stop();
         }
         self.publisher.stop();
+        if let Some(watching) = self.publisher.watching.get() {
+            watching.stop();
+        }
         self.runtime.shutdown_timeout(STOP_WAIT);
         // It may be in the middle of a load, which nobody needs any more.
         let begun = Instant::now();

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,6 +18,7 @@ use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
 use super::state::{StateDir, Wake, save_serials};
 use super::watch;
+use super::watching::Watching;
 use super::{events, log_level, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
@@ -77,6 +78,8 @@ pub(super) struct Publisher {
     pub(super) loaded_at_s: AtomicU64,
     /// Where state is kept, as of the start.
     pub(super) state: Option<Arc<StateDir>>,
+    /// What watches it, once it is started.
+    pub(super) watching: OnceLock<Watching>,
     /// Told of changes that are to be kept.
     pub(super) wake: Wake,
     path: PathBuf,
@@ -158,6 +161,7 @@ impl Publisher {
             started_at_s: now_s,
             loaded_at_s: AtomicU64::new(now_s),
             state,
+            watching: OnceLock::new(),
             wake,
             path,
             clock,

@@ -15,6 +15,7 @@ use super::listener::{Limits, serve_within};
 use super::types::{
     CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, ExplainRequest, FailbackRequest,
     FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status,
+    WebhookTested, WebhooksPage,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -54,6 +55,17 @@ impl Desk for Pretend {
 
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
+    }
+
+    fn webhooks(&self) -> WebhooksPage {
+        WebhooksPage::default()
+    }
+
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        match name {
+            "oncall" => Ok(WebhookTested { taken: true, ..WebhookTested::default() }),
+            _ => Err(ApiError::NotFound(format!("there is no webhook \"{name}\""))),
+        }
     }
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {

@@ -84,6 +84,8 @@ fn finish(
         health: raw.health,
         metrics: raw.metrics,
         log: raw.log,
+        query_log: raw.query_log,
+        webhooks: raw.webhooks,
         zones: raw.zones.into_iter().map(|zone| zone.zone).collect(),
         datacenters,
         health_checks: raw.health_checks.into_iter().map(|raw| raw.check).collect(),
