@@ -11,6 +11,8 @@ use super::types::{
     ChecksPage, ChecksRequest, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack,
     LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status, Upgraded,
     WipStatus, WipsPage, WipsRequest,
+    ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
+    LogRequest, LogStatus, ReloadRefused, ReloadReport, Status, WebhookTested, WebhooksPage,
 };
 use crate::dns::Name;
 
@@ -34,6 +36,12 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Logs more or less from now on.
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError>;
+
+    /// How the webhooks are.
+    fn webhooks(&self) -> WebhooksPage;
+
+    /// Sends a test to one, and waits for what becomes of it.
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError>;
 
     /// What is probed and how it is, one by one.
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError>;

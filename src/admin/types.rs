@@ -7,6 +7,7 @@ mod log;
 mod overrides;
 mod simulation;
 mod upgrade;
+mod webhooks;
 mod wips;
 
 use std::net::IpAddr;
@@ -30,6 +31,7 @@ pub use self::simulation::{
     WeightedNetwork, WipMoves,
 };
 pub use self::upgrade::Upgraded;
+pub use self::webhooks::{WebhookStatus, WebhookTested, WebhooksPage};
 pub use self::wips::{
     Datacenter, DatacentersPage, Location, VipStatus, WIPS_MAX, WipMember, WipStatus, WipsPage,
     WipsRequest,

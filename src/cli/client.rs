@@ -21,6 +21,7 @@ use crate::admin::types::{
     ReloadReport, SimulateRequest, Simulation, Status,
     ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
     LogRequest, LogStatus, ReloadReport, Status, Upgraded,
+    LogRequest, LogStatus, ReloadReport, Status, WebhookTested, WebhooksPage,
 };
 
 /// The server when none is named.
@@ -158,6 +159,17 @@ impl Client {
     pub async fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ClientError> {
         let url = self.url("/api/v1/log");
         self.ask(self.http.request(Method::PUT, url).json(request)).await
+    }
+
+    /// `GET /api/v1/webhooks`
+    pub async fn webhooks(&self) -> Result<WebhooksPage, ClientError> {
+        self.get("/api/v1/webhooks", &[]).await
+    }
+
+    /// `POST /api/v1/webhooks/{name}/test`
+    pub async fn test_webhook(&self, name: &str) -> Result<WebhookTested, ClientError> {
+        // Names have no letter that a path could not.
+        self.post(&format!("/api/v1/webhooks/{name}/test"), None::<&()>).await
     }
 
     /// `POST /api/v1/reload`. A config that is refused is a

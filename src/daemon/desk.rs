@@ -13,15 +13,8 @@ use super::simulate::Simulations;
 use super::think::think_down;
 use super::upgrade::Upgrader;
 use super::{checks, log_level, members, metrics, operate, supervised, wips};
-use crate::admin::types::{
-    ChecksPage, ChecksRequest, ClearRequest, ConfigProblem, ConfigStatus, DatacenterStatus,
-    DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
-    LogStatus, OverrideDone, OverrideRequest, OverridesPage, ReloadRefused, ReloadReport,
-    SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
-    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
-    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
-    ReloadRefused, ReloadReport, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
-};
+use crate::admin::types::{ChecksPage, ChecksRequest, ClearRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, OverrideDone, OverrideRequest, OverridesPage, ReloadRefused, ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest, ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status, Upgraded, WipStatus, WipsPage, WipsRequest, WebhookTested, WebhooksPage};
+use super::watching::Watching;
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
 use crate::dns::Name;
@@ -139,6 +132,16 @@ impl Desk for FrontDesk {
 
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         log_level::set(&self.runtime, request, u64::from(self.publisher.clock.now().unix_s))
+    }
+
+    fn webhooks(&self) -> WebhooksPage {
+        self.publisher.watching.get().map(Watching::webhooks).unwrap_or_default()
+    }
+
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        let none = || ApiError::NotReady("the server is starting".to_owned());
+        let watching = self.publisher.watching.get().ok_or_else(none)?;
+        watching.test_webhook(name, self.publisher.clock.unix_us())
     }
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {

@@ -15,6 +15,7 @@ mod checks;
 mod desk;
 pub mod disk;
 mod events;
+mod fail_open;
 pub(crate) mod geo;
 mod handover;
 pub mod load;
@@ -37,6 +38,7 @@ pub mod upgrade;
 mod verify;
 mod watch;
 mod wips;
+mod watching;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -61,6 +63,7 @@ use state::{Saver, StateDir};
 pub(crate) use think::{all_up, think_down};
 pub use user::{BecomeError, become_user, user_to_become};
 use upgrade::{AdminSocket, LEAVE_WAIT, Program, Successor, TakeOver, Upgrader};
+use watching::Watching;
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
@@ -178,6 +181,11 @@ impl Daemon {
             .map_err(StartError::Config)?;
         let publisher = Arc::new(publisher);
         let factory = responder::Factory::new(&publisher, udp_threads);
+        let watching = Watching::start(&publisher.journal, &config, runtime.handle(), workers);
+        let query_log = Arc::clone(watching.query_log());
+        let _ = publisher.watching.set(watching);
+        runtime.spawn(watching::follow(Arc::clone(&publisher)));
+        let factory = responder::Factory::new(&publisher, &query_log, udp_threads);
         let options = StartOptions { tcp: tcp_options(&config), ..StartOptions::default() };
         let running = bound
             .start(&factory, &options, runtime.handle())
@@ -333,6 +341,9 @@ impl Daemon {
             saver.stop();
         }
         self.publisher.stop();
+        if let Some(watching) = self.publisher.watching.get() {
+            watching.stop();
+        }
         self.runtime.shutdown_timeout(STOP_WAIT);
         join_watcher(&self.watcher);
     }

@@ -8,8 +8,8 @@ mod first;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -23,7 +23,8 @@ use super::overrides::Keeper;
 use super::state::{StateDir, Wake, save_serials};
 use super::supervised::Teller;
 use super::watch;
-use super::{log_level, probing};
+use super::{log_level, probing, events};
+use super::watching::Watching;
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
@@ -66,6 +67,8 @@ pub(super) struct Publisher {
     pub(super) state: Option<Arc<StateDir>>,
     /// What operators say over health.
     pub(super) overrides: Keeper,
+    /// What watches it, once it is started.
+    pub(super) watching: OnceLock<Watching>,
     /// Told of changes that are to be kept.
     pub(super) wake: Wake,
     /// Tells a service manager.
@@ -152,6 +155,7 @@ impl Publisher {
             loaded_at_s: AtomicU64::new(now_s),
             state,
             overrides,
+            watching: OnceLock::new(),
             wake,
             teller: Teller::default(),
             path,

@@ -95,6 +95,8 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         .route("/api/v1/overrides", get(overrides::list).post(overrides::say))
         .route("/api/v1/overrides/clear", post(overrides::clear))
         .route("/api/v1/log", get(watching::log).put(watching::set_log))
+        .route("/api/v1/webhooks", get(watching::webhooks))
+        .route("/api/v1/webhooks/{name}/test", post(watching::test_webhook))
         .route("/api/v1/failback", post(act::fail_back))
         .route("/api/v1/limiter/release", post(act::release_limiter))
         .route("/api/v1/reload", post(act::reload))

@@ -1,10 +1,10 @@
-//! Requests about how the server is watched: its log.
+//! Requests about how the server is watched: its log, its webhooks.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, State, Path};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
@@ -30,4 +30,21 @@ pub(super) async fn set_log(
     // Whatever is logged from now on, this is.
     tracing::error!(%peer, level, for_s, "log level set over the admin listener");
     Ok(Json(status).into_response())
+}
+
+pub(super) async fn webhooks(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
+    let desk = Arc::clone(&shared.desk);
+    let page = shared.calls.run(move || desk.webhooks()).await?;
+    Ok(Json(page).into_response())
+}
+
+pub(super) async fn test_webhook(
+    State(shared): State<Arc<Shared>>,
+    Extension(Connection { peer, .. }): Extension<Connection>,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    tracing::info!(%peer, webhook = name, "test of a webhook asked for over the admin listener");
+    let desk = Arc::clone(&shared.desk);
+    let tested = shared.calls.run(move || desk.test_webhook(&name)).await?;
+    Ok(Json(tested?).into_response())
 }

@@ -21,6 +21,9 @@ use super::types::{
     CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, DatacentersPage, ExplainRequest,
     FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
     ReloadReport, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
+    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, ExplainRequest, FailbackRequest,
+    FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status,
+    WebhookTested, WebhooksPage,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -61,6 +64,17 @@ impl Desk for Pretend {
 
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
+    }
+
+    fn webhooks(&self) -> WebhooksPage {
+        WebhooksPage::default()
+    }
+
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        match name {
+            "oncall" => Ok(WebhookTested { taken: true, ..WebhookTested::default() }),
+            _ => Err(ApiError::NotFound(format!("there is no webhook \"{name}\""))),
+        }
     }
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {

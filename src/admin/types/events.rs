@@ -234,6 +234,17 @@ pub enum EventKind {
         /// Why.
         why: String,
     },
+    /// A WIP has no member left that may be answered, and is answered as `on_all_down`
+    /// says; or has one again.
+    FailOpen {
+        /// Which; none: so many more at one moment.
+        wip: Option<String>,
+        /// How many are meant.
+        wips: u64,
+        /// Whether nobody is left.
+        active: bool,
+    /// A test of a webhook; it is in no journal.
+    Test,
     /// Events were lost to this reader: it was too slow, or away for too long.
     Lagged {
         /// How many; none: unknown, for the server was started anew since.
@@ -266,6 +277,8 @@ impl EventKind {
             EventKind::OverrideRefused { .. } => "override_refused",
             EventKind::Upgraded { .. } => "upgraded",
             EventKind::UpgradeFailed { .. } => "upgrade_failed",
+            EventKind::FailOpen { .. } => "fail_open",
+            EventKind::Test => "test",
             EventKind::Lagged { .. } => "lagged",
             EventKind::Other => "other",
         }

@@ -41,6 +41,15 @@ impl Desk for Pretend {
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
     }
+    fn webhooks(&self) -> WebhooksPage {
+        WebhooksPage::default()
+    }
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        match name {
+            "oncall" => Ok(WebhookTested { taken: true, ..WebhookTested::default() }),
+            _ => Err(ApiError::NotFound(format!("there is no webhook \"{name}\""))),
+        }
+    }
     fn journal(&self) -> Arc<Journal> {
         let journal = Arc::new(Journal::new(100));
         for generation in 0..3 {
