@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Failed;
 use crate::daemon::{Daemon, Sockets, become_user, load, user_to_become};
+use crate::daemon::upgrade::{Program, TakeOver};
 use crate::log;
 use crate::service::{self, Notifier};
 
@@ -28,6 +29,15 @@ pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
     log::init(&loaded.config.log, filter.as_deref())?;
     log::report_panics();
     let result = serve(config_path, loaded, bound, given);
+    let given = service::take_sockets()?;
+    let from = TakeOver::from_environment()?;
+    let program = Program::of_this_process();
+    let before = from.as_ref().map(TakeOver::before).unwrap_or_default();
+    let loaded = load::load_after(config_path, before).map_err(|refused| {
+        from.iter().for_each(|from| from.refuse(&refused.report));
+        Failed(refused.report)
+    })?;
+    let result = serve(config_path, loaded, given, from, program);
     // What failed is printed next, and the process ends.
     log::flush();
     result
@@ -38,6 +48,8 @@ fn serve(
     loaded: load::Candidate,
     bound: Option<Sockets>,
     given: Vec<(String, OwnedFd)>,
+    from: Option<TakeOver>,
+    program: Program,
 ) -> Result<(), Failed> {
     if !loaded.problems.is_empty() {
         // Through the log, so that every line of it keeps its form.
@@ -57,6 +69,12 @@ fn serve(
     let config = Arc::clone(&loaded.config);
     let bind = || bound.map_or_else(|| Sockets::bind(&config, given), Ok);
     let daemon = Daemon::start_on(config_path.to_owned(), loaded, bind)?;
+    let bind = |from: Option<&mut TakeOver>| match from {
+        Some(from) => Sockets::take(&config, from),
+        None => Sockets::bind(&config, given),
+    };
+    let daemon = Daemon::start_on(config_path.to_owned(), loaded, from, bind)?;
+    daemon.may_be_upgraded(program);
     daemon.report_to(Arc::new(notifier));
     let result = daemon.run_until_signal().map_err(Failed::from);
     daemon.stop();

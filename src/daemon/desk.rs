@@ -11,13 +11,10 @@ use super::publisher::{Cause, Publisher};
 use super::series::Series;
 use super::simulate::Simulations;
 use super::think::think_down;
+use super::upgrade::Upgrader;
 use super::{checks, log_level, members, metrics, operate, supervised, wips};
-use crate::admin::types::{
-    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
-    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
-    ReloadRefused, ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage,
-    WipsRequest,
-};
+use crate::admin::types::{ChecksPage, ChecksRequest, ClearRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, OverrideDone, OverrideRequest, OverridesPage, ReloadRefused, ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest, ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status, Upgraded, WipStatus, WipsPage, WipsRequest, WebhookTested, WebhooksPage};
+use super::watching::Watching;
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
 use crate::dns::Name;
@@ -32,6 +29,7 @@ use crate::snapshot::Serving;
 pub(super) struct FrontDesk {
     publisher: Arc<Publisher>,
     running: Weak<Running>,
+    upgrader: Arc<Upgrader>,
     runtime: Handle,
     simulations: Simulations,
     series: Arc<Series>,
@@ -41,12 +39,14 @@ impl FrontDesk {
     pub(super) fn new(
         publisher: &Arc<Publisher>,
         running: &Arc<Running>,
+        upgrader: &Arc<Upgrader>,
         runtime: &Handle,
         series: Arc<Series>,
     ) -> FrontDesk {
         FrontDesk {
             publisher: Arc::clone(publisher),
             running: Arc::downgrade(running),
+            upgrader: Arc::clone(upgrader),
             runtime: runtime.clone(),
             simulations: Simulations::default(),
             series,
@@ -89,6 +89,7 @@ impl Desk for FrontDesk {
             },
             health: checks::health(&self.publisher, &serving),
             datacenters: datacenters(&serving),
+            overrides: self.publisher.overrides.page(),
             members_not_up: members,
             members_not_up_total,
         }
@@ -133,6 +134,16 @@ impl Desk for FrontDesk {
         log_level::set(&self.runtime, request, u64::from(self.publisher.clock.now().unix_s))
     }
 
+    fn webhooks(&self) -> WebhooksPage {
+        self.publisher.watching.get().map(Watching::webhooks).unwrap_or_default()
+    }
+
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        let none = || ApiError::NotReady("the server is starting".to_owned());
+        let watching = self.publisher.watching.get().ok_or_else(none)?;
+        watching.test_webhook(name, self.publisher.clock.unix_us())
+    }
+
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
         checks::checks(&self.publisher, &self.runtime, request)
     }
@@ -165,8 +176,32 @@ impl Desk for FrontDesk {
         operate::release_limiter(&self.publisher, &self.runtime)
     }
 
+    fn overrides(&self) -> OverridesPage {
+        self.publisher.overrides.page()
+    }
+
+    fn say_override(
+        &self,
+        request: &OverrideRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        self.publisher.overrides.say(&self.publisher.cell, request, peer)
+    }
+
+    fn clear_overrides(
+        &self,
+        request: &ClearRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        self.publisher.overrides.clear(&self.publisher.cell, request, peer)
+    }
+
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
         self.publisher.reload(Cause::Api)
+    }
+
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        self.upgrader.upgrade("API")
     }
 }
 

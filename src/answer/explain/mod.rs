@@ -12,6 +12,7 @@ mod wip;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Outcome, Peer, Scratch, answer};
 use crate::dns::Name;
@@ -45,7 +46,7 @@ pub struct Request<'a> {
 }
 
 /// An answer and its reasons.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Explanation {
     /// The name asked for.
     pub name: String,
@@ -63,7 +64,7 @@ pub struct Explanation {
 }
 
 /// A reply, read back.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Reply {
     /// "NOERROR" and so on; "none" where the query is not answered at all.
     pub rcode: String,
@@ -80,7 +81,7 @@ pub struct Reply {
 }
 
 /// How a WIP decided.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct WipExplanation {
     /// Its own name.
     pub name: String,
@@ -101,9 +102,10 @@ pub struct WipExplanation {
 }
 
 /// Whom a WIP decides for.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct ClientExplanation {
     /// The address looked up.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Where it came from.
     pub source: String,
@@ -116,7 +118,7 @@ pub struct ClientExplanation {
 }
 
 /// One pool.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct PoolExplanation {
     /// Its name, or "members".
     pub name: String,
@@ -133,7 +135,7 @@ pub struct PoolExplanation {
 }
 
 /// One member.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct MemberExplanation {
     /// Its name.
     pub name: String,
@@ -153,9 +155,10 @@ pub struct MemberExplanation {
 }
 
 /// One VIP.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct VipExplanation {
     /// Its address.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Whether this client may be given it (`for`).
     pub visible: bool,
