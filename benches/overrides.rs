@@ -74,7 +74,9 @@ fn serving(wips: usize, check: &str) -> Serving {
         text.write_fmt(line).expect("a string takes any text");
     };
     for (number, site) in ["fra", "ams", "iad", "sin"].iter().enumerate() {
-        push(format_args!("[datacenter.{site}]\nvip = [\"192.0.2.{number}\", \"2001:db8::{number}\"]\n"));
+        push(format_args!(
+            "[datacenter.{site}]\nvip = [\"192.0.2.{number}\", \"2001:db8::{number}\"]\n"
+        ));
     }
     for group in 0..10 {
         let members = ["\"fra\"", "\"iad\"", "\"ams\"", "\"sin\""];
@@ -83,9 +85,7 @@ fn serving(wips: usize, check: &str) -> Serving {
     }
     for wip in 0..wips {
         let group = wip % 10;
-        push(format_args!(
-            "[wip.\"w{wip}.g{group}.gslb.example.com\"]\npools = [\"g{group}\"]\n"
-        ));
+        push(format_args!("[wip.\"w{wip}.g{group}.gslb.example.com\"]\npools = [\"g{group}\"]\n"));
     }
     let loaded = config::load(Path::new("bench.toml"), &OneFile(text));
     let problems = loaded.problems.render(&loaded.sources, false);

@@ -104,6 +104,7 @@ impl Desk for FrontDesk {
             ))
         })?;
         let thought = think_down(&serving, &request.down).map_err(ApiError::NotFound)?;
+        let told = self.publisher.overrides.told();
         // What the prober knows belongs to what is served, whatever is thought.
         let detail_of =
             |id: VerdictId| members::detail(&self.publisher, &self.runtime, &serving, id);
@@ -115,7 +116,10 @@ impl Desk for FrontDesk {
                 client: request.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
                 subnet: request.ecs.map(|network| (network.addr(), network.prefix_len())),
                 detail_of: &detail_of,
-                said_of: &|_, _| None,
+                said_of: &|wip, member| {
+                    let strategy = serving.snapshot.wips.get(wip as usize)?.strategy;
+                    told.text(wip, strategy, member)
+                },
                 probed: true,
             },
         );
@@ -150,12 +154,14 @@ impl Desk for FrontDesk {
 
     fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError> {
         let serving = self.publisher.serving();
-        wips::page(&serving, request, &|ids| self.details(&serving, ids))
+        let told = self.publisher.overrides.told();
+        wips::page(&serving, request, &|ids| self.details(&serving, ids), told.deciders())
     }
 
     fn wip(&self, name: &Name) -> Result<WipStatus, ApiError> {
         let serving = self.publisher.serving();
-        wips::one(&serving, name, &|ids| self.details(&serving, ids))
+        let told = self.publisher.overrides.told();
+        wips::one(&serving, name, &|ids| self.details(&serving, ids), told.deciders())
     }
 
     fn datacenters(&self) -> DatacentersPage {
