@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Uses within one layer that are meant: who, whom, why.
-const WITHIN_LAYER: [(&str, &str, &str); 13] = [
+const WITHIN_LAYER: [(&str, &str, &str); 17] = [
     ("steer", "health", "a choice reads verdict words"),
     ("snapshot", "config", "a snapshot is a compiled config"),
     ("answer", "snapshot", "an answer is read from a snapshot"),

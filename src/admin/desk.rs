@@ -7,12 +7,7 @@ use super::types::{
     BrokenRule, ChecksPage, ChecksRequest, ClearRequest, DatacentersPage, ExplainRequest,
     FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, OverrideDone,
     OverrideRequest, OverridesPage, ReloadRefused, ReloadReport, SimulateRequest, Simulation,
-    Status, WipStatus, WipsPage, WipsRequest,
-    ChecksPage, ChecksRequest, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack,
-    LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status, Upgraded,
-    WipStatus, WipsPage, WipsRequest,
-    ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
-    LogRequest, LogStatus, ReloadRefused, ReloadReport, Status, WebhookTested, WebhooksPage,
+    Status, Upgraded, WebhookTested, WebhooksPage, WipStatus, WipsPage, WipsRequest,
 };
 use crate::dns::Name;
 
@@ -121,6 +116,7 @@ pub enum ApiError {
     #[error("{0}")]
     NotSaved(String),
     /// The process that was to take over cannot: 422.
+    #[error("{0}")]
     UpgradeFailed(String),
     /// Not now; later it may work: 503.
     #[error("{0}")]

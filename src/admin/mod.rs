@@ -24,7 +24,7 @@ pub mod types;
 
 pub use desk::{ApiError, Desk};
 pub use guard::TokenError;
-pub use journal::{EVENTS_KEPT, Journal, Batch, Reader};
+pub use journal::{Batch, EVENTS_KEPT, Journal, Reader};
 pub use listener::{BindError, Bound, Ownership, bind, bind_or_take, serve};
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::desk::ApiError;
-use super::types::{BrokenRule, ReloadRefused, ConfigProblem};
+use super::types::{BrokenRule, ConfigProblem, ReloadRefused};
 
 /// `Content-Type` of a problem document (RFC 9457 3).
 pub const CONTENT_TYPE: &str = "application/problem+json";

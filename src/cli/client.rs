@@ -18,10 +18,7 @@ use crate::admin::problem::{self, Problem};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ClearRequest, ExplainRequest, FailbackRequest, FailedBack,
     LimiterReleased, LogRequest, LogStatus, OverrideDone, OverrideRequest, OverridesPage,
-    ReloadReport, SimulateRequest, Simulation, Status,
-    ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
-    LogRequest, LogStatus, ReloadReport, Status, Upgraded,
-    LogRequest, LogStatus, ReloadReport, Status, WebhookTested, WebhooksPage,
+    ReloadReport, SimulateRequest, Simulation, Status, Upgraded, WebhookTested, WebhooksPage,
 };
 
 /// The server when none is named.

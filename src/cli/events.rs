@@ -207,6 +207,8 @@ fn override_words(what: &EventKind) -> String {
         }
         _ => String::new(),
     }
+}
+
 fn fail_open(wip: Option<&str>, wips: u64, active: bool) -> String {
     let (whose, has) = match wip {
         Some(wip) => (wip.to_owned(), "has"),

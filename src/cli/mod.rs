@@ -17,8 +17,8 @@ mod operate;
 mod overrides;
 mod serve;
 mod simulate;
-mod when;
 mod webhook;
+mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -7,8 +7,7 @@ use super::overrides::Words;
 use super::{FailbackArguments, Failed, OperateArguments, counted, print, print_json};
 use crate::admin::types::{
     DatacenterLosses, FailbackRequest, HealthStatus, MemberStatus, OverridesPage, ReloadReport,
-    Status,
-    DatacenterLosses, FailbackRequest, HealthStatus, MemberStatus, ReloadReport, Status, Upgraded,
+    Status, Upgraded,
 };
 
 /// Runs one request against the server that the arguments name.

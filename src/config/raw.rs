@@ -14,9 +14,8 @@ use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Admin, Geo, Health, HealthCheck, Log, Metrics, Safety, Server, SettingsId, Vip, Wips, Zone,
-    Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Server, SettingsId, Vip, Webhook,
-    Wips, Zone,
+    Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server, SettingsId, Vip,
+    Webhook, Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;

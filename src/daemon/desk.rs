@@ -12,9 +12,15 @@ use super::series::Series;
 use super::simulate::Simulations;
 use super::think::think_down;
 use super::upgrade::Upgrader;
-use super::{checks, log_level, members, metrics, operate, supervised, wips};
-use crate::admin::types::{ChecksPage, ChecksRequest, ClearRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, OverrideDone, OverrideRequest, OverridesPage, ReloadRefused, ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest, ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status, Upgraded, WipStatus, WipsPage, WipsRequest, WebhookTested, WebhooksPage};
 use super::watching::Watching;
+use super::{checks, log_level, members, metrics, operate, supervised, wips};
+use crate::admin::types::{
+    ChecksPage, ChecksRequest, ClearRequest, ConfigProblem, ConfigStatus, DatacenterStatus,
+    DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
+    LogStatus, OverrideDone, OverrideRequest, OverridesPage, ReloadRefused, ReloadReport,
+    SimulateRequest, Simulation, Status, Upgraded, WebhookTested, WebhooksPage, WipStatus,
+    WipsPage, WipsRequest,
+};
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
 use crate::dns::Name;

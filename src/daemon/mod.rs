@@ -33,12 +33,12 @@ mod sockets;
 mod state;
 mod supervised;
 mod think;
-mod user;
 pub mod upgrade;
+mod user;
 mod verify;
 mod watch;
-mod wips;
 mod watching;
+mod wips;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -61,8 +61,8 @@ pub use sockets::Sockets;
 use sockets::{TCP_RESPONDERS, tcp_options};
 use state::{Saver, StateDir};
 pub(crate) use think::{all_up, think_down};
-pub use user::{BecomeError, become_user, user_to_become};
 use upgrade::{AdminSocket, LEAVE_WAIT, Program, Successor, TakeOver, Upgrader};
+pub use user::{BecomeError, become_user, user_to_become};
 use watching::Watching;
 
 /// Threads of the runtime that serves TCP and the admin listener.
@@ -180,7 +180,6 @@ impl Daemon {
         let publisher = Publisher::start(path, loaded, prober, state, clock, workers, handed)
             .map_err(StartError::Config)?;
         let publisher = Arc::new(publisher);
-        let factory = responder::Factory::new(&publisher, udp_threads);
         let watching = Watching::start(&publisher.journal, &config, runtime.handle(), workers);
         let query_log = Arc::clone(watching.query_log());
         let _ = publisher.watching.set(watching);
@@ -195,17 +194,16 @@ impl Daemon {
             tracing::info!(%address, "answering over UDP and TCP");
         }
         let (stop, stopping) = signal::channel(false);
-        if let Some(bound) = admin_bound {
-            let shown = Arc::new(series::Series::default());
-            runtime.spawn(series::sample(Arc::clone(&shown), Arc::downgrade(&publisher)));
-            let desk = desk::FrontDesk::new(&publisher, &running, runtime.handle(), shown);
         let admin_socket = admin_bound.as_ref().zip(config.admin.listen.as_ref());
         let admin_socket = admin_socket.map(|(bound, listen)| AdminSocket::of(bound, listen));
         let admin_socket = admin_socket.transpose().map_err(system)?;
         let admin_file = admin_socket.as_ref().map(|socket| socket.file.clone());
         let upgrader = Arc::new(Upgrader::new(&publisher, &running, admin_socket));
         let admin_task = admin_bound.map(|bound| {
-            let desk = desk::FrontDesk::new(&publisher, &running, &upgrader, runtime.handle());
+            let shown = Arc::new(series::Series::default());
+            runtime.spawn(series::sample(Arc::clone(&shown), Arc::downgrade(&publisher)));
+            let desk =
+                desk::FrontDesk::new(&publisher, &running, &upgrader, runtime.handle(), shown);
             let mut stopping = stopping.clone();
             runtime.spawn(async move {
                 let until = async move {
@@ -225,7 +223,6 @@ impl Daemon {
         let watcher = Arc::new(watch::start(Arc::clone(&publisher), stopping).map_err(system)?);
         let saver = start_saver(&publisher, clock).map_err(system)?;
         overrides::start_timer(Arc::downgrade(&publisher)).map_err(system)?;
-        Ok(Daemon { publisher, running, admin, stop, watcher, saver, runtime })
         if let Some(from) = from {
             from.ready(Arc::downgrade(&running))?;
             admin_file.iter().for_each(|file| file.set(from.has_admin_file()));

@@ -8,8 +8,8 @@ mod first;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -23,8 +23,8 @@ use super::overrides::Keeper;
 use super::state::{StateDir, Wake, save_serials};
 use super::supervised::Teller;
 use super::watch;
-use super::{log_level, probing, events};
 use super::watching::Watching;
+use super::{log_level, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
@@ -112,64 +112,6 @@ impl Loading {
 }
 
 impl Publisher {
-    /// Publishes the first snapshot.
-    pub(super) fn start(
-        path: PathBuf,
-        candidate: Candidate,
-        prober: Prober,
-        state: Option<Arc<StateDir>>,
-        clock: Clock,
-        workers: usize,
-    ) -> Result<Publisher, String> {
-        let Candidate { mut snapshot, geo, read, .. } = candidate;
-        let plan = std::mem::take(&mut snapshot.plan);
-        snapshot.plan = plan.clone();
-        let journal = Arc::new(Journal::new(clock.unix_us()));
-        let overrides = Keeper::open(state.clone(), Arc::clone(&journal), clock)
-            .map_err(|error| error.to_string())?;
-        let transitions = Arc::<TransitionCounters>::default();
-        let wake = Wake::default();
-        let listener =
-            events::listener(Arc::clone(&journal), Arc::clone(&transitions), wake.clone());
-        prober.listen(listener).map_err(|error| error.to_string())?;
-        if let Some(saved) = state.as_ref().and_then(|state| state.read_health()) {
-            prober.restore(saved).map_err(|error| error.to_string())?;
-        }
-        let table = prober.apply(plan).map_err(|error| error.to_string())?;
-        if let Some(state) = &state {
-            save_serials(state, &snapshot.serials);
-        }
-        let generation = snapshot.generation;
-        let (cause, changes) = ("start".to_owned(), Vec::new());
-        let loaded = EventKind::ConfigLoaded { generation, cause, changes };
-        journal.push(clock.unix_us(), loaded);
-        let serving = overrides.begin(&Serving::new(Arc::new(snapshot), table, workers, None));
-        let now_s = u64::from(clock.now().unix_s);
-        Ok(Publisher {
-            cell: Arc::new(ArcSwap::from_pointee(serving)),
-            registry: Arc::new(Registry::new()),
-            transitions,
-            journal,
-            stopping: AtomicBool::new(false),
-            started_at_s: now_s,
-            loaded_at_s: AtomicU64::new(now_s),
-            state,
-            overrides,
-            watching: OnceLock::new(),
-            wake,
-            teller: Teller::default(),
-            path,
-            clock,
-            workers,
-            prober: Mutex::new(Some(Arc::new(prober))),
-            loading: Mutex::new(Loading { retired: Vec::new(), geo }),
-            handover: Mutex::new(()),
-            refused: Mutex::new(None),
-            read: Mutex::new(read),
-            looked: Mutex::new(None),
-        })
-    }
-
     /// What is served now.
     pub(super) fn serving(&self) -> Arc<Serving> {
         self.cell.load_full()

@@ -26,11 +26,13 @@ pub(super) async fn reload(
 pub(super) async fn upgrade(
     State(shared): State<Arc<Shared>>,
     Extension(Connection { peer, .. }): Extension<Connection>,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Result<Response, Problem> {
+    let NoBody {} = body::read(&headers, &body)?;
     tracing::info!(%peer, "upgrade asked for over the admin listener");
     let desk = Arc::clone(&shared.desk);
-    let done = shared.upgrades.run(move || desk.upgrade()).await?;
-    Ok(Json(done?).into_response())
+    shared.upgrades.json(move || desk.upgrade()).await
 }
 
 pub(super) async fn release_limiter(

@@ -80,33 +80,11 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         heartbeat: limits.heartbeat,
         body_timeout: limits.body,
     });
-    Router::new()
-        .route("/", get(|| async { page::response() }))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(read::readyz))
-        .route("/metrics", get(read::metrics))
-        .route("/api/v1/status", get(read::status))
-        .route("/api/v1/explain", get(read::explain))
-        .route("/api/v1/checks", get(read::checks))
-        .route("/api/v1/wips", get(read::wips))
-        .route("/api/v1/wips/{name}", get(read::wip))
-        .route("/api/v1/datacenters", get(read::datacenters))
-        .route("/api/v1/events", get(read::events))
-        .route("/api/v1/overrides", get(overrides::list).post(overrides::say))
-        .route("/api/v1/overrides/clear", post(overrides::clear))
-        .route("/api/v1/log", get(watching::log).put(watching::set_log))
-        .route("/api/v1/webhooks", get(watching::webhooks))
-        .route("/api/v1/webhooks/{name}/test", post(watching::test_webhook))
-        .route("/api/v1/failback", post(act::fail_back))
-        .route("/api/v1/limiter/release", post(act::release_limiter))
-        .route("/api/v1/reload", post(act::reload))
-        .route("/api/v1/simulate", post(think::simulate))
     let mut router = Router::new();
     for (path, answers) in routes() {
         router = router.route(path, answers);
     }
     router
-        .route("/api/v1/upgrade", post(act::upgrade))
         .fallback(|| async {
             let detail = "The page at / lists what there is.";
             Problem::new(StatusCode::NOT_FOUND, "no-such-path", "There is no such path", detail)
@@ -139,6 +117,11 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/limiter/release", post(act::release_limiter)),
         ("/api/v1/reload", post(act::reload)),
         ("/api/v1/simulate", post(think::simulate)),
+        ("/api/v1/overrides", get(overrides::list).post(overrides::say)),
+        ("/api/v1/overrides/clear", post(overrides::clear)),
+        ("/api/v1/webhooks", get(watching::webhooks)),
+        ("/api/v1/webhooks/{name}/test", post(watching::test_webhook)),
+        ("/api/v1/upgrade", post(act::upgrade)),
     ]
 }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, State, Path};
+use axum::extract::{Extension, Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
 use super::{Connection, Shared, body};
 use crate::admin::problem::Problem;
-use crate::admin::types::LogRequest;
+use crate::admin::types::{LogRequest, NoBody};
 
 pub(super) async fn log(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     let desk = Arc::clone(&shared.desk);
@@ -42,7 +42,10 @@ pub(super) async fn test_webhook(
     State(shared): State<Arc<Shared>>,
     Extension(Connection { peer, .. }): Extension<Connection>,
     Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Result<Response, Problem> {
+    let NoBody {} = body::read(&headers, &body)?;
     tracing::info!(%peer, webhook = name, "test of a webhook asked for over the admin listener");
     let desk = Arc::clone(&shared.desk);
     let tested = shared.calls.run(move || desk.test_webhook(&name)).await?;

@@ -17,13 +17,8 @@ use super::types::{
     BrokenRule, CheckStatus, ChecksPage, ChecksRequest, ClearRequest, ConfigProblem,
     DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
     LogStatus, OverrideDone, OverrideRequest, OverrideStatus, OverridesPage, ReloadRefused,
-    ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
-    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, DatacentersPage, ExplainRequest,
-    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
-    ReloadReport, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
-    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, ExplainRequest, FailbackRequest,
-    FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status,
-    WebhookTested, WebhooksPage,
+    ReloadReport, SimulateRequest, Simulation, Status, Upgraded, WebhookTested, WebhooksPage,
+    WipStatus, WipsPage, WipsRequest,
 };
 use super::*;
 use crate::config::model::AdminListen;

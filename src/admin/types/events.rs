@@ -49,7 +49,7 @@ pub struct Subject {
 }
 
 /// An override that is meant: what is said of whom, by whom, and why.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct SaidOverride {
     /// What is said.
     pub kind: OverrideKind,
@@ -243,6 +243,7 @@ pub enum EventKind {
         wips: u64,
         /// Whether nobody is left.
         active: bool,
+    },
     /// A test of a webhook; it is in no journal.
     Test,
     /// Events were lost to this reader: it was too slow, or away for too long.

@@ -1,16 +1,17 @@
 //! Webhooks: how they are, and tests of them. Nothing here is secret.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /api/v1/webhooks`
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct WebhooksPage {
     /// Each, by name.
     pub webhooks: Vec<WebhookStatus>,
 }
 
 /// One webhook.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct WebhookStatus {
     /// Its name.
     pub name: String,
@@ -35,7 +36,7 @@ pub struct WebhookStatus {
 }
 
 /// `POST /api/v1/webhooks/{name}/test`: what the receiver said to one event that is a test.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct WebhookTested {
     /// Whether it took it.
     pub taken: bool,

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::admin::types::{
     BrokenRule, DatacentersPage, EventKind, OverrideStatus, ReloadRefused, SimulateRequest,
-    Simulation, Status, WipStatus, WipsPage, WipsRequest,
-    DatacentersPage, EventKind, ReloadRefused, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
+    Simulation, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;

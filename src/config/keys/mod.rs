@@ -80,8 +80,7 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 13] = [
-pub(super) static SECTIONS: [&Section; 14] = [
+pub(super) static SECTIONS: [&Section; 15] = [
     &server::SECTION,
     &admin::SECTION,
     &geo::SECTION,

@@ -164,11 +164,6 @@ impl StateDir {
         written
     }
 
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The overrides that an earlier server kept; none: there is no such file, nor ever was
     /// a directory to keep one in.
     pub(super) fn read_overrides(&self) -> io::Result<Option<Vec<u8>>> {
