@@ -139,12 +139,16 @@ impl Desk for FrontDesk {
 
     fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError> {
         let serving = self.publisher.serving();
-        wips::page(&serving, request, &|ids| self.details(&serving, ids))
+        let mut page = wips::page(&serving, request, &|ids| self.details(&serving, ids))?;
+        self.publisher.overrides.name_deciders(&serving, &mut page.wips);
+        Ok(page)
     }
 
     fn wip(&self, name: &Name) -> Result<WipStatus, ApiError> {
         let serving = self.publisher.serving();
-        wips::one(&serving, name, &|ids| self.details(&serving, ids))
+        let mut status = wips::one(&serving, name, &|ids| self.details(&serving, ids))?;
+        self.publisher.overrides.name_deciders(&serving, std::slice::from_mut(&mut status));
+        Ok(status)
     }
 
     fn datacenters(&self) -> DatacentersPage {
