@@ -17,6 +17,7 @@ mod operate;
 mod overrides;
 mod serve;
 mod simulate;
+mod webhook;
 mod when;
 
 use std::path::PathBuf;
@@ -75,8 +76,14 @@ enum Command {
     Limiter(LimiterCommand),
     /// Show or set what a running server logs
     Log(LogArguments),
+    /// Look at a running server's webhooks, and try them
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Make a running server load its config again
     Reload(OperateArguments),
+    /// Have a new process of the installed version take a running server's place, without
+    /// a query lost
+    Upgrade(OperateArguments),
     /// A tour on loopback: a server and pretend sites, nothing else needed
     Demo(DemoArguments),
 }
@@ -105,7 +112,9 @@ pub fn run() -> ExitCode {
         Command::Failback(arguments) => operate::fail_back(arguments),
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Log(arguments) => log::run(&arguments),
+        Command::Webhook(command) => webhook::run(&command),
         Command::Reload(arguments) => operate::reload(&arguments),
+        Command::Upgrade(arguments) => operate::upgrade(&arguments),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };
     match result {
