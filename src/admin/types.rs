@@ -6,6 +6,8 @@ mod health;
 mod log;
 mod overrides;
 mod simulation;
+mod upgrade;
+mod webhooks;
 mod wips;
 
 use std::net::IpAddr;
@@ -14,7 +16,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-pub use self::events::{Event, EventKind, EventsRequest, Subject};
+pub use self::events::{Event, EventKind, EventsRequest, SaidOverride, Subject};
 pub use self::health::{
     CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, FailbackRequest,
     FailedBack, HealthStatus, LimiterReleased, LimiterState, ProberStatus,
@@ -28,6 +30,8 @@ pub use self::simulation::{
     Flow, MOVES_MAX, Moves, Share, SimulateRequest, Simulation, ThoughtOverride, WEIGHTS_MAX,
     WeightedNetwork, WipMoves,
 };
+pub use self::upgrade::Upgraded;
+pub use self::webhooks::{WebhookStatus, WebhookTested, WebhooksPage};
 pub use self::wips::{
     Datacenter, DatacentersPage, Location, VipStatus, WIPS_MAX, WipMember, WipStatus, WipsPage,
     WipsRequest,
@@ -54,6 +58,9 @@ pub struct Status {
     pub health: HealthStatus,
     /// Each datacenter, in the order of the config.
     pub datacenters: Vec<DatacenterStatus>,
+    /// What operators say over health.
+    #[serde(default)]
+    pub overrides: OverridesPage,
     /// Members that are not up or are overridden: the first
     /// [`MEMBERS_NOT_UP_MAX`].
     pub members_not_up: Vec<MemberStatus>,

@@ -23,6 +23,18 @@ pub(super) async fn reload(
     shared.calls.json(move || desk.reload()).await
 }
 
+pub(super) async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    Extension(Connection { peer, .. }): Extension<Connection>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let NoBody {} = body::read(&headers, &body)?;
+    tracing::info!(%peer, "upgrade asked for over the admin listener");
+    let desk = Arc::clone(&shared.desk);
+    shared.upgrades.json(move || desk.upgrade()).await
+}
+
 pub(super) async fn release_limiter(
     State(shared): State<Arc<Shared>>,
     Extension(Connection { peer, .. }): Extension<Connection>,

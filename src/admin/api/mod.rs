@@ -8,6 +8,7 @@ mod act;
 mod admit;
 mod body;
 mod calls;
+mod overrides;
 mod read;
 mod think;
 mod watching;
@@ -33,6 +34,8 @@ use super::stream::Streaming;
 pub(super) const BODY_LENGTH_MAX: usize = 128 * 1_024;
 /// Most calls to the daemon at once, metrics apart.
 const DESK_CALLS_MAX: usize = 4;
+/// Longest wait for an upgrade, which ends by itself before that.
+const UPGRADE_MAX: Duration = Duration::from_secs(65);
 /// Most streams of events at once: a share of the connections there may be.
 pub(super) const STREAMS_MAX: usize = 8;
 
@@ -46,6 +49,8 @@ pub(super) struct Shared {
     /// Of its own, so that no API call holds up a scrape; one, so that a flood
     /// of scrapes costs at most one core.
     scrapes: Calls,
+    /// Of its own, because it takes as long as a new process needs to start.
+    upgrades: Calls,
     /// Places for streams of events.
     streams: Arc<Semaphore>,
     heartbeat: Duration,
@@ -70,6 +75,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         calls: Calls::new(DESK_CALLS_MAX, limits.desk),
         tokens: Calls::new(1, limits.desk),
         scrapes: Calls::new(1, limits.desk),
+        upgrades: Calls::new(2, UPGRADE_MAX),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         heartbeat: limits.heartbeat,
         body_timeout: limits.body,
@@ -111,6 +117,11 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/limiter/release", post(act::release_limiter)),
         ("/api/v1/reload", post(act::reload)),
         ("/api/v1/simulate", post(think::simulate)),
+        ("/api/v1/overrides", get(overrides::list).post(overrides::say)),
+        ("/api/v1/overrides/clear", post(overrides::clear)),
+        ("/api/v1/webhooks", get(watching::webhooks)),
+        ("/api/v1/webhooks/{name}/test", post(watching::test_webhook)),
+        ("/api/v1/upgrade", post(act::upgrade)),
     ]
 }
 

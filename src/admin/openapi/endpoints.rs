@@ -7,9 +7,10 @@ use utoipa::openapi::{RefOr, Required};
 use super::{Endpoint, Schemas};
 use crate::admin::stream;
 use crate::admin::types::{
-    ChecksPage, ChecksRequest, DatacentersPage, Event, EventsRequest, ExplainRequest,
-    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, NoBody, ReloadReport,
-    SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
+    ChecksPage, ChecksRequest, ClearRequest, DatacentersPage, Event, EventsRequest, ExplainRequest,
+    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, NoBody, OverrideDone,
+    OverrideRequest, OverridesPage, ReloadReport, SimulateRequest, Simulation, Status, Upgraded,
+    WebhookTested, WebhooksPage, WipStatus, WipsPage, WipsRequest,
 };
 use crate::answer::explain::Explanation;
 use crate::metrics::text;
@@ -35,6 +36,7 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Endpoint> {
     let mut all = process(schemas);
     all.extend(looking(schemas));
     all.extend(acting(schemas));
+    all.extend(overriding(schemas));
     all.extend(thinking(schemas));
     all
 }
@@ -130,6 +132,41 @@ fn acting(schemas: &mut Schemas) -> Vec<Endpoint> {
             .takes::<NoBody>(schemas, false)
             .gives::<ReloadReport>(schemas, "It is in force.")
             .problem(422, "The config was refused: `report` and `problems` say why."),
+        Endpoint::post("/api/v1/upgrade", "upgrade")
+            .summary("Has a new process of the program take this one's place")
+            .takes::<NoBody>(schemas, false)
+            .gives::<Upgraded>(schemas, "It has.")
+            .problem(409, "This server cannot be replaced so, or is being replaced already.")
+            .problem(422, "The new process could not take over: this one goes on."),
+        Endpoint::get("/api/v1/webhooks", "webhooks")
+            .summary("Webhooks, and how deliveries go")
+            .gives::<WebhooksPage>(schemas, "All of them."),
+        Endpoint::post("/api/v1/webhooks/{name}/test", "webhook_test")
+            .summary("Sends a test event to a webhook")
+            .parameter(path_parameter("name", "The webhook's name."))
+            .takes::<NoBody>(schemas, false)
+            .gives::<WebhookTested>(schemas, "What came of it.")
+            .problem(404, "There is no such webhook."),
+    ]
+}
+
+fn overriding(schemas: &mut Schemas) -> Vec<Endpoint> {
+    vec![
+        Endpoint::get("/api/v1/overrides", "overrides")
+            .summary("What operators say over health")
+            .gives::<OverridesPage>(schemas, "All there is."),
+        Endpoint::post("/api/v1/overrides", "override")
+            .summary("Drains members, or forces them up or down")
+            .takes::<OverrideRequest>(schemas, true)
+            .gives::<OverrideDone>(schemas, "It is kept and in force, or planned.")
+            .problem(404, "The target matches nothing.")
+            .problem(409, "A safety rule forbids it (`broken` has them), or it changed meanwhile."),
+        Endpoint::post("/api/v1/overrides/clear", "override_clear")
+            .summary("Takes back what was said of exactly a target")
+            .takes::<ClearRequest>(schemas, true)
+            .gives::<OverrideDone>(schemas, "It is taken back.")
+            .problem(404, "Nothing is said of exactly that target.")
+            .problem(409, "A safety rule forbids it (`broken` has them), or it changed meanwhile."),
     ]
 }
 

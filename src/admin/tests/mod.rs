@@ -14,9 +14,11 @@ use tokio::net::TcpStream;
 
 use super::listener::{Limits, serve_within};
 use super::types::{
-    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, DatacentersPage, ExplainRequest,
-    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
-    ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
+    BrokenRule, CheckStatus, ChecksPage, ChecksRequest, ClearRequest, ConfigProblem,
+    DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
+    LogStatus, OverrideDone, OverrideRequest, OverrideStatus, OverridesPage, ReloadRefused,
+    ReloadReport, SimulateRequest, Simulation, Status, Upgraded, WebhookTested, WebhooksPage,
+    WipStatus, WipsPage, WipsRequest,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -57,6 +59,17 @@ impl Desk for Pretend {
 
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
+    }
+
+    fn webhooks(&self) -> WebhooksPage {
+        WebhooksPage::default()
+    }
+
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        match name {
+            "oncall" => Ok(WebhookTested { taken: true, ..WebhookTested::default() }),
+            _ => Err(ApiError::NotFound(format!("there is no webhook \"{name}\""))),
+        }
     }
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
@@ -119,6 +132,38 @@ impl Desk for Pretend {
             "panic.example" => panic!("asked to"),
             name => Ok(serde_json::json!({ "name": name, "down": request.down })),
         }
+    }
+
+    fn overrides(&self) -> OverridesPage {
+        OverridesPage { now_s: 100, revision: 7, ..OverridesPage::default() }
+    }
+
+    fn say_override(
+        &self,
+        request: &OverrideRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        if request.reason == "unsafe" {
+            let rule = "min_members".to_owned();
+            let broken = vec![BrokenRule { rule, wips_total: 3, ..BrokenRule::default() }];
+            return Err(ApiError::Unsafe { detail: "3 WIPs".to_owned(), broken });
+        }
+        let actor = format!("{} ({peer})", request.actor.as_deref().unwrap_or_default());
+        let added = OverrideStatus { kind: request.kind, actor, ..OverrideStatus::default() };
+        Ok(OverrideDone { revision: 8, added: Some(added), ..OverrideDone::default() })
+    }
+
+    fn clear_overrides(&self, request: &ClearRequest, _: &str) -> Result<OverrideDone, ApiError> {
+        match request.expected_revision {
+            Some(_) => Err(ApiError::ChangedMeanwhile("it is 7".to_owned())),
+            None => Err(ApiError::NotSaved("the disk is full".to_owned())),
+        }
+    }
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        if self.bad_config.load(Ordering::Relaxed) {
+            return Err(ApiError::UpgradeFailed("the new process refuses: line 1".to_owned()));
+        }
+        Ok(Upgraded { old_pid: 1, new_pid: 2, ..Upgraded::default() })
     }
 
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {

@@ -19,6 +19,21 @@ pub struct OverrideTarget {
     pub member: Option<String>,
 }
 
+/// "datacenter fra, WIP shop.gslb.example.com"
+impl std::fmt::Display for OverrideTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let OverrideTarget { datacenter, wip, member } = self;
+        let mut before = "";
+        for (what, part) in [("datacenter", datacenter), ("WIP", wip), ("member", member)] {
+            if let Some(part) = part {
+                write!(f, "{before}{what} {part}")?;
+                before = ", ";
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What an operator says of members.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -167,7 +182,8 @@ pub struct OverrideDone {
     pub removed: Vec<OverrideStatus>,
     /// What it does to answers.
     pub effect: OverrideEffect,
-    /// Rules that were broken, and passed over by breaking the glass.
+    /// Rules that were broken, and passed over by breaking the glass; of one that is
+    /// planned, those that it would break if it began now.
     pub broken: Vec<BrokenRule>,
     /// When the longest-lived answer that names a member taken out has expired; none:
     /// none was taken out, or not yet.

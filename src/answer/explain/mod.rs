@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub subnet: Option<(IpAddr, u8)>,
     /// What is known of a verdict besides its word: why it is down, since when.
     pub detail_of: &'a dyn Fn(VerdictId) -> Option<String>,
+    /// What an operator says of a member of a WIP, by their numbers: who, why, since when.
+    pub said_of: &'a dyn Fn(u32, usize) -> Option<String>,
     /// False offline, where nothing was probed and all count as up.
     pub probed: bool,
 }
@@ -145,6 +147,9 @@ pub struct MemberExplanation {
     pub weight: u32,
     /// Why it stands where it does, in words; empty where order is the config's.
     pub rank: String,
+    /// The operator's word that decides of it, whose and why; none: health does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// Its VIPs.
     pub vips: Vec<VipExplanation>,
 }
@@ -159,7 +164,7 @@ pub struct VipExplanation {
     pub visible: bool,
     /// "up", "down", "unknown", or "assumed up" where nothing is probed.
     pub state: String,
-    /// "drained", "forced-up", "forced-down".
+    /// "drained", "forced-up", "forced-down", "to be taken out soon".
     pub over: Option<String>,
     /// On its way back after a loss: "held (failback manual)", "ramp 37 % of …".
     pub way_back: Option<String>,
