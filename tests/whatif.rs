@@ -47,7 +47,8 @@ fn with_words(serving: &Serving, word_of: impl Fn(&str) -> Word) -> Serving {
             }
         }
     }
-    Serving { health: Arc::new(health), ..serving.with_overlay(Arc::default()) }
+    // Turns of its own, so that two states that are asked alike are in step.
+    Serving::new(Arc::clone(snapshot), Arc::new(health), 1, None)
 }
 
 fn down(at_s: u32) -> Word {
@@ -268,17 +269,18 @@ fn random_clients(random: &mut Random, count: usize) -> Vec<(IpAddr, f64)> {
 fn queries_of(serving: &Serving, wip: usize) -> (u32, f64) {
     let snapshot = &serving.snapshot;
     let strategy = snapshot.strategy(&snapshot.wips[wip]);
-    if strategy.takes_turns { (240, 0.03) } else { (1, 1e-9) }
+    if strategy.takes_turns { (480, 0.03) } else { (1, 1e-9) }
 }
 
 #[test]
 fn what_is_told_is_what_every_client_gets() {
-    for seed in 0..20 {
+    let mut moving = 0;
+    for seed in 0..16 {
         let mut random = Random(seed);
         let (config, wips) = random_config(&mut random, "health_check = \"c\"");
         let served = load(&config, &PLACES);
         let [before, after] = random_states(&mut random, &served);
-        let clients = random_clients(&mut random, 12);
+        let clients = random_clients(&mut random, 8);
         let weights: Vec<Weighted> = clients
             .iter()
             .map(|(address, weight)| Weighted::new(&address.to_string(), *weight).unwrap())
@@ -296,6 +298,7 @@ fn what_is_told_is_what_every_client_gets() {
             assert!(near(said, moved), "seed {seed} {name}: told {said}, asked {moved}\n{config}");
             mean += said / wips as f64;
             let Some(moves) = moves else { continue };
+            moving += 1;
             for (to, share) in &shares {
                 let told = moves.moves.shares.iter().find(|(name, _)| name == to);
                 let told = told.map_or([0.0; 2], |(_, share)| *share);
@@ -307,11 +310,12 @@ fn what_is_told_is_what_every_client_gets() {
         }
         assert!((told.all.moved - mean).abs() < 1e-9, "{} {mean}", told.all.moved);
     }
+    assert!(moving > 20, "{moving}: too few move to tell anything");
 }
 
 #[test]
 fn shares_are_whole_and_flows_are_what_moves() {
-    for seed in 100..112 {
+    for seed in 100..106 {
         let mut random = Random(seed);
         let (config, _) = random_config(&mut random, "health_check = \"c\"");
         let served = load(&config, &PLACES);
@@ -344,7 +348,7 @@ fn shares_are_whole_and_flows_are_what_moves() {
 
 #[test]
 fn nothing_moves_when_nothing_changes() {
-    for seed in 200..210 {
+    for seed in 200..205 {
         let mut random = Random(seed);
         let (config, wips) = random_config(&mut random, "health_check = \"c\"");
         let served = load(&config, &PLACES);
