@@ -12,6 +12,7 @@ mod events;
 mod explain;
 mod fleet;
 mod log;
+mod manual;
 mod moves;
 mod operate;
 mod overrides;
@@ -77,6 +78,17 @@ enum Command {
     Log(LogArguments),
     /// Make a running server load its config again
     Reload(OperateArguments),
+    /// Print completions for a shell: add them to what it reads at its start
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages to a directory, for packages
+    #[command(hide = true)]
+    Manual {
+        /// Made if it is not there
+        directory: PathBuf,
+    },
     /// A tour on loopback: a server and pretend sites, nothing else needed
     Demo(DemoArguments),
 }
@@ -106,6 +118,8 @@ pub fn run() -> ExitCode {
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Log(arguments) => log::run(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Manual { directory } => manual::write(&directory),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };
     match result {
