@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used)] // a panic is a failed test
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -76,7 +79,172 @@ fn signs_of_life_come_at_half_of_the_time_asked_for() {
     assert!(took <= Duration::from_secs(14), "{took:?}");
 }
 
+//------------ What the manager gives -----------------------------------------
+
+#[test]
+fn sockets_that_the_manager_bound_are_served_by_a_server_that_binds_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let at = format!("127.0.0.1:{port}");
+    let admin = TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin_at = admin.local_addr().unwrap();
+    let config = config_at(&format!("[{at:?}]"), "[wip.\"shop.gslb.example.com\"]\n")
+        .replace("listen = \"off\"", &format!("listen = \"{admin_at}\""));
+    let (udp, tcp) = (UdpSocket::bind(&at).unwrap(), TcpListener::bind(&at).unwrap());
+    // As the manager's are, which both would hold up.
+    udp.set_nonblocking(true).unwrap();
+    let sockets: [GivenSocket; 3] = [
+        ("dns", udp.try_clone().unwrap().into()),
+        ("dns", tcp.try_clone().unwrap().into()),
+        ("admin", admin.try_clone().unwrap().into()),
+    ];
+    // Asked before there is a server: it waits in the socket.
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(WITHIN)).unwrap();
+    client.connect(&at).unwrap();
+    client.send(QUERY).unwrap();
+    let _server = Server::activate(directory.path(), &config, sockets);
+    let mut reply = [0; 512];
+    let length = client.recv(&mut reply).unwrap();
+    assert!(length > QUERY.len() && reply[..2] == QUERY[..2], "{:?}", &reply[..length]);
+
+    let mut stream = TcpStream::connect(&at).unwrap();
+    stream.set_read_timeout(Some(WITHIN)).unwrap();
+    stream.write_all(&[&[0, QUERY.len() as u8], QUERY].concat()).unwrap();
+    let mut over_tcp = vec![0; length + 2];
+    stream.read_exact(&mut over_tcp).unwrap();
+    assert_eq!(over_tcp[2..], reply[..length]);
+    let mut http = TcpStream::connect(admin_at).unwrap();
+    http.set_read_timeout(Some(WITHIN)).unwrap();
+    http.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut page = String::new();
+    http.read_to_string(&mut page).unwrap();
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+}
+
+#[test]
+fn a_socket_that_fits_nothing_is_refused_with_what_to_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = format!("127.0.0.1:{}", free_port());
+    let config = config_at(&format!("[{at:?}]"), "");
+    let udp = |at: &str| OwnedFd::from(UdpSocket::bind(at).unwrap());
+    let tcp = |at: &str| OwnedFd::from(TcpListener::bind(at).unwrap());
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connected = TcpStream::connect(silent.local_addr().unwrap()).unwrap();
+    let cases: [(&str, Vec<GivenSocket>, &str); 6] = [
+        ("another address", vec![("dns", udp("127.0.0.1:0"))], "not in [server] listen"),
+        ("one protocol", vec![("dns", udp(&at))], "add ListenStream=127.0.0.1"),
+        ("the other", vec![("dns", tcp(&at))], "add ListenDatagram=127.0.0.1"),
+        ("no listener", vec![("dns", connected.into())], "a TCP socket that listens"),
+        ("a file", vec![("dns", fs::File::open("/dev/null").unwrap().into())], "is of no use"),
+        ("an admin listener", vec![("admin", tcp("127.0.0.1:0"))], "[admin] listen"),
+    ];
+    for (case, sockets, words) in cases {
+        let server = Server::activate_any(directory.path(), &config, &sockets);
+        let log = || fs::read_to_string(directory.path().join("log")).unwrap();
+        assert_eq!(server.ended(), Some(1), "{case}: {}", log());
+        assert!(log().contains(words), "{case}: {}", log());
+    }
+    // Takes IPv4 too, whose clients would seem to be in IPv6.
+    let Ok(both) = TcpListener::bind("[::]:0") else { return };
+    let config = config_at(&format!("[\"[::]:{}\"]", both.local_addr().unwrap().port()), "");
+    let server = Server::activate(directory.path(), &config, [("dns", both.into())]);
+    assert_eq!(server.ended(), Some(1));
+    let log = fs::read_to_string(directory.path().join("log")).unwrap();
+    assert!(log.contains("BindIPv6Only=ipv6-only"), "{log}");
+}
+
+//------------ Who it is ------------------------------------------------------
+
+#[test]
+fn started_as_root_it_becomes_the_user_and_keeps_one_right() {
+    let directory = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let config = |user: &str| {
+        config_at(&format!("[\"127.0.0.1:{port}\"]"), "").replace(
+            "workers = 2",
+            &format!(
+                "workers = 2\nuser = {user:?}\nstate_dir = {:?}",
+                directory.path().join("state")
+            ),
+        )
+    };
+    let refused = |user: &str| {
+        let server = Server::activate(directory.path(), &config(user), []);
+        assert_eq!(server.ended(), Some(1));
+        fs::read_to_string(directory.path().join("log")).unwrap()
+    };
+    assert!(refused("no such user").contains("there is no user \"no such user\""));
+    assert!(refused("root").contains("\"root\" is root"));
+    if !rustix::process::geteuid().is_root() {
+        assert!(refused("65532:65532").contains("not root; start it as root"));
+        return;
+    }
+    // A directory that it may pass through, and a program's that it may run.
+    fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let caps = directory.path().join("caps");
+    let check = format!(
+        "[health_check.ready]\ntype = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", \
+         \"grep ^Cap /proc/self/status > {0}.new && mv {0}.new {0}\"]\n\
+         [wip.\"shop.gslb.example.com\"]\nhealth_check = \"ready\"\n",
+        caps.display()
+    );
+    let manager = Manager::at_path(&directory.path().join("notify"));
+    fs::set_permissions(directory.path().join("notify"), PermissionsExt::from_mode(0o666)).unwrap();
+    let server =
+        Server::start(directory.path(), &(config("65532:65533") + &check), &manager, "9000000");
+    manager.hear("READY=1");
+    let process = server.0.as_ref().unwrap().id();
+    let threads: Vec<_> = fs::read_dir(format!("/proc/{process}/task")).unwrap().collect();
+    assert!(threads.len() > 5, "{threads:?}");
+    // Capability 10 is CAP_NET_BIND_SERVICE.
+    let (one, none) = ("0000000000000400", "0000000000000000");
+    for thread in threads {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let is = |key: &str| {
+            let line =
+                |line: &str| Some(line.strip_prefix(key)?.strip_prefix(':')?.trim().to_owned());
+            status.lines().find_map(line).unwrap_or_else(|| panic!("{key} in {status}"))
+        };
+        assert_eq!(is("Uid"), ["65532"; 4].join("\t"), "{status}");
+        assert_eq!(is("Gid"), ["65533"; 4].join("\t"), "{status}");
+        assert_eq!(is("Groups"), "65533", "{status}");
+        assert_eq!((is("CapPrm"), is("CapEff")), (one.to_owned(), one.to_owned()), "{status}");
+        assert_eq!((is("CapBnd"), is("CapAmb")), (one.to_owned(), none.to_owned()), "{status}");
+        assert_eq!(is("NoNewPrivs"), "1", "{status}");
+    }
+    let owner = |name: &str| {
+        let metadata = fs::metadata(directory.path().join(name)).unwrap();
+        std::os::unix::fs::MetadataExt::uid(&metadata)
+    };
+    assert_eq!((owner("state"), owner("state/lock")), (65_532, 65_532));
+    // A command that a check runs has not even that right.
+    let begun = Instant::now();
+    while !caps.exists() {
+        assert!(begun.elapsed() < WITHIN, "the check has not run");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let of_command = fs::read_to_string(&caps).unwrap();
+    for key in ["CapPrm", "CapEff", "CapAmb"] {
+        assert!(of_command.contains(&format!("{key}:\t{none}")), "{of_command}");
+    }
+    drop(server);
+
+    // What another run has left there as root is in the way, and said.
+    fs::write(directory.path().join("state/health"), "").unwrap();
+    let log = refused("65532:65533");
+    assert!(log.contains("state/health belongs to user 0"), "{log}");
+}
+
+/// shop.gslb.example.com A.
+const QUERY: &[u8] =
+    b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04shop\x04gslb\x07example\x03com\x00\x00\x01\x00\x01";
+
 //------------ Tools ----------------------------------------------------------
+
+/// What its unit calls it, and the socket.
+type GivenSocket = (&'static str, OwnedFd);
 
 /// A service manager's socket.
 struct Manager {
@@ -135,6 +303,42 @@ impl Server {
         command.env("NOTIFY_SOCKET", &manager.address).env("WATCHDOG_USEC", watchdog_us);
         let log = fs::File::create(directory.join("log")).unwrap();
         Server(Some(command.stderr(Stdio::from(log)).spawn().unwrap()))
+    }
+
+    fn activate<const N: usize>(
+        directory: &Path,
+        config: &str,
+        sockets: [GivenSocket; N],
+    ) -> Server {
+        Server::activate_any(directory, config, &sockets)
+    }
+
+    /// With sockets at descriptors 3 and on, as a manager gives them: a shell puts them
+    /// there, from the copies that it inherits.
+    fn activate_any(directory: &Path, config: &str, sockets: &[GivenSocket]) -> Server {
+        let path = directory.join("windrose.toml");
+        fs::write(&path, config).unwrap();
+        // Copies above those that are put in order, and open in the child.
+        let high: Vec<OwnedFd> = sockets
+            .iter()
+            .map(|(_, socket)| rustix::io::fcntl_dupfd_cloexec(socket, 100).unwrap())
+            .collect();
+        let mut script = String::new();
+        for (index, high) in high.iter().enumerate() {
+            rustix::io::fcntl_setfd(high, rustix::io::FdFlags::empty()).unwrap();
+            let number = high.as_raw_fd();
+            script += &format!("exec {}<&{number} {number}<&-; ", index + 3);
+        }
+        let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
+        script += &format!(
+            "export LISTEN_FDS={} LISTEN_FDNAMES={} LISTEN_PID=$$; exec \"$0\" \"$@\"",
+            sockets.len(),
+            names.join(":")
+        );
+        let mut command = Command::new("bash");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_windrose"), "serve", "--config"]);
+        let log = fs::File::create(directory.join("log")).unwrap();
+        Server(Some(command.arg(&path).stderr(Stdio::from(log)).spawn().unwrap()))
     }
 
     fn signal(&self, name: &str) {

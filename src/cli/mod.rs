@@ -7,11 +7,15 @@ mod arguments;
 mod check;
 mod checks;
 pub mod client;
+mod diff;
 mod events;
 mod explain;
 mod log;
+mod manual;
+mod moves;
 mod operate;
 mod serve;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +47,10 @@ enum Command {
     /// Say what the geo databases hold and where they come from
     #[command(subcommand)]
     Geo(GeoCommand),
+    /// Say how answers would move, were sites lost or drained
+    Simulate(SimulateArguments),
+    /// Say what a change of the config would do to answers
+    Diff(DiffArguments),
     /// Say how a running server is
     Status(StatusArguments),
     /// Follow what happens on a running server
@@ -59,6 +67,17 @@ enum Command {
     /// Have a new process of the installed version take a running server's place, without
     /// a query lost
     Upgrade(OperateArguments),
+    /// Print completions for a shell: add them to what it reads at its start
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages to a directory, for packages
+    #[command(hide = true)]
+    Manual {
+        /// Made if it is not there
+        directory: PathBuf,
+    },
     /// A tour on loopback: a server and pretend sites, nothing else needed
     Demo(DemoArguments),
 }
@@ -76,12 +95,16 @@ pub fn run() -> ExitCode {
             checks::run(&operate, &checks)
         }
         Command::Status(arguments) => operate::status(&arguments.operate),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Failback(arguments) => operate::fail_back(arguments),
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Log(arguments) => log::run(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Upgrade(arguments) => operate::upgrade(&arguments),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Manual { directory } => manual::write(&directory),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };
     match result {

@@ -69,6 +69,8 @@ pub struct Server {
     pub identity: Option<String>,
     /// Where verdicts, serials and overrides are kept; none: nothing is kept.
     pub state_dir: Option<PathBuf>,
+    /// Who a server that is started as root becomes; none: it stays what it is.
+    pub user: Option<String>,
     /// UDP worker threads; 0: one per core.
     pub workers: u16,
     /// Whether client subnets (RFC 7871) steer answers at all.
@@ -87,6 +89,7 @@ impl Default for Server {
             listen: vec![SocketAddr::from(([0, 0, 0, 0], 53)), SocketAddr::from(([0u16; 8], 53))],
             identity: None,
             state_dir: None,
+            user: None,
             workers: 0,
             ecs: true,
             chaos_version: None,

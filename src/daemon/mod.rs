@@ -24,11 +24,14 @@ mod operate;
 mod probing;
 mod publisher;
 mod responder;
+mod series;
+mod simulate;
 mod sockets;
 mod state;
 mod supervised;
 mod think;
 pub mod upgrade;
+mod user;
 mod verify;
 mod watch;
 mod wips;
@@ -49,11 +52,13 @@ use crate::listen::{self, Running, StartOptions};
 use crate::probe::Prober;
 use crate::service::Notifier;
 use publisher::{Cause, Publisher};
+pub(crate) use simulate::{diff, simulate};
 pub use sockets::Sockets;
 use sockets::{TCP_RESPONDERS, tcp_options};
 use state::{Saver, StateDir};
-pub(crate) use think::think_down;
+pub(crate) use think::{all_up, think_down};
 use upgrade::{AdminSocket, LEAVE_WAIT, Program, Successor, TakeOver, Upgrader};
+pub use user::{BecomeError, become_user, user_to_become};
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
@@ -186,7 +191,10 @@ impl Daemon {
         let admin_file = admin_socket.as_ref().map(|socket| socket.file.clone());
         let upgrader = Arc::new(Upgrader::new(&publisher, &running, admin_socket));
         let admin_task = admin_bound.map(|bound| {
-            let desk = desk::FrontDesk::new(&publisher, &running, &upgrader, runtime.handle());
+            let shown = Arc::new(series::Series::default());
+            runtime.spawn(series::sample(Arc::clone(&shown), Arc::downgrade(&publisher)));
+            let desk =
+                desk::FrontDesk::new(&publisher, &running, &upgrader, runtime.handle(), shown);
             let mut stopping = stopping.clone();
             runtime.spawn(async move {
                 let until = async move {

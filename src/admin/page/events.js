@@ -4,11 +4,13 @@ const EVENTS_MAX = 500;
 const EVENTS_SHOWN = 12;
 let recent = [];
 let shown = EVENTS_SHOWN;
-/** What the server kept from before is shown, not read out. */
-let quietUntil = Infinity;
+/** What happened before the page was there is shown, not read out. */
+const isNews = (event) => event.at_us / 1e6 > performance.timeOrigin / 1000 + clockAhead - 2;
 
 const whose = (event) => (event.wip ? `${event.member} of ${event.wip}` : `site check of ${event.member}`);
 const because = (event) => [event.reason, event.detail].filter(Boolean).join(": ");
+
+const said = (event) => `${event.actor}: ${event.reason}`;
 
 /** An event as a state, a title and the reason; none: not for people. */
 const DESCRIBE = {
@@ -25,6 +27,11 @@ const DESCRIBE = {
   prober_resumed: (event) => ["up", "The prober goes on", `after ${event.stalled_ms} ms`],
   config_loaded: (event) => ["up", `Config ${event.generation} in force (${event.cause})`, event.changes.join("; ")],
   config_refused: (event) => ["down", `Config refused (${event.cause})`, count(event.problems, "problem")],
+  override_set: (event) => [KINDS[event.kind], `${event.kind} of ${targetWords(event.target)}`, said(event)],
+  override_cleared: (event) => ["up", `${event.kind} of ${targetWords(event.target)} cleared`, [event.by, event.because].filter(Boolean).join(": ")],
+  override_started: (event) => [KINDS[event.kind], `${event.kind} of ${targetWords(event.target)}: its time came`, said(event)],
+  override_ended: (event) => ["up", `${event.kind} of ${targetWords(event.target)}: its time ran out`, said(event)],
+  override_refused: (event) => ["degraded", `${event.kind} of ${targetWords(event.target)} refused`, `${event.rules.join(", ")}: ${event.detail} (${said(event)})`],
   lagged: (event) => ["unknown", event.missed ? `${count(event.missed, "event")} missed` : "The server was started anew", ""],
 };
 
@@ -39,10 +46,9 @@ function noteEvents(events) {
   for (const event of events) {
     if (event.id && recent.some((other) => other.id === event.id)) continue;
     recent.unshift(event);
-    if (Date.now() > quietUntil) tell(describe(event)[1]);
+    if (isNews(event)) tell(describe(event)[1]);
   }
   recent = recent.slice(0, EVENTS_MAX);
-  if (quietUntil === Infinity) quietUntil = Date.now() + 1_500;
   showEvents();
 }
 
@@ -71,6 +77,4 @@ function startEvents() {
     showEvents();
   });
   showEvents();
-  // A server with nothing to tell is not waited for.
-  setTimeout(() => { if (quietUntil === Infinity) quietUntil = 0; }, 3_000);
 }

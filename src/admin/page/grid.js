@@ -1,7 +1,6 @@
 // WIPs × sites: a page of WIPs, each row of which opens to its members.
 
 const PAGE = 50;
-/** Above so many sites the columns are the page's own alone. */
 const grid = { wips: [], total: 0, next: null, before: [], after: null, open: new Set() };
 
 function wipsPath() {
@@ -48,13 +47,22 @@ function wipRows(wip, columns, others, width) {
     showGrid();
   };
   const name = element("button", { type: "button", class: "row", "data-key": `wip ${wip.name}`, "aria-expanded": String(isOpen), click: toggle },
-    element("span", null, wip.name), wip.available === 0 && element("span", { class: "lost" }, stateMark("down", "none left")));
+    wipName(wip.name), wip.available === 0 && element("span", { class: "lost" }, stateMark("down", "none left")));
   const cells = columns.map((site) => cell(wip.members.filter((member) => member.datacenter === site), toggle));
   if (others) cells.push(cell(wip.members.filter((member) => !columns.includes(member.datacenter)), toggle));
   const rows = [element("tr", { class: "wip" }, element("th", { scope: "row" }, name), cells)];
   if (isOpen) rows.push(element("tr", { class: "detail" }, element("td", { colspan: width }, details(wip))));
   return rows;
 }
+
+/** A name whose first label stands out: the rest is mostly the zone's, the same in every row. */
+function wipName(name) {
+  const dot = name.indexOf(".");
+  return element("span", { class: "name", title: name }, dot < 1 ? name : [name.slice(0, dot), element("span", null, name.slice(dot))]);
+}
+
+/** In a cell the state is said already; the row's own members say it all. */
+const SHORT = /^check \S+ (is down: )?/;
 
 /** What a WIP's members at one site come to. */
 function cell(members, toggle) {
@@ -68,7 +76,7 @@ function cell(members, toggle) {
   const mark = stateMark(state, words);
   if (state === "up") mark.className = "state s-quiet";
   const tint = { "down": "down", "forced-down": "down", "degraded": "degraded", "drained": "drained", "forced-up": "drained", "held": "held", "unknown": "unknown" }[state];
-  return element("td", { class: `cell${tint ? ` t-${tint}` : ""}`, title: why, click: toggle }, mark, why && element("span", { class: "why" }, why));
+  return element("td", { class: `cell${tint ? ` t-${tint}` : ""}`, title: why, click: toggle }, mark, why && element("span", { class: "why" }, why.replace(SHORT, "")));
 }
 
 /** Why a member is as it is: an operator's reason before the probes'. */
@@ -106,7 +114,11 @@ function turnPage(after, before) {
   fetchPart(wipsPart);
 }
 
-const wipsPart = { path: wipsPath, show: showWips, failed: (error) => { byId("wips-count").textContent = error.message; } };
+const wipsPart = { path: wipsPath, show: showWips, failed: (error) => {
+  // The WIP that this page came after is there no more.
+  if (error.status === 404 && grid.after !== null) turnPage(null, []);
+  else byId("wips-count").textContent = error.message;
+} };
 const troubledPart = { path: () => "/api/v1/wips?limit=1&troubled=true", show: (page) => { troubledTotal = page.total; } };
 
 function startGrid() {

@@ -27,6 +27,9 @@ section! {
     STATE_DIR "state_dir" Kind::Text { what: "a path", example: "\"/var/lib/windrose\"" },
         Absent("nothing outlives the process"),
         "Directory for health verdicts and zone serials; it has one server.";
+    USER "user" Kind::Text { what: "a user's name, or the numbers of a user and a group", example: "\"windrose\"" },
+        Absent("the user it is started as"),
+        "Who a server that is started as root becomes once its sockets are bound; it keeps the right to bind ports below 1024 (and to raw packets for icmp checks), and no other.";
     WORKERS "workers" Kind::Integer { min: 0, max: 1_024 },
         Is("0"),
         "UDP threads; 0 is one per core.";

@@ -25,6 +25,7 @@ pub(super) fn server(table: &Table<'_>, cx: &mut Context<'_>) -> Server {
         listen: table.value_or(&s::LISTEN, cx, listen),
         identity: table.value(&s::IDENTITY, cx, |item, cx| short_text(item, 64, cx)),
         state_dir: table.value(&s::STATE_DIR, cx, Item::path),
+        user: table.value(&s::USER, cx, |item, cx| short_text(item, 64, cx)),
         workers: table.value_or(&s::WORKERS, cx, Item::number),
         ecs: table.value_or(&s::ECS, cx, Item::bool),
         chaos_version: table.value(&s::CHAOS_VERSION, cx, |item, cx| short_text(item, 255, cx)),
