@@ -34,8 +34,8 @@
 //! | 2 brain | [`config`] | The config file: text in, a checked model or all problems out |
 //! |  | [`snapshot`] | All that a query may read, compiled |
 //! |  | [`answer`] | From a request's bytes to a reply's |
-//! |  | [`overrides`] | What operators say over health, and what is too dangerous to say |
 //! |  | [`whatif`] | How a change would move answers |
+//! |  | [`overrides`] | What operators say over health, and what is too dangerous to say |
 //! | 3 hands | [`listen`] | Sockets for DNS |
 //! |  | [`probe`] | Probes as real connections |
 //! |  | [`admin`] | HTTP for metrics, readiness and the API |

@@ -66,11 +66,27 @@ const short = (tenths) => String(tenths / 10).replace(/^(-?)0\./, "$1.");
 const join = (parts) => parts.reduce((text, part) =>
   text + (text && !part.startsWith("-") ? " " : "") + part, "");
 
+/** A ring that goes on over the 180th meridian instead of jumping around the world. */
+function unwrap(points) {
+  let turns = 0;
+  return points.map(([longitude, latitude], index) => {
+    const step = index ? longitude - points[index - 1][0] : 0;
+    if (Math.abs(step) > 180) turns -= Math.sign(step) * 360;
+    return [longitude + turns, latitude];
+  });
+}
+
 function ring(topology, numbers) {
-  const points = numbers.flatMap((number) => arc(topology, number).slice(0, -1));
+  const points = unwrap(numbers.flatMap((number) => arc(topology, number).slice(0, -1)));
   // Antarctica is no place for a site, and half the height of the map.
-  if (Math.max(...points.map(([, latitude]) => latitude)) < SOUTH) return "";
-  const flat = points.map(project);
+  if (Math.min(...points.map(([, latitude]) => latitude)) < -78) return "";
+  const longitudes = points.map(([longitude]) => longitude);
+  // What reaches over an edge is there again at the other one.
+  const shifts = [0, ...(Math.max(...longitudes) > 180 ? [-360] : []), ...(Math.min(...longitudes) < -180 ? [360] : [])];
+  return shifts.map((shift) => outline(points.map(([longitude, latitude]) => project([longitude + shift, latitude])))).join("");
+}
+
+function outline(flat) {
   // A ring has no ends: it is halved, so that each half has some.
   const half = flat.length >> 1;
   const kept = [...simplify(flat.slice(0, half + 1)).slice(0, -1), ...simplify([...flat.slice(half), flat[0]]).slice(0, -1)];

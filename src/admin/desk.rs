@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::journal::Journal;
 use super::types::{
     ChecksPage, ChecksRequest, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack,
-    LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, Status, WipStatus,
-    WipsPage, WipsRequest,
+    LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, SimulateRequest,
+    Simulation, Status, WipStatus, WipsPage, WipsRequest,
 };
 use crate::dns::Name;
 
@@ -49,6 +49,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Why a client gets its answer, as JSON for people and programs.
     fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError>;
+
+    /// How answers would move, were sites lost or members overridden.
+    fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ApiError>;
 
     /// Lets the losses that the blast-radius limiter holds take their course.
     fn release_limiter(&self) -> Result<LimiterReleased, ApiError>;

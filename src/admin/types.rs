@@ -93,6 +93,9 @@ pub struct DatacenterStatus {
     pub down: u64,
     /// Those not judged.
     pub unknown: u64,
+    /// Those of which an operator decides, whatever probes say.
+    #[serde(default)]
+    pub overridden: u64,
 }
 
 /// [`MemberStatus::share_percent`] of servers that do not say it.

@@ -50,6 +50,44 @@ pub(super) struct ExplainArguments {
     pub(super) operate: OperateArguments,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct SimulateArguments {
+    /// Think this datacenter down; may be given several times
+    #[arg(long, value_name = "DATACENTER", required = true)]
+    pub(super) down: Vec<String>,
+    #[command(flatten)]
+    pub(super) measure: MeasureArguments,
+    /// Simulate with this config file, nothing probed, instead of a running server
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) operate: OperateArguments,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DiffArguments {
+    /// The config file as it is
+    pub(super) old: PathBuf,
+    /// And as it is to be
+    pub(super) new: PathBuf,
+    #[command(flatten)]
+    pub(super) measure: MeasureArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct MeasureArguments {
+    /// A list of client networks, "192.0.2.0/24 100" a line: shares are of their weights
+    /// [default: of the address space]
+    #[arg(long, value_name = "FILE")]
+    pub(super) weights: Option<PathBuf>,
+    /// List at most this many WIPs
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub(super) limit: u32,
+}
+
 #[derive(Args, Clone, Debug)]
 pub(super) struct OperateArguments {
     /// The server's admin listener: http://…, https://… or unix:/…

@@ -17,7 +17,7 @@ pub use self::events::Events;
 use crate::admin::problem::{self, Problem};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
-    LogRequest, LogStatus, ReloadReport, Status,
+    LogRequest, LogStatus, ReloadReport, SimulateRequest, Simulation, Status,
 };
 
 /// The server when none is named.
@@ -105,6 +105,11 @@ impl Client {
         request: &ExplainRequest,
     ) -> Result<serde_json::Value, ClientError> {
         self.get("/api/v1/explain", &request.to_query()).await
+    }
+
+    /// `POST /api/v1/simulate`
+    pub async fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ClientError> {
+        self.post("/api/v1/simulate", Some(request)).await
     }
 
     /// `POST /api/v1/failback`

@@ -1,17 +1,14 @@
 //! `windrose explain`: offline from a config, or by a running server.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use super::client::Client;
 use super::{ExplainArguments, Failed, operate, print, print_json};
 use crate::admin::types::ExplainRequest;
 use crate::answer::explain::{Explanation, Request, explain};
-use crate::daemon::{load, think_down};
+use crate::daemon::{all_up, load, think_down};
 use crate::dns::Name;
 use crate::dns::types::rtype;
-use crate::health::table::{Table, Word};
-use crate::snapshot::Serving;
 
 pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failed> {
     let name = Name::parse(&arguments.name)
@@ -49,11 +46,7 @@ fn offline(
         Failed(format!("\"{}\" is no record type: write A, AAAA or TYPE65", arguments.rtype))
     })?;
     let candidate = load::load(path).map_err(|refused| Failed(refused.report))?;
-    let health = Table::new(candidate.snapshot.plan.verdicts.len());
-    for id in 0..health.len() as u32 {
-        health.set(id, Word::UP);
-    }
-    let serving = Serving::new(Arc::new(candidate.snapshot), Arc::new(health), 0, None);
+    let serving = all_up(candidate.snapshot);
     let thought = think_down(&serving, &arguments.down).map_err(Failed)?;
     let request = Request {
         name,

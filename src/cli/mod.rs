@@ -7,12 +7,15 @@ mod arguments;
 mod check;
 mod checks;
 pub mod client;
+mod diff;
 mod events;
 mod explain;
 mod log;
 mod manual;
+mod moves;
 mod operate;
 mod serve;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +47,10 @@ enum Command {
     /// Say what the geo databases hold and where they come from
     #[command(subcommand)]
     Geo(GeoCommand),
+    /// Say how answers would move, were sites lost or drained
+    Simulate(SimulateArguments),
+    /// Say what a change of the config would do to answers
+    Diff(DiffArguments),
     /// Say how a running server is
     Status(StatusArguments),
     /// Follow what happens on a running server
@@ -85,6 +92,8 @@ pub fn run() -> ExitCode {
             checks::run(&operate, &checks)
         }
         Command::Status(arguments) => operate::status(&arguments.operate),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Failback(arguments) => operate::fail_back(arguments),
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),

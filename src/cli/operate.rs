@@ -86,9 +86,13 @@ fn status_text(status: &Status) -> String {
     health_text(&mut text, &status.health);
     for datacenter in &status.datacenters {
         let gate = datacenter.gate.as_ref().map_or(String::new(), |gate| format!(", site {gate}"));
+        let overridden = match datacenter.overridden {
+            0 => String::new(),
+            count => format!(", {count} overridden"),
+        };
         let _ = writeln!(
             text,
-            "  {}: {} up, {} down, {} unknown{gate}",
+            "  {}: {} up, {} down, {} unknown{overridden}{gate}",
             datacenter.name, datacenter.up, datacenter.down, datacenter.unknown
         );
     }

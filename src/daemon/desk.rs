@@ -8,19 +8,22 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 
 use super::publisher::{Cause, Publisher};
+use super::series::Series;
+use super::simulate::Simulations;
 use super::think::think_down;
 use super::{checks, log_level, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
     ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
-    ReloadRefused, ReloadReport, Status, WipStatus, WipsPage, WipsRequest,
+    ReloadRefused, ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage,
+    WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
 use crate::dns::Name;
 use crate::dns::types::rtype;
 use crate::health::plan::VerdictId;
-use crate::health::table::State;
+use crate::health::table::{Override, State};
 use crate::listen::Running;
 use crate::problem::{Problems, Sources};
 use crate::snapshot::Serving;
@@ -30,6 +33,8 @@ pub(super) struct FrontDesk {
     publisher: Arc<Publisher>,
     running: Weak<Running>,
     runtime: Handle,
+    simulations: Simulations,
+    series: Arc<Series>,
 }
 
 impl FrontDesk {
@@ -37,11 +42,14 @@ impl FrontDesk {
         publisher: &Arc<Publisher>,
         running: &Arc<Running>,
         runtime: &Handle,
+        series: Arc<Series>,
     ) -> FrontDesk {
         FrontDesk {
             publisher: Arc::clone(publisher),
             running: Arc::downgrade(running),
             runtime: runtime.clone(),
+            simulations: Simulations::default(),
+            series,
         }
     }
 
@@ -112,6 +120,10 @@ impl Desk for FrontDesk {
         serde_json::to_value(explanation).map_err(|error| ApiError::Invalid(error.to_string()))
     }
 
+    fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ApiError> {
+        self.simulations.run(&self.publisher.serving(), request)
+    }
+
     fn log(&self) -> Result<LogStatus, ApiError> {
         log_level::status()
     }
@@ -135,7 +147,9 @@ impl Desk for FrontDesk {
     }
 
     fn datacenters(&self) -> DatacentersPage {
-        wips::datacenters(&self.publisher.serving())
+        let mut page = wips::datacenters(&self.publisher.serving());
+        self.series.fill(&mut page);
+        page
     }
 
     fn journal(&self) -> Arc<Journal> {
@@ -172,17 +186,22 @@ fn datacenters(serving: &Serving) -> Vec<DatacenterStatus> {
             ..DatacenterStatus::default()
         })
         .collect();
+    let mut words = Vec::new();
     for (wip, entry) in snapshot.wips.iter().enumerate() {
         let strategy = snapshot.strategy(entry);
         let verdicts = snapshot.verdicts(entry, strategy);
         let datacenters = snapshot.member_datacenters(wip as u32);
+        words.clear();
+        words.extend(serving.words(wip as u32));
         for (member, datacenter) in strategy.members.iter().zip(datacenters) {
             let Some(status) = datacenter.and_then(|id| statuses.get_mut(id as usize)) else {
                 continue;
             };
             for vip in member.vips.clone() {
                 let id = verdicts[usize::from(vip)];
-                match serving.health.word(id).state() {
+                let word = words[usize::from(vip)];
+                status.overridden += u64::from(word.over() != Override::None);
+                match word.state() {
                     State::Up => status.up += 1,
                     State::Down => status.down += 1,
                     State::Unknown => status.unknown += 1,

@@ -12,7 +12,7 @@ use super::publisher::Publisher;
 use crate::admin::types::{MEMBERS_NOT_UP_MAX, MemberStatus};
 use crate::health::TargetStatus;
 use crate::health::plan::{TargetId, VerdictId};
-use crate::health::table::{SHARE_FULL, State};
+use crate::health::table::{Override, SHARE_FULL, State, Word};
 use crate::snapshot::{Serving, Snapshot};
 
 //------------ Reasons --------------------------------------------------------
@@ -103,23 +103,19 @@ fn status_words(status: &TargetStatus) -> Option<String> {
 //------------ Members --------------------------------------------------------
 
 /// Members that are not up, held, ramping or overridden: the first [`MEMBERS_NOT_UP_MAX`], and
-/// how many there are.
+/// how many there are. Those that health decides of come first: what nobody asked for must
+/// not hide behind a datacenter that was drained.
 pub(super) fn members_not_up(
     publisher: &Publisher,
     runtime: &Handle,
     serving: &Serving,
 ) -> (Vec<MemberStatus>, u64) {
-    let mut found = Vec::new();
-    let mut targets = Vec::new();
-    let total = each_not_up(serving, |member, id| {
-        if found.len() < MEMBERS_NOT_UP_MAX {
-            found.push(member());
-            targets.push(targets_by_weight(serving, id));
-        }
-    });
+    let (found, total) = not_up(serving);
+    let targets: Vec<_> = found.iter().map(|(_, id)| targets_by_weight(serving, *id)).collect();
     let ids: HashSet<TargetId> = targets.iter().flatten().map(|(target, _)| *target).collect();
     let statuses = statuses(publisher, runtime, serving, ids.into_iter().collect());
-    for (member, targets) in found.iter_mut().zip(targets) {
+    let mut members: Vec<MemberStatus> = found.into_iter().map(|(member, _)| member).collect();
+    for (member, targets) in members.iter_mut().zip(targets) {
         let Some((target, of_site, status)) = reason(&targets, &statuses) else { continue };
         let check = serving.snapshot.plan.targets.get(target as usize);
         member.check = check.map(|target| target.check.clone());
@@ -127,48 +123,68 @@ pub(super) fn members_not_up(
         member.since_s = (status.since_s > 0).then_some(u64::from(status.since_s));
         member.failure = status.last_failure.as_ref().map(ToString::to_string);
     }
-    (found, total)
+    (members, total)
 }
 
-/// Gives each member that is not wholly in service, and its verdict, to `emit`; counts them.
-fn each_not_up(
-    serving: &Serving,
-    mut emit: impl FnMut(&dyn Fn() -> MemberStatus, VerdictId),
-) -> u64 {
+/// Members that are not wholly in service, with their verdicts: the first of them, and how
+/// many there are. Those that share a verdict are one, unless an operator decides of them.
+fn not_up(serving: &Serving) -> (Vec<(MemberStatus, VerdictId)>, u64) {
     let snapshot: &Snapshot = &serving.snapshot;
     let mut seen = HashSet::new();
-    for (wip, entry) in snapshot.wips.iter().enumerate() {
+    let mut overridden = 0;
+    let (mut by_health, mut by_operators) = (Vec::new(), Vec::new());
+    let mut words = Vec::new();
+    for (wip, entry) in (0..).zip(&snapshot.wips) {
+        words.clear();
+        words.extend(serving.words(wip));
+        if words.iter().all(|word| *word == Word::UP) {
+            continue;
+        }
         let strategy = snapshot.strategy(entry);
         let verdicts = snapshot.verdicts(entry, strategy);
-        let names = snapshot.member_names(entry);
-        for (member, name) in strategy.members.iter().zip(names) {
-            for vip in member.vips.clone() {
-                let id = verdicts[usize::from(vip)];
-                let word = serving.health.word(id);
-                let is_up = word.effective() == State::Up.as_str();
-                let serves_all = word.available() && word.share() == SHARE_FULL;
-                if (is_up && serves_all) || !seen.insert(id) {
-                    continue;
+        for (member, known) in strategy.members.iter().zip(snapshot.members_of(entry.strategy)) {
+            for vip in member.vips.clone().map(usize::from) {
+                let (word, id) = (words[vip], verdicts[vip]);
+                let list = match word.over() {
+                    Override::None if is_whole(word) || !seen.insert(id) => continue,
+                    Override::None => &mut by_health,
+                    _ => {
+                        overridden += 1;
+                        &mut by_operators
+                    }
+                };
+                if list.len() < MEMBERS_NOT_UP_MAX {
+                    let address = strategy.vips[vip].record.address();
+                    let status = member_status(snapshot.wip_name(wip), &known.name, word);
+                    list.push((MemberStatus { address: address.to_string(), ..status }, id));
                 }
-                // Its own checks may pass while its site is lost.
-                let effective = match is_up && !word.available() {
-                    true => State::Down.as_str(),
-                    false => word.effective(),
-                };
-                let status = || MemberStatus {
-                    wip: snapshot.wip_name(wip as u32),
-                    member: name.to_owned(),
-                    address: strategy.vips[usize::from(vip)].record.address().to_string(),
-                    probed: word.state().as_str().to_owned(),
-                    effective: effective.to_owned(),
-                    share_percent: (u32::from(word.share()) * 100 / u32::from(SHARE_FULL)) as u8,
-                    ..MemberStatus::default()
-                };
-                emit(&status, id);
             }
         }
     }
-    seen.len() as u64
+    by_health.extend(by_operators);
+    by_health.truncate(MEMBERS_NOT_UP_MAX);
+    (by_health, seen.len() as u64 + overridden)
+}
+
+/// Up, and taking all of its clients.
+fn is_whole(word: Word) -> bool {
+    word.state() == State::Up && word.available() && word.share() == SHARE_FULL
+}
+
+fn member_status(wip: String, member: &str, word: Word) -> MemberStatus {
+    // Its own checks may pass while its site is lost.
+    let effective = match word.effective() {
+        "up" if !word.available() => State::Down.as_str(),
+        effective => effective,
+    };
+    MemberStatus {
+        wip,
+        member: member.to_owned(),
+        probed: word.state().as_str().to_owned(),
+        effective: effective.to_owned(),
+        share_percent: (u32::from(word.share()) * 100 / u32::from(SHARE_FULL)) as u8,
+        ..MemberStatus::default()
+    }
 }
 
 #[cfg(test)]

@@ -113,13 +113,11 @@ impl WipSeries for Series<'_> {
         for (wip, entry) in snapshot.wips.iter().enumerate() {
             let name = snapshot.wip_name(wip as u32);
             let strategy = snapshot.strategy(entry);
-            let verdicts = snapshot.verdicts(entry, strategy);
+            let words: Vec<Word> = self.0.words(wip as u32).collect();
             let names = snapshot.member_names(entry);
             for (member, member_name) in strategy.members.iter().zip(names) {
-                let words = member.vips.clone().filter_map(|vip| {
-                    let id = *verdicts.get(usize::from(vip))?;
-                    Some(self.0.health.word(id))
-                });
+                let words = member.vips.clone().filter_map(|vip| words.get(usize::from(vip)));
+                let words = words.copied();
                 emit(&name, member_name, member_state(words));
             }
         }

@@ -24,6 +24,8 @@ mod operate;
 mod probing;
 mod publisher;
 mod responder;
+mod series;
+mod simulate;
 mod sockets;
 mod state;
 mod supervised;
@@ -49,10 +51,11 @@ use crate::listen::{self, Running, StartOptions};
 use crate::probe::Prober;
 use crate::service::Notifier;
 use publisher::{Cause, Publisher};
+pub(crate) use simulate::{diff, simulate};
 pub use sockets::Sockets;
 use sockets::{TCP_RESPONDERS, tcp_options};
 use state::{Saver, StateDir};
-pub(crate) use think::think_down;
+pub(crate) use think::{all_up, think_down};
 pub use user::{BecomeError, become_user, user_to_become};
 
 /// Threads of the runtime that serves TCP and the admin listener.
@@ -153,7 +156,9 @@ impl Daemon {
         }
         let (stop, stopping) = signal::channel(false);
         if let Some(bound) = admin_bound {
-            let desk = desk::FrontDesk::new(&publisher, &running, runtime.handle());
+            let shown = Arc::new(series::Series::default());
+            runtime.spawn(series::sample(Arc::clone(&shown), Arc::downgrade(&publisher)));
+            let desk = desk::FrontDesk::new(&publisher, &running, runtime.handle(), shown);
             let mut stopping = stopping.clone();
             runtime.spawn(async move {
                 let until = async move {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::snapshot::Serving;
+use crate::health::plan::VerdictId;
+use crate::health::table::{Table, Word};
+use crate::snapshot::{Serving, Snapshot};
 use crate::steer::overlay::Laid;
 
 /// `serving` with every VIP of some datacenters down; none when there are none
@@ -39,4 +41,23 @@ pub(crate) fn think_down(serving: &Serving, down: &[String]) -> Result<Option<Se
         },
     );
     Ok(Some(serving.with_overlay(Arc::new(overlay))))
+}
+
+/// The same with health as it is now, which then stands still.
+pub(crate) fn frozen(serving: &Serving) -> Serving {
+    let health = Table::new(serving.health.len());
+    for id in 0..serving.health.len() as VerdictId {
+        health.set(id, serving.health.word(id));
+    }
+    let overlay = Arc::clone(&serving.overlay);
+    Serving { health: Arc::new(health), ..serving.with_overlay(overlay) }
+}
+
+/// A config of which nothing was probed: all count as up.
+pub(crate) fn all_up(snapshot: Snapshot) -> Serving {
+    let health = Table::new(snapshot.plan.verdicts.len());
+    for id in 0..health.len() as VerdictId {
+        health.set(id, Word::UP);
+    }
+    Serving::new(Arc::new(snapshot), Arc::new(health), 0, None)
 }

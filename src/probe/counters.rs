@@ -83,10 +83,36 @@ pub struct ProbeMetrics {
     pub stalled: bool,
 }
 
+/// Probes of each datacenter, for series: what they add up to under one plan.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SiteProbes {
+    /// Which plan: counts begin anew with each, for another may number datacenters
+    /// otherwise.
+    pub plan: u64,
+    /// By number of the datacenter; those above have no probe yet.
+    pub sites: Vec<SiteCounters>,
+}
+
+/// Probes of one datacenter that passed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct SiteCounters {
+    /// How many.
+    pub passed: u64,
+    /// How long they took together, in microseconds.
+    pub duration_us_sum: u64,
+}
+
+/// What one lock holds.
+#[derive(Debug, Default)]
+struct Sums {
+    checks: BTreeMap<String, CheckCounters>,
+    sites: SiteProbes,
+}
+
 /// Where the runner writes and scrapes read.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    checks: Mutex<BTreeMap<String, CheckCounters>>,
+    sums: Mutex<Sums>,
     /// Monotonic time of the runner's last turn.
     pub turn_ms: AtomicU64,
     /// See [`Lag`].
@@ -104,11 +130,15 @@ impl Counters {
     pub(super) fn add(
         &self,
         check: &str,
+        datacenter: Option<u32>,
         failure: Option<FailureKind>,
         duration_us: u64,
         handshake: Option<Handshake>,
     ) {
-        let mut checks = self.lock();
+        let Sums { checks, sites } = &mut *self.lock();
+        if let (Some(datacenter), None) = (datacenter, failure) {
+            sites.add(datacenter as usize, duration_us);
+        }
         if let Some(counters) = checks.get_mut(check) {
             counters.add(failure, duration_us, handshake);
         } else {
@@ -123,10 +153,17 @@ impl Counters {
         self.start_lag_ms_sum.fetch_add(lag_ms, Ordering::Relaxed);
     }
 
-    /// Drops the counters of all checks but `names`.
+    /// A plan took the place of another: drops the counters of all checks but
+    /// `names`, and those of datacenters.
     pub(super) fn keep<'a>(&self, names: impl Iterator<Item = &'a str>) {
         let names: HashSet<&str> = names.collect();
-        self.lock().retain(|name, _| names.contains(name.as_str()));
+        let mut sums = self.lock();
+        sums.checks.retain(|name, _| names.contains(name.as_str()));
+        sums.sites = SiteProbes { plan: sums.sites.plan + 1, sites: Vec::new() };
+    }
+
+    pub(super) fn sites(&self) -> SiteProbes {
+        self.lock().sites.clone()
     }
 
     pub(super) fn read(&self, now_ms: u64) -> ProbeMetrics {
@@ -134,7 +171,7 @@ impl Counters {
         let lag_ms =
             self.lag_ms.load(Ordering::Relaxed).max(since_turn_ms.saturating_sub(TURN_MS_MAX));
         ProbeMetrics {
-            checks: self.lock().clone(),
+            checks: self.lock().checks.clone(),
             lag_s: lag_ms as f64 / 1_000.0,
             start_lag_buckets: self
                 .start_lag_buckets
@@ -147,9 +184,19 @@ impl Counters {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, CheckCounters>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Sums> {
         // Counters hold no invariant that a panic could break.
-        self.checks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl SiteProbes {
+    fn add(&mut self, datacenter: usize, duration_us: u64) {
+        if self.sites.len() <= datacenter {
+            self.sites.resize(datacenter + 1, SiteCounters::default());
+        }
+        self.sites[datacenter].passed += 1;
+        self.sites[datacenter].duration_us_sum += duration_us;
     }
 }
 
@@ -193,10 +240,10 @@ mod tests {
     #[test]
     fn every_probe_is_counted_once_in_result_and_bucket() {
         let counters = Counters::default();
-        counters.add("ready", None, 500, Some(Handshake::Full));
-        counters.add("ready", None, 501, Some(Handshake::Resumed));
-        counters.add("ready", Some(FailureKind::Status), 60_000_000, None);
-        counters.add("other", Some(FailureKind::Timeout), 0, None);
+        counters.add("ready", Some(1), None, 500, Some(Handshake::Full));
+        counters.add("ready", Some(1), None, 501, Some(Handshake::Resumed));
+        counters.add("ready", Some(1), Some(FailureKind::Status), 60_000_000, None);
+        counters.add("other", None, Some(FailureKind::Timeout), 0, None);
         let seen = counters.read(0).checks;
         let ready = &seen["ready"];
         assert_eq!((ready.passed, ready.failed[FailureKind::Status as usize]), (2, 1));
@@ -204,6 +251,21 @@ mod tests {
         assert_eq!((ready.count(), ready.duration_us_sum), (3, 60_001_001));
         assert_eq!((ready.handshakes_full, ready.handshakes_resumed), (1, 1));
         assert_eq!(seen["other"].count(), 1);
+    }
+
+    #[test]
+    fn sites_add_up_what_passed_under_one_plan() {
+        let counters = Counters::default();
+        counters.keep(["ready"].into_iter());
+        counters.add("ready", Some(1), None, 500, None);
+        counters.add("other", Some(1), None, 700, None);
+        counters.add("ready", Some(1), Some(FailureKind::Timeout), 9_000, None);
+        counters.add("ready", None, None, 9_000, None);
+        let site = SiteCounters { passed: 2, duration_us_sum: 1_200 };
+        let expected = SiteProbes { plan: 1, sites: vec![SiteCounters::default(), site] };
+        assert_eq!(counters.sites(), expected);
+        counters.keep(["ready"].into_iter());
+        assert_eq!(counters.sites(), SiteProbes { plan: 2, sites: Vec::new() });
     }
 
     #[test]

@@ -60,7 +60,9 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::ask::NotApplied;
-pub use self::counters::{BUCKETS_US, CheckCounters, LAG_BUCKETS_MS, ProbeMetrics};
+pub use self::counters::{
+    BUCKETS_US, CheckCounters, LAG_BUCKETS_MS, ProbeMetrics, SiteCounters, SiteProbes,
+};
 pub use self::limit::ProbeLimits;
 pub use self::notice::{Notice, Noticed, Who};
 pub use self::summary::{Certificate, Summary};
@@ -136,7 +138,7 @@ impl Shared {
         self.summary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drops counters of checks that are no more.
+    /// Drops counters of what is no more.
     fn keep_checks(&self, plan: &Plan) {
         self.counters.keep(plan.targets.iter().map(|target| target.check.as_str()));
     }
@@ -280,6 +282,11 @@ impl Prober {
             stalled: self.shared.watched.is_stalled(),
             ..self.shared.counters.read(self.clock.now().mono_ms)
         }
+    }
+
+    /// Probes that passed, by datacenter. Does not need the prober to be alive.
+    pub fn sites(&self) -> SiteProbes {
+        self.shared.counters.sites()
     }
 
     /// Whether it is stuck or dead. Does not need the prober to be alive.

@@ -206,7 +206,9 @@ impl Runner {
         let at_us = self.clock.unix_us();
         if let Some(target) = self.engine.target_of(report.key) {
             let kind = report.result.as_ref().err().map(|failure| failure.kind);
-            self.shared.counters.add(&target.check, kind, report.duration_us, report.handshake);
+            let (duration_us, handshake) = (report.duration_us, report.handshake);
+            let counters = &self.shared.counters;
+            counters.add(&target.check, target.datacenter, kind, duration_us, handshake);
         }
         let duration_ms = u32::try_from(report.duration_us / 1_000).unwrap_or(u32::MAX);
         let outcome = Outcome {

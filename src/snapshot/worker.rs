@@ -126,6 +126,26 @@ impl Serving {
         });
     }
 
+    /// Answers that named a member of each datacenter, in the order of the config; none
+    /// where WIPs have no counters.
+    pub fn answers_by_datacenter(&self) -> Option<Vec<u64>> {
+        let mut sums = vec![0; self.snapshot.config.datacenters.len()];
+        let mut is_counted = false;
+        for (wip, entry) in self.snapshot.wips.iter().enumerate() {
+            if entry.counter == NONE {
+                continue;
+            }
+            is_counted = true;
+            let datacenters = self.snapshot.member_datacenters(wip as u32);
+            for (slot, datacenter) in (entry.counter + 1..).zip(datacenters) {
+                if let Some(sum) = datacenter.and_then(|id| sums.get_mut(id as usize)) {
+                    *sum += self.sum(slot);
+                }
+            }
+        }
+        is_counted.then_some(sums)
+    }
+
     /// Calls `emit(wip, answers)` with each WIP's fail-open answers.
     pub fn each_fail_open_count(&self, mut emit: impl FnMut(&str, u64)) {
         self.each_counted(|wip, entry| emit(wip, self.sum(entry.counter)));

@@ -8,6 +8,7 @@ mod act;
 mod admit;
 mod calls;
 mod read;
+mod think;
 mod watching;
 
 use std::sync::Arc;
@@ -88,6 +89,7 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         .route("/api/v1/failback", post(act::fail_back))
         .route("/api/v1/limiter/release", post(act::release_limiter))
         .route("/api/v1/reload", post(act::reload))
+        .route("/api/v1/simulate", post(think::simulate))
         .fallback(|| async {
             let detail = "The page at / lists what there is.";
             Problem::new(StatusCode::NOT_FOUND, "no-such-path", "There is no such path", detail)

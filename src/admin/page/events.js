@@ -10,6 +10,8 @@ let quietUntil = Infinity;
 const whose = (event) => (event.wip ? `${event.member} of ${event.wip}` : `site check of ${event.member}`);
 const because = (event) => [event.reason, event.detail].filter(Boolean).join(": ");
 
+const said = (event) => `${event.actor}: ${event.reason}`;
+
 /** An event as a state, a title and the reason; none: not for people. */
 const DESCRIBE = {
   transition: (event) => [event.to, `${whose(event)}: ${event.from} → ${event.to}`, [event.check && `check ${event.check}`, because(event)].filter(Boolean).join(", ")],
@@ -25,6 +27,11 @@ const DESCRIBE = {
   prober_resumed: (event) => ["up", "The prober goes on", `after ${event.stalled_ms} ms`],
   config_loaded: (event) => ["up", `Config ${event.generation} in force (${event.cause})`, event.changes.join("; ")],
   config_refused: (event) => ["down", `Config refused (${event.cause})`, count(event.problems, "problem")],
+  override_set: (event) => [KINDS[event.kind], `${event.kind} of ${targetWords(event.target)}`, said(event)],
+  override_cleared: (event) => ["up", `${event.kind} of ${targetWords(event.target)} cleared`, [event.by, event.because].filter(Boolean).join(": ")],
+  override_started: (event) => [KINDS[event.kind], `${event.kind} of ${targetWords(event.target)}: its time came`, said(event)],
+  override_ended: (event) => ["up", `${event.kind} of ${targetWords(event.target)}: its time ran out`, said(event)],
+  override_refused: (event) => ["degraded", `${event.kind} of ${targetWords(event.target)} refused`, `${event.rules.join(", ")}: ${event.detail} (${said(event)})`],
   lagged: (event) => ["unknown", event.missed ? `${count(event.missed, "event")} missed` : "The server was started anew", ""],
 };
 

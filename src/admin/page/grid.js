@@ -1,7 +1,6 @@
 // WIPs × sites: a page of WIPs, each row of which opens to its members.
 
 const PAGE = 50;
-/** Above so many sites the columns are the page's own alone. */
 const grid = { wips: [], total: 0, next: null, before: [], after: null, open: new Set() };
 
 function wipsPath() {
@@ -48,12 +47,18 @@ function wipRows(wip, columns, others, width) {
     showGrid();
   };
   const name = element("button", { type: "button", class: "row", "data-key": `wip ${wip.name}`, "aria-expanded": String(isOpen), click: toggle },
-    element("span", null, wip.name), wip.available === 0 && element("span", { class: "lost" }, stateMark("down", "none left")));
+    wipName(wip.name), wip.available === 0 && element("span", { class: "lost" }, stateMark("down", "none left")));
   const cells = columns.map((site) => cell(wip.members.filter((member) => member.datacenter === site), toggle));
   if (others) cells.push(cell(wip.members.filter((member) => !columns.includes(member.datacenter)), toggle));
   const rows = [element("tr", { class: "wip" }, element("th", { scope: "row" }, name), cells)];
   if (isOpen) rows.push(element("tr", { class: "detail" }, element("td", { colspan: width }, details(wip))));
   return rows;
+}
+
+/** A name whose first label stands out: the rest is mostly the zone's, the same in every row. */
+function wipName(name) {
+  const dot = name.indexOf(".");
+  return element("span", { class: "name", title: name }, dot < 1 ? name : [name.slice(0, dot), element("span", null, name.slice(dot))]);
 }
 
 /** What a WIP's members at one site come to. */
@@ -106,7 +111,11 @@ function turnPage(after, before) {
   fetchPart(wipsPart);
 }
 
-const wipsPart = { path: wipsPath, show: showWips, failed: (error) => { byId("wips-count").textContent = error.message; } };
+const wipsPart = { path: wipsPath, show: showWips, failed: (error) => {
+  // The WIP that this page came after is there no more.
+  if (error.status === 404 && grid.after !== null) turnPage(null, []);
+  else byId("wips-count").textContent = error.message;
+} };
 const troubledPart = { path: () => "/api/v1/wips?limit=1&troubled=true", show: (page) => { troubledTotal = page.total; } };
 
 function startGrid() {

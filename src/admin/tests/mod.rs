@@ -15,7 +15,7 @@ use super::listener::{Limits, serve_within};
 use super::types::{
     CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, DatacentersPage, ExplainRequest,
     FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
-    ReloadReport, Status, WipStatus, WipsPage, WipsRequest,
+    ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -89,6 +89,13 @@ impl Desk for Pretend {
         match request.member.as_deref() {
             Some("fra") => Ok(FailedBack { released: 2 }),
             _ => Err(ApiError::Conflict("nothing is held".to_owned())),
+        }
+    }
+
+    fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ApiError> {
+        match request.down.first() {
+            None => Err(ApiError::Invalid("nothing to simulate".to_owned())),
+            Some(down) => Ok(Simulation { measure: down.clone(), ..Simulation::default() }),
         }
     }
 

@@ -48,7 +48,8 @@ pub struct WeightedNetwork {
 }
 
 /// How answers move. Shares are of all clients, from 0 to 1: of the IPv4 and IPv6 address
-/// space with a known place, or of the weights given.
+/// space with a known place, each family half, or of the weights given. IPv4 clients ask
+/// for A, IPv6 clients for AAAA, where a WIP has either; otherwise for the other.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Simulation {
     /// WIPs in all.
@@ -57,7 +58,13 @@ pub struct Simulation {
     pub wips_moved: u64,
     /// WIPs that have nobody left to answer with but a last resort, and had somebody.
     pub wips_lost: u64,
-    /// Over all WIPs, each weighing the same.
+    /// Names that come, aliases included: of a change of the config alone.
+    #[serde(default)]
+    pub names_added: u64,
+    /// Names that go.
+    #[serde(default)]
+    pub names_removed: u64,
+    /// Over the WIPs that are there before and after, each weighing the same.
     pub all: Moves,
     /// WIPs whose answers move, those that move most first.
     pub wips: Vec<WipMoves>,
@@ -70,6 +77,9 @@ pub struct Simulation {
 pub struct WipMoves {
     /// Its name.
     pub wip: String,
+    /// True of an alias that comes, goes or changes to another WIP.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_alias: bool,
     /// "moved"; "lost": only a last resort is left; "added" or "removed": the name itself is.
     pub change: String,
     /// How.
@@ -89,7 +99,8 @@ pub struct Moves {
     /// Where clients are sent, largest first. Datacenters by name, other members by theirs;
     /// "nobody" where no address is given.
     pub shares: Vec<Share>,
-    /// Who takes over from whom, largest first.
+    /// Who takes over from whom, largest first; the same on both sides: by another of its
+    /// addresses.
     pub flows: Vec<Flow>,
 }
 

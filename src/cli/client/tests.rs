@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::admin::types::{
-    DatacentersPage, EventKind, ReloadRefused, Status, WipStatus, WipsPage, WipsRequest,
+    DatacentersPage, EventKind, ReloadRefused, SimulateRequest, Simulation, Status, WipStatus,
+    WipsPage, WipsRequest,
 };
 use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;
@@ -50,6 +51,13 @@ impl Desk for Pretend {
     fn fail_back(&self, request: &FailbackRequest) -> Result<FailedBack, ApiError> {
         Ok(FailedBack { released: if request.wip.is_some() { 1 } else { 2 } })
     }
+    fn simulate(&self, request: &SimulateRequest) -> Result<Simulation, ApiError> {
+        match request.down.first() {
+            None => Err(ApiError::Invalid("nothing to simulate".to_owned())),
+            Some(down) => Ok(Simulation { measure: down.clone(), ..Simulation::default() }),
+        }
+    }
+
     fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
         Err(ApiError::Conflict("nothing is held".to_owned()))
     }

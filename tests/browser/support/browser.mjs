@@ -1,0 +1,50 @@
+// Chromium, driven; whatever a page complains about is kept and held against it.
+import { chromium } from "playwright-core";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "./server.mjs";
+
+const PICTURES = join(ROOT, "target/browser");
+const ARGUMENTS = [
+  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+
+export async function launch() {
+  mkdirSync(PICTURES, { recursive: true });
+  // A user-data-dir of its own is made and removed by the driver.
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true,
+    args: ARGUMENTS,
+  });
+}
+
+/** A window on `server`, in which nothing may go wrong unseen. */
+export async function open(browser, server, { width = 1440, height = 900, scheme = "dark", motion = "reduce", go = true } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: motion });
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  const seen = { errors: [], requests: [] };
+  page.on("console", (message) => { if (message.type() === "error") seen.errors.push(message.text()); });
+  page.on("pageerror", (error) => seen.errors.push(String(error)));
+  page.on("request", (request) => seen.requests.push(request.url()));
+  await page.addInitScript(() => {
+    window.violations = [];
+    document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
+  });
+  if (go) {
+    await page.goto(server.url);
+    await page.locator("#live[data-live=on]").waitFor();
+    await page.locator("#grid-body tr.wip").first().waitFor();
+  }
+  return { context, page, seen };
+}
+
+/** What the page did that it must not: complaints, and requests that leave the server. */
+export async function wrongs({ page, seen }, server) {
+  const violations = await page.evaluate(() => window.violations);
+  const elsewhere = seen.requests.filter((url) => !url.startsWith(`${server.url}/`) && !url.startsWith("data:"));
+  return [...seen.errors, ...violations, ...elsewhere];
+}
+
+export const picture = (page, name, options = {}) => page.screenshot({ path: join(PICTURES, `${name}.png`), ...options });
