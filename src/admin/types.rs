@@ -147,19 +147,19 @@ pub struct MemberStatus {
 #[into_params(parameter_in = Query)]
 pub struct ExplainRequest {
     /// The name asked.
-    #[param(value_type = String)]
+    #[param(value_type = String, example = "shop.gslb.example.com")]
     pub name: Name,
     /// The record type asked, in upper case: "A", "AAAA", "TYPE65".
     #[param(rename = "type", required = false, default = "A")]
     pub record_type: String,
     /// The packet's source; none: this host.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "192.0.2.1")]
     pub client: Option<IpAddr>,
     /// The client subnet option.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "198.51.100.0/24")]
     pub ecs: Option<IpNet>,
     /// Datacenters to think down; may be given several times.
-    #[param(required = false)]
+    #[param(required = false, example = json!(["fra"]))]
     pub down: Vec<String>,
 }
 

@@ -53,8 +53,11 @@ pub(super) struct ExplainArguments {
 #[derive(Args, Debug)]
 pub(super) struct SimulateArguments {
     /// Think this datacenter down; may be given several times
-    #[arg(long, value_name = "DATACENTER", required = true)]
+    #[arg(long, value_name = "DATACENTER", required_unless_present = "drain")]
     pub(super) down: Vec<String>,
+    /// Think this datacenter drained; may be given several times
+    #[arg(long, value_name = "DATACENTER")]
+    pub(super) drain: Vec<String>,
     #[command(flatten)]
     pub(super) measure: MeasureArguments,
     /// Simulate with this config file, nothing probed, instead of a running server

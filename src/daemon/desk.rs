@@ -110,6 +110,7 @@ impl Desk for FrontDesk {
             ))
         })?;
         let thought = think_down(&serving, &request.down).map_err(ApiError::NotFound)?;
+        let told = self.publisher.overrides.told();
         // What the prober knows belongs to what is served, whatever is thought.
         let detail_of =
             |id: VerdictId| members::detail(&self.publisher, &self.runtime, &serving, id);
@@ -121,7 +122,10 @@ impl Desk for FrontDesk {
                 client: request.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
                 subnet: request.ecs.map(|network| (network.addr(), network.prefix_len())),
                 detail_of: &detail_of,
-                said_of: &|_, _| None,
+                said_of: &|wip, member| {
+                    let strategy = serving.snapshot.wips.get(wip as usize)?.strategy;
+                    told.text(wip, strategy, member)
+                },
                 probed: true,
             },
         );
@@ -156,6 +160,8 @@ impl Desk for FrontDesk {
 
     fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError> {
         let serving = self.publisher.serving();
+        let told = self.publisher.overrides.told();
+        wips::page(&serving, request, &|ids| self.details(&serving, ids), told.deciders())
         let mut page = wips::page(&serving, request, &|ids| self.details(&serving, ids))?;
         self.publisher.overrides.name_deciders(&serving, &mut page.wips);
         Ok(page)
@@ -163,6 +169,8 @@ impl Desk for FrontDesk {
 
     fn wip(&self, name: &Name) -> Result<WipStatus, ApiError> {
         let serving = self.publisher.serving();
+        let told = self.publisher.overrides.told();
+        wips::one(&serving, name, &|ids| self.details(&serving, ids), told.deciders())
         let mut status = wips::one(&serving, name, &|ids| self.details(&serving, ids))?;
         self.publisher.overrides.name_deciders(&serving, std::slice::from_mut(&mut status));
         Ok(status)

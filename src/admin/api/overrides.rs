@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::{Connection, Shared, body};
 use crate::admin::problem::Problem;
@@ -14,8 +13,7 @@ use crate::admin::types::{ClearRequest, OverrideRequest};
 
 pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     let desk = Arc::clone(&shared.desk);
-    let page = shared.calls.run(move || desk.overrides()).await?;
-    Ok(Json(page).into_response())
+    shared.calls.json(move || Ok::<_, Problem>(desk.overrides())).await
 }
 
 pub(super) async fn say(
@@ -26,8 +24,7 @@ pub(super) async fn say(
 ) -> Result<Response, Problem> {
     let request: OverrideRequest = body::read(&headers, &body)?;
     let desk = Arc::clone(&shared.desk);
-    let done = shared.calls.run(move || desk.say_override(&request, &peer)).await?;
-    Ok(Json(done?).into_response())
+    shared.calls.json(move || desk.say_override(&request, &peer)).await
 }
 
 pub(super) async fn clear(
@@ -38,6 +35,5 @@ pub(super) async fn clear(
 ) -> Result<Response, Problem> {
     let request: ClearRequest = body::read(&headers, &body)?;
     let desk = Arc::clone(&shared.desk);
-    let done = shared.calls.run(move || desk.clear_overrides(&request, &peer)).await?;
-    Ok(Json(done?).into_response())
+    shared.calls.json(move || desk.clear_overrides(&request, &peer)).await
 }

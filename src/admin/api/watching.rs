@@ -34,8 +34,7 @@ pub(super) async fn set_log(
 
 pub(super) async fn webhooks(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     let desk = Arc::clone(&shared.desk);
-    let page = shared.calls.run(move || desk.webhooks()).await?;
-    Ok(Json(page).into_response())
+    shared.calls.json(move || Ok::<_, Problem>(desk.webhooks())).await
 }
 
 pub(super) async fn test_webhook(
@@ -48,6 +47,5 @@ pub(super) async fn test_webhook(
     let NoBody {} = body::read(&headers, &body)?;
     tracing::info!(%peer, webhook = name, "test of a webhook asked for over the admin listener");
     let desk = Arc::clone(&shared.desk);
-    let tested = shared.calls.run(move || desk.test_webhook(&name)).await?;
-    Ok(Json(tested?).into_response())
+    shared.calls.json(move || desk.test_webhook(&name)).await
 }

@@ -191,4 +191,5 @@ fn path_parameter(name: &str, what: &str) -> ParameterBuilder {
         .required(Required::True)
         .description(Some(what))
         .schema(Some(string()))
+        .example(Some("shop.gslb.example.com".into()))
 }

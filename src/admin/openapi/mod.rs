@@ -31,6 +31,7 @@ pub(super) fn document() -> Bytes {
     static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
         let mut document = serde_json::to_value(build()).unwrap_or_default();
         plain_words(&mut document);
+        bounded_integers(&mut document);
         document.to_string().into()
     });
     DOCUMENT.clone()
@@ -74,6 +75,28 @@ fn plain_words(value: &mut Value) {
             }
         }
         Value::Array(values) => values.iter_mut().for_each(plain_words),
+        _ => {}
+    }
+}
+
+/// What fits an unsigned integer of Rust's is said as a bound, which every reader knows.
+fn bounded_integers(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            let maximum = match members.get("format").and_then(Value::as_str) {
+                Some("uint8") => Some(u64::from(u8::MAX)),
+                Some("uint16") => Some(u64::from(u16::MAX)),
+                Some("uint32") => Some(u64::from(u32::MAX)),
+                Some("uint64") => Some(u64::MAX),
+                _ => None,
+            };
+            if let Some(maximum) = maximum {
+                members.remove("format");
+                members.entry("maximum").or_insert(maximum.into());
+            }
+            members.values_mut().for_each(bounded_integers);
+        }
+        Value::Array(values) => values.iter_mut().for_each(bounded_integers),
         _ => {}
     }
 }

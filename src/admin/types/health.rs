@@ -115,14 +115,14 @@ const STATES: [&str; 3] = ["unknown", "up", "down"];
 #[into_params(parameter_in = Query)]
 pub struct ChecksRequest {
     /// Those that this WIP depends on, shared ones and its sites' own included.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "shop.gslb.example.com")]
     pub wip: Option<Name>,
     /// Those asked for under this member's name.
     pub member: Option<String>,
     /// Those asked for under this check's name.
     pub check: Option<String>,
     /// Those in this state: "unknown", "up", "down".
-    #[param(pattern = "^(unknown|up|down)$")]
+    #[param(pattern = "^(unknown|up|down)$", example = "down")]
     pub state: Option<String>,
     /// [`ChecksPage::next`] of the page before.
     pub after: Option<u32>,

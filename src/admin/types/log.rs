@@ -21,6 +21,7 @@ pub struct LogStatus {
 #[serde(deny_unknown_fields)]
 pub struct LogRequest {
     /// A level or filter as in `[log] level`; "config": back to what is configured.
+    #[schema(example = "info")]
     pub level: String,
     /// For so many seconds, at most [`LOG_FOR_MAX_S`]; none: until the process ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]

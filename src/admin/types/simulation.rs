@@ -10,6 +10,7 @@ use super::{OverrideKind, OverrideTarget};
 #[serde(deny_unknown_fields)]
 pub struct SimulateRequest {
     /// Datacenters to think down, by name.
+    #[schema(example = json!(["fra"]))]
     #[serde(default)]
     pub down: Vec<String>,
     /// Words of operators to think said, oldest first.

@@ -20,14 +20,14 @@ const TEXT_LENGTH_MAX: usize = 256;
 #[into_params(parameter_in = Query)]
 pub struct WipsRequest {
     /// Only those of which the name or an alias holds this text, whatever its case.
-    #[param(max_length = 256)]
+    #[param(max_length = 256, example = "shop")]
     pub q: Option<String>,
     /// Only those that have a VIP that is not up, or is overridden.
     #[param(required = false)]
     pub troubled: bool,
     /// Those after this WIP, in the order of the config: [`WipsPage::next`] of the page
     /// before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "shop.gslb.example.com")]
     pub after: Option<Name>,
     /// Most entries. A page of WIPs with very many members may have fewer.
     #[param(required = false, minimum = 1, maximum = 1_000, default = 100)]

@@ -18,6 +18,7 @@ mod drained;
 mod kept;
 mod shown;
 mod timer;
+mod told;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
