@@ -59,7 +59,7 @@ function changeForm(given) {
     element("div", { class: "fields" },
       element("label", null, "What", element("select", { name: "kind" },
         option("drain", "Drain: out of new answers", given.kind), option("force-down", "Force down: never answered", given.kind), option("force-up", "Force up: answered whatever health says", given.kind))),
-      element("label", null, "Site", element("select", { name: "datacenter", "data-first": targetWords(target) === "everything" }, option("", "any", target.datacenter), [...names].map((name) => option(name, name, target.datacenter)))),
+      element("label", null, "Site", element("select", { name: "datacenter" }, option("", "any", target.datacenter), [...names].map((name) => option(name, name, target.datacenter)))),
       element("label", null, "WIP", element("input", { name: "wip", list: "wip-names", value: target.wip ?? "", placeholder: "every one; * and ? stand for any", autocomplete: "off", spellcheck: "false" })),
       element("label", null, "Member", element("input", { name: "member", value: target.member ?? "", placeholder: "every one", autocomplete: "off", spellcheck: "false" }))),
     element("datalist", { id: "wip-names" }, grid.wips.map((wip) => element("option", { value: wip.name }))),
