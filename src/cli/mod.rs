@@ -12,6 +12,7 @@ mod events;
 mod explain;
 mod fleet;
 mod log;
+mod manual;
 mod moves;
 mod operate;
 mod overrides;
@@ -84,6 +85,16 @@ enum Command {
     /// Have a new process of the installed version take a running server's place, without
     /// a query lost
     Upgrade(OperateArguments),
+    /// Print completions for a shell: add them to what it reads at its start
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages to a directory, for packages
+    #[command(hide = true)]
+    Manual {
+        /// Made if it is not there
+        directory: PathBuf,
     /// A tour on loopback: a server and pretend sites, nothing else needed
     Demo(DemoArguments),
 }
@@ -115,6 +126,8 @@ pub fn run() -> ExitCode {
         Command::Webhook(command) => webhook::run(&command),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Upgrade(arguments) => operate::upgrade(&arguments),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Manual { directory } => manual::write(&directory),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };
     match result {

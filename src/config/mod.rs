@@ -21,6 +21,7 @@ mod names;
 mod origins;
 mod raw;
 mod reader;
+mod reference;
 mod resolve;
 mod schema;
 mod sections;
@@ -33,6 +34,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use origins::Origins;
+pub use reference::{KeyText, SectionText, reference};
 pub use schema::{default_file, schema};
 
 use crate::problem::{Problems, Sources};

@@ -4,8 +4,8 @@ const EVENTS_MAX = 500;
 const EVENTS_SHOWN = 12;
 let recent = [];
 let shown = EVENTS_SHOWN;
-/** What the server kept from before is shown, not read out. */
-let quietUntil = Infinity;
+/** What happened before the page was there is shown, not read out. */
+const isNews = (event) => event.at_us / 1e6 > performance.timeOrigin / 1000 + clockAhead - 2;
 
 const whose = (event) => (event.wip ? `${event.member} of ${event.wip}` : `site check of ${event.member}`);
 const because = (event) => [event.reason, event.detail].filter(Boolean).join(": ");
@@ -46,10 +46,9 @@ function noteEvents(events) {
   for (const event of events) {
     if (event.id && recent.some((other) => other.id === event.id)) continue;
     recent.unshift(event);
-    if (Date.now() > quietUntil) tell(describe(event)[1]);
+    if (isNews(event)) tell(describe(event)[1]);
   }
   recent = recent.slice(0, EVENTS_MAX);
-  if (quietUntil === Infinity) quietUntil = Date.now() + 1_500;
   showEvents();
 }
 
@@ -78,6 +77,4 @@ function startEvents() {
     showEvents();
   });
   showEvents();
-  // A server with nothing to tell is not waited for.
-  setTimeout(() => { if (quietUntil === Infinity) quietUntil = 0; }, 3_000);
 }

@@ -61,6 +61,9 @@ function wipName(name) {
   return element("span", { class: "name", title: name }, dot < 1 ? name : [name.slice(0, dot), element("span", null, name.slice(dot))]);
 }
 
+/** In a cell the state is said already; the row's own members say it all. */
+const SHORT = /^check \S+ (is down: )?/;
+
 /** What a WIP's members at one site come to. */
 function cell(members, toggle) {
   if (!members.length) return element("td", { class: "none" }, element("span", { "aria-hidden": "true" }, "·"), element("span", { class: "hidden" }, "no member"));
@@ -73,7 +76,7 @@ function cell(members, toggle) {
   const mark = stateMark(state, words);
   if (state === "up") mark.className = "state s-quiet";
   const tint = { "down": "down", "forced-down": "down", "degraded": "degraded", "drained": "drained", "forced-up": "drained", "held": "held", "unknown": "unknown" }[state];
-  return element("td", { class: `cell${tint ? ` t-${tint}` : ""}`, title: why, click: toggle }, mark, why && element("span", { class: "why" }, why));
+  return element("td", { class: `cell${tint ? ` t-${tint}` : ""}`, title: why, click: toggle }, mark, why && element("span", { class: "why" }, why.replace(SHORT, "")));
 }
 
 /** Why a member is as it is: an operator's reason before the probes'. */

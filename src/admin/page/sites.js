@@ -160,8 +160,7 @@ function siteCard(site) {
       element("div", { class: "buttons" },
         clear && element("button", { type: "button", "data-key": `clear ${site.name}`, "aria-label": `Clear overrides of site ${site.name}`, click: () => openClear(target) }, "Clear…"),
         element("button", { type: "button", "data-key": `drain ${site.name}`, "aria-label": `Drain site ${site.name}`, click: () => openChange(target) }, "Drain…"))),
-    element("p", { class: "site-facts" }, facts.join(" · ")),
-    element("p", { class: "site-facts mono" }, site.vips.join("  ")),
+    element("p", { class: "site-facts" }, facts.join(" · "), " · ", element("span", { class: "mono" }, site.vips.join("  "))),
     element("div", { class: "sparks" },
       spark("Probe", site.probe_ms, "ms", seriesInterval),
       site.answers_per_s.length > 0 && spark("Answers", site.answers_per_s, "/s", seriesInterval)));

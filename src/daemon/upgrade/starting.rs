@@ -15,7 +15,7 @@ use super::letters::FAILED;
 use super::program::Program;
 use super::take_over::VARIABLE;
 use crate::daemon::publisher::Publisher;
-use crate::service::MEANT_FOR_ONE_PROCESS;
+use crate::service::{self, MEANT_FOR_ONE_PROCESS};
 
 /// A process whose line has closed is about to end; how it does is waited for so long.
 const END_WAIT: Duration = Duration::from_millis(500);
@@ -70,7 +70,9 @@ impl<'p> Starting<'p> {
         for name in MEANT_FOR_ONE_PROCESS {
             command.env_remove(name);
         }
+        let lent = service::lend();
         let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn();
+        drop(lent);
         // The command, which goes here, has the last descriptor of the other end: without
         // it, this end learns when the process ends.
         drop(command);

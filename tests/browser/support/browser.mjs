@@ -1,6 +1,7 @@
 // Chromium, driven; whatever a page complains about is kept and held against it.
 import { chromium } from "playwright-core";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { ROOT } from "./server.mjs";
 
@@ -45,6 +46,20 @@ export async function wrongs({ page, seen }, server) {
   const violations = await page.evaluate(() => window.violations);
   const elsewhere = seen.requests.filter((url) => !url.startsWith(`${server.url}/`) && !url.startsWith("data:"));
   return [...seen.errors, ...violations, ...elsewhere];
+}
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe-core holds to be serious or worse, in words. */
+export async function serious(page) {
+  // The driver puts it in past the page's policy, which would rightly refuse it.
+  await page.evaluate(AXE);
+  const found = await page.evaluate(async () => {
+    const runOnly = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+    return (await window.axe.run(document, { runOnly })).violations;
+  });
+  return found.filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 120)).join(" | ")}`);
 }
 
 export const picture = (page, name, options = {}) => page.screenshot({ path: join(PICTURES, `${name}.png`), ...options });
