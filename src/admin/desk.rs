@@ -7,7 +7,7 @@ use super::types::{
     BrokenRule, ChecksPage, ChecksRequest, ClearRequest, DatacentersPage, ExplainRequest,
     FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, OverrideDone,
     OverrideRequest, OverridesPage, ReloadRefused, ReloadReport, SimulateRequest, Simulation,
-    Status, WipStatus, WipsPage, WipsRequest,
+    Status, Upgraded, WebhookTested, WebhooksPage, WipStatus, WipsPage, WipsRequest,
 };
 use crate::dns::Name;
 
@@ -31,6 +31,12 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Logs more or less from now on.
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError>;
+
+    /// How the webhooks are.
+    fn webhooks(&self) -> WebhooksPage;
+
+    /// Sends a test to one, and waits for what becomes of it.
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError>;
 
     /// What is probed and how it is, one by one.
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError>;
@@ -74,6 +80,10 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Loads the config anew. Returns when it is in force, or refused.
     fn reload(&self) -> Result<ReloadReport, ReloadRefused>;
+
+    /// Has a new process take this one's place. Returns when it answers, or when it is
+    /// clear that it never will: within a minute.
+    fn upgrade(&self) -> Result<Upgraded, ApiError>;
 }
 
 /// Why the daemon did not do what a request asked.
@@ -105,6 +115,9 @@ pub enum ApiError {
     /// The disk does not take it, so nothing was changed: 503.
     #[error("{0}")]
     NotSaved(String),
+    /// The process that was to take over cannot: 422.
+    #[error("{0}")]
+    UpgradeFailed(String),
     /// Not now; later it may work: 503.
     #[error("{0}")]
     NotReady(String),

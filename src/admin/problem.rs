@@ -4,9 +4,10 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::desk::ApiError;
-use super::types::{BrokenRule, ReloadRefused};
+use super::types::{BrokenRule, ConfigProblem, ReloadRefused};
 
 /// `Content-Type` of a problem document (RFC 9457 3).
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -29,6 +30,28 @@ pub struct Problem {
     /// Of an override that is not safe: the rules that it breaks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub broken: Vec<BrokenRule>,
+}
+
+/// [`Problem`] as the OpenAPI document has it: which further members there are depends on
+/// the kind.
+#[derive(ToSchema)]
+#[schema(as = Problem, description = "What went wrong with a request (RFC 9457).")]
+#[expect(dead_code, reason = "for its schema alone")]
+pub(super) struct ProblemSchema {
+    /// "urn:windrose:problem:" and a stable word.
+    #[schema(pattern = "^urn:windrose:problem:[a-z-]+$")]
+    r#type: String,
+    /// The kind in a few words, always the same for it.
+    title: String,
+    /// The HTTP status, again.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// This occurrence, in a sentence or two.
+    detail: String,
+    /// Of a refused reload ("config-refused"): all problems as `windrose check` prints them.
+    report: Option<String>,
+    /// Of a refused reload: the same, one by one.
+    problems: Option<Vec<ConfigProblem>>,
 }
 
 impl Problem {
@@ -80,6 +103,12 @@ impl From<ApiError> for Problem {
             ApiError::Conflict(detail) => {
                 (StatusCode::CONFLICT, "nothing-to-do", "There is nothing to do", detail)
             }
+            ApiError::UpgradeFailed(detail) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "upgrade-failed",
+                "The server was not replaced",
+                detail,
+            ),
             ApiError::NotReady(detail) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not possible now", detail)
             }

@@ -304,6 +304,19 @@ pub(super) enum LimiterCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(super) enum WebhookCommand {
+    /// What became of each webhook's deliveries
+    Status(OperateArguments),
+    /// Send an event that is a test, and say what the receiver answers
+    Test {
+        /// Its name in the config
+        name: String,
+        #[command(flatten)]
+        operate: OperateArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(super) enum GeoCommand {
     /// Sources, sizes, dates and attributions of the databases in use
     Info {

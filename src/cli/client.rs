@@ -18,7 +18,7 @@ use crate::admin::problem::{self, Problem};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ClearRequest, ExplainRequest, FailbackRequest, FailedBack,
     LimiterReleased, LogRequest, LogStatus, OverrideDone, OverrideRequest, OverridesPage,
-    ReloadReport, SimulateRequest, Simulation, Status,
+    ReloadReport, SimulateRequest, Simulation, Status, Upgraded, WebhookTested, WebhooksPage,
 };
 
 /// The server when none is named.
@@ -32,6 +32,8 @@ pub const TOKEN_FILE_VARIABLE: &str = "WINDROSE_TOKEN_FILE";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for a whole reply; the server gives up on itself after 30 s.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest wait for an upgrade; the server gives it up before that.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Most bytes of a reply.
 const REPLY_LENGTH_MAX: usize = 64 << 20;
 
@@ -156,10 +158,27 @@ impl Client {
         self.ask(self.http.request(Method::PUT, url).json(request)).await
     }
 
+    /// `GET /api/v1/webhooks`
+    pub async fn webhooks(&self) -> Result<WebhooksPage, ClientError> {
+        self.get("/api/v1/webhooks", &[]).await
+    }
+
+    /// `POST /api/v1/webhooks/{name}/test`
+    pub async fn test_webhook(&self, name: &str) -> Result<WebhookTested, ClientError> {
+        // Names have no letter that a path could not.
+        self.post(&format!("/api/v1/webhooks/{name}/test"), None::<&()>).await
+    }
+
     /// `POST /api/v1/reload`. A config that is refused is a
     /// [`ClientError::Problem`] that carries all its problems.
     pub async fn reload(&self) -> Result<ReloadReport, ClientError> {
         self.post("/api/v1/reload", None::<&()>).await
+    }
+
+    /// `POST /api/v1/upgrade`, which takes as long as a start.
+    pub async fn upgrade(&self) -> Result<Upgraded, ClientError> {
+        let request = self.http.request(Method::POST, self.url("/api/v1/upgrade"));
+        self.ask(request.timeout(UPGRADE_TIMEOUT)).await
     }
 
     /// Gets `path` and reads its JSON.

@@ -149,6 +149,13 @@ fn words(what: &EventKind) -> String {
                 stalled_ms / 1_000
             )
         }
+        EventKind::Upgraded { old_pid, new_pid, old_version, new_version } => {
+            format!(
+                "upgraded: process {new_pid} (windrose {new_version}) took the place of {old_pid} \
+                 ({old_version})"
+            )
+        }
+        EventKind::UpgradeFailed { why } => format!("NO UPGRADE, this server goes on: {why}"),
         EventKind::ConfigLoaded { generation, cause, changes } => {
             let changes =
                 if changes.is_empty() { "" } else { ": " }.to_owned() + &changes.join("; ");
@@ -162,6 +169,8 @@ fn words(what: &EventKind) -> String {
         | EventKind::OverrideStarted { .. }
         | EventKind::OverrideEnded { .. }
         | EventKind::OverrideRefused { .. } => override_words(what),
+        EventKind::FailOpen { wip, wips, active } => fail_open(wip.as_deref(), *wips, *active),
+        EventKind::Test => "a test".to_owned(),
         EventKind::Lagged { .. } | EventKind::Other => {
             "something this version does not know".into()
         }
@@ -197,6 +206,17 @@ fn override_words(what: &EventKind) -> String {
             format!("REFUSED ({change}): {}: {detail}{}", words(said), who(said))
         }
         _ => String::new(),
+    }
+}
+
+fn fail_open(wip: Option<&str>, wips: u64, active: bool) -> String {
+    let (whose, has) = match wip {
+        Some(wip) => (wip.to_owned(), "has"),
+        None => (format!("{wips} more WIPs"), "have"),
+    };
+    match active {
+        true => format!("{whose} {has} NO MEMBER LEFT: answered as on_all_down says"),
+        false => format!("{whose} {has} a member again"),
     }
 }
 

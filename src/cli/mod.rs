@@ -18,6 +18,7 @@ mod operate;
 mod overrides;
 mod serve;
 mod simulate;
+mod webhook;
 mod when;
 
 use std::path::PathBuf;
@@ -76,6 +77,9 @@ enum Command {
     Limiter(LimiterCommand),
     /// Show or set what a running server logs
     Log(LogArguments),
+    /// Look at a running server's webhooks, and try them
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Make a running server load its config again
     Reload(OperateArguments),
     /// Print completions for a shell: add them to what it reads at its start
@@ -89,6 +93,9 @@ enum Command {
         /// Made if it is not there
         directory: PathBuf,
     },
+    /// Have a new process of the installed version take a running server's place, without
+    /// a query lost
+    Upgrade(OperateArguments),
     /// A tour on loopback: a server and pretend sites, nothing else needed
     Demo(DemoArguments),
 }
@@ -117,9 +124,11 @@ pub fn run() -> ExitCode {
         Command::Failback(arguments) => operate::fail_back(arguments),
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Log(arguments) => log::run(&arguments),
+        Command::Webhook(command) => webhook::run(&command),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Completions { shell } => manual::completions(shell),
         Command::Manual { directory } => manual::write(&directory),
+        Command::Upgrade(arguments) => operate::upgrade(&arguments),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };
     match result {

@@ -7,7 +7,7 @@ use super::overrides::Words;
 use super::{FailbackArguments, Failed, OperateArguments, counted, print, print_json};
 use crate::admin::types::{
     DatacenterLosses, FailbackRequest, HealthStatus, MemberStatus, OverridesPage, ReloadReport,
-    Status,
+    Status, Upgraded,
 };
 
 /// Runs one request against the server that the arguments name.
@@ -29,6 +29,18 @@ pub(super) fn status(arguments: &OperateArguments) -> Result<(), Failed> {
 pub(super) fn reload(arguments: &OperateArguments) -> Result<(), Failed> {
     let report = ask(arguments, async |client: Client| client.reload().await)?;
     if arguments.json { print_json(&report) } else { print(&reload_text(&report)) }
+}
+
+pub(super) fn upgrade(arguments: &OperateArguments) -> Result<(), Failed> {
+    let done = ask(arguments, async |client: Client| client.upgrade().await)?;
+    if arguments.json {
+        return print_json(&done);
+    }
+    let Upgraded { old_pid, new_pid, old_version, new_version, took_ms } = done;
+    print(&format!(
+        "upgraded in {took_ms} ms: process {new_pid} (windrose {new_version}) answers, process \
+         {old_pid} ({old_version}) ends"
+    ))
 }
 
 pub(super) fn release(arguments: &OperateArguments) -> Result<(), Failed> {

@@ -4,10 +4,12 @@
 //! table that is fully written; then both are swapped in together. Whatever
 //! fails before that leaves what was running as it was.
 
+mod first;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -21,7 +23,8 @@ use super::overrides::Keeper;
 use super::state::{StateDir, Wake, save_serials};
 use super::supervised::Teller;
 use super::watch;
-use super::{events, log_level, probing};
+use super::watching::Watching;
+use super::{log_level, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
@@ -53,6 +56,9 @@ pub(super) struct Publisher {
     pub(super) journal: Arc<Journal>,
     /// Set once the server stops.
     pub(super) stopping: AtomicBool,
+    /// Set while another process gets ready to take over, and for good once it has: what
+    /// is kept on the disk is not to change.
+    pub(super) upgrading: AtomicBool,
     /// Unix second of the start.
     pub(super) started_at_s: u64,
     /// Unix second of the last load that was taken.
@@ -61,6 +67,8 @@ pub(super) struct Publisher {
     pub(super) state: Option<Arc<StateDir>>,
     /// What operators say over health.
     pub(super) overrides: Keeper,
+    /// What watches it, once it is started.
+    pub(super) watching: OnceLock<Watching>,
     /// Told of changes that are to be kept.
     pub(super) wake: Wake,
     /// Tells a service manager.
@@ -104,63 +112,6 @@ impl Loading {
 }
 
 impl Publisher {
-    /// Publishes the first snapshot.
-    pub(super) fn start(
-        path: PathBuf,
-        candidate: Candidate,
-        prober: Prober,
-        state: Option<Arc<StateDir>>,
-        clock: Clock,
-        workers: usize,
-    ) -> Result<Publisher, String> {
-        let Candidate { mut snapshot, geo, read, .. } = candidate;
-        let plan = std::mem::take(&mut snapshot.plan);
-        snapshot.plan = plan.clone();
-        let journal = Arc::new(Journal::new(clock.unix_us()));
-        let overrides = Keeper::open(state.clone(), Arc::clone(&journal), clock)
-            .map_err(|error| error.to_string())?;
-        let transitions = Arc::<TransitionCounters>::default();
-        let wake = Wake::default();
-        let listener =
-            events::listener(Arc::clone(&journal), Arc::clone(&transitions), wake.clone());
-        prober.listen(listener).map_err(|error| error.to_string())?;
-        if let Some(saved) = state.as_ref().and_then(|state| state.read_health()) {
-            prober.restore(saved).map_err(|error| error.to_string())?;
-        }
-        let table = prober.apply(plan).map_err(|error| error.to_string())?;
-        if let Some(state) = &state {
-            save_serials(state, &snapshot.serials);
-        }
-        let generation = snapshot.generation;
-        let (cause, changes) = ("start".to_owned(), Vec::new());
-        let loaded = EventKind::ConfigLoaded { generation, cause, changes };
-        journal.push(clock.unix_us(), loaded);
-        let serving = overrides.begin(&Serving::new(Arc::new(snapshot), table, workers, None));
-        let now_s = u64::from(clock.now().unix_s);
-        Ok(Publisher {
-            cell: Arc::new(ArcSwap::from_pointee(serving)),
-            registry: Arc::new(Registry::new()),
-            transitions,
-            journal,
-            stopping: AtomicBool::new(false),
-            started_at_s: now_s,
-            loaded_at_s: AtomicU64::new(now_s),
-            state,
-            overrides,
-            wake,
-            teller: Teller::default(),
-            path,
-            clock,
-            workers,
-            prober: Mutex::new(Some(Arc::new(prober))),
-            loading: Mutex::new(Loading { retired: Vec::new(), geo }),
-            handover: Mutex::new(()),
-            refused: Mutex::new(None),
-            read: Mutex::new(read),
-            looked: Mutex::new(None),
-        })
-    }
-
     /// What is served now.
     pub(super) fn serving(&self) -> Arc<Serving> {
         self.cell.load_full()
@@ -229,6 +180,10 @@ impl Publisher {
 
     fn reload_here(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
         let mut loading = lock(&self.loading);
+        if self.stopping.load(Ordering::Relaxed) {
+            let report = "the server is stopping, or another process has taken its place";
+            return Err(ReloadRefused { report: report.to_owned(), problems: Vec::new() });
+        }
         self.teller.reloading();
         let current = self.serving();
         *lock(&self.looked) = Some(watch::look(self));
@@ -284,7 +239,7 @@ impl Publisher {
     }
 
     /// Tells streams what happened just now.
-    fn tell(&self, what: EventKind) {
+    pub(super) fn tell(&self, what: EventKind) {
         self.journal.push(self.clock.unix_us(), what);
     }
 

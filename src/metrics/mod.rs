@@ -16,6 +16,7 @@ pub mod histogram;
 pub mod scrape;
 pub mod text;
 pub mod transitions;
+mod watched;
 
 pub use counters::{DropReason, DropStage, Family, Registry, Totals, Transport, WorkerCounters};
 pub use histogram::{HistogramTotals, Unit};
@@ -24,3 +25,4 @@ pub use scrape::{
     StateTotals, WipSeries, render,
 };
 pub use transitions::{TransitionCounters, TransitionTo};
+pub use watched::{QueryLogTotals, WebhookTotals};

@@ -5,6 +5,7 @@ use super::families::{self as family, MetricFamily};
 use super::histogram::HistogramTotals;
 use super::text::{FamilyWriter, Page, Value};
 use super::transitions::TransitionCounters;
+use super::watched::{self, QueryLogTotals, WebhookTotals};
 
 /// Response codes that are shown from the start at 0, so that the first one of
 /// a kind is a rise that an alert can see; others appear when they happen.
@@ -52,6 +53,10 @@ pub struct Scrape<'a> {
     pub config_reload_at_s: u64,
     /// Unix time at which the oldest geo database was built, in seconds; none: unknown.
     pub geo_database_built_at_s: Option<u64>,
+    /// Deliveries of each webhook.
+    pub webhooks: &'a [WebhookTotals],
+    /// The query log; none: nothing is logged.
+    pub query_log: Option<QueryLogTotals>,
     /// What the system says about this process; none: it does not say.
     pub process: Option<Process>,
 }
@@ -187,6 +192,8 @@ pub fn render(scrape: &Scrape<'_>, out: &mut String) {
     health(&mut page, scrape);
     probes(&mut page, scrape);
     config(&mut page, scrape);
+    watched::webhooks(&mut page, scrape.webhooks);
+    watched::query_log(&mut page, scrape.query_log);
     if let Some(process) = &scrape.process {
         self::process(&mut page, process);
     }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use serde::de::DeserializeOwned;
 
-use super::{Connection, Shared};
-use crate::admin::desk::ApiError;
+use super::{Connection, Shared, body};
 use crate::admin::problem::Problem;
 use crate::admin::types::{ClearRequest, OverrideRequest};
 
@@ -22,9 +21,10 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Response, 
 pub(super) async fn say(
     State(shared): State<Arc<Shared>>,
     Extension(Connection { peer, .. }): Extension<Connection>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let request: OverrideRequest = read(&body)?;
+    let request: OverrideRequest = body::read(&headers, &body)?;
     let desk = Arc::clone(&shared.desk);
     let done = shared.calls.run(move || desk.say_override(&request, &peer)).await?;
     Ok(Json(done?).into_response())
@@ -33,16 +33,11 @@ pub(super) async fn say(
 pub(super) async fn clear(
     State(shared): State<Arc<Shared>>,
     Extension(Connection { peer, .. }): Extension<Connection>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let request: ClearRequest = read(&body)?;
+    let request: ClearRequest = body::read(&headers, &body)?;
     let desk = Arc::clone(&shared.desk);
     let done = shared.calls.run(move || desk.clear_overrides(&request, &peer)).await?;
     Ok(Json(done?).into_response())
-}
-
-/// Reads a body; the error names what is wrong in it, and what is allowed there.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::from(ApiError::Invalid(format!("the body: {error}"))))
 }

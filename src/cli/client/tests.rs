@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::admin::types::{
     BrokenRule, DatacentersPage, EventKind, OverrideStatus, ReloadRefused, SimulateRequest,
-    Simulation, Status, WipStatus, WipsPage, WipsRequest,
+    Simulation, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;
@@ -39,6 +39,15 @@ impl Desk for Pretend {
     }
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
+    }
+    fn webhooks(&self) -> WebhooksPage {
+        WebhooksPage::default()
+    }
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        match name {
+            "oncall" => Ok(WebhookTested { taken: true, ..WebhookTested::default() }),
+            _ => Err(ApiError::NotFound(format!("there is no webhook \"{name}\""))),
+        }
     }
     fn journal(&self) -> Arc<Journal> {
         let journal = Arc::new(Journal::new(100));
@@ -93,6 +102,9 @@ impl Desk for Pretend {
         }
     }
 
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        Ok(Upgraded { old_pid: 1, new_pid: 2, ..Upgraded::default() })
+    }
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
         Err(ReloadRefused { report: "error: unknown key\n".to_owned(), problems: Vec::new() })
     }

@@ -18,7 +18,9 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -58,7 +60,7 @@ pub struct StateInUse {
 pub(super) struct StateDir {
     path: PathBuf,
     /// Held until the process ends; none: it cannot be locked.
-    _lock: Option<File>,
+    lock: Option<File>,
     /// Files that cannot be written now, and why.
     trouble: Mutex<BTreeMap<&'static str, String>>,
     saved_at_s: AtomicU64,
@@ -86,13 +88,45 @@ impl StateDir {
                 write::clean_up(&path.join(name));
             }
         }
-        Ok(StateDir {
+        Ok(StateDir::new(path, lock))
+    }
+
+    /// Goes on with the directory of a server that holds `lock` and is about to end: what
+    /// it writes meanwhile is left alone.
+    ///
+    /// # Errors
+    /// The lock is not the directory's, and another server holds that.
+    pub(super) fn take_over(path: &Path, lock: OwnedFd) -> Result<StateDir, StateInUse> {
+        let mut lock = File::from(lock);
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let ours = lock.metadata().map(identity).ok();
+        let there = fs::metadata(path.join(LOCK_FILE)).map(identity).ok();
+        // Of the very same open file, which has it already, this does not wait.
+        if ours.is_none() || ours != there || lock.try_lock().is_err() {
+            return StateDir::open(path);
+        }
+        say_holder(&mut lock);
+        Ok(StateDir::new(path, Some(lock)))
+    }
+
+    fn new(path: &Path, lock: Option<File>) -> StateDir {
+        StateDir {
             path: path.to_owned(),
-            _lock: lock,
+            lock,
             trouble: Mutex::default(),
             saved_at_s: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-        })
+        }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What holds it, for another process to hold it too.
+    pub(super) fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.as_ref().map(AsFd::as_fd)
     }
 
     /// The health state that an earlier server kept, if there is any and it is whole.
@@ -128,11 +162,6 @@ impl StateDir {
             self.saved_at_s.store(u64::from(saved.written_at_s), Ordering::Relaxed);
         }
         written
-    }
-
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The overrides that an earlier server kept; none: there is no such file, nor ever was
@@ -204,9 +233,14 @@ fn lock(directory: &Path) -> Result<File, TryLockError> {
         }
         std::thread::sleep(LOCK_LOOK_EVERY);
     }
-    // For whoever finds it locked; the lock itself does not need it.
-    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    say_holder(&mut file);
     Ok(file)
+}
+
+/// For whoever finds it locked; the lock itself does not need it.
+fn say_holder(file: &mut File) {
+    let rewritten = file.set_len(0).and_then(|()| file.rewind());
+    let _ = rewritten.and_then(|()| writeln!(file, "{}", std::process::id()));
 }
 
 fn in_use(directory: &Path) -> StateInUse {
