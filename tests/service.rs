@@ -103,7 +103,7 @@ fn sockets_that_the_manager_bound_are_served_by_a_server_that_binds_none() {
     client.set_read_timeout(Some(WITHIN)).unwrap();
     client.connect(&at).unwrap();
     client.send(QUERY).unwrap();
-    let _server = Server::activate(directory.path(), &config, sockets);
+    let _server = Server::activate(directory.path(), &config, &sockets);
     let mut reply = [0; 512];
     let length = client.recv(&mut reply).unwrap();
     assert!(length > QUERY.len() && reply[..2] == QUERY[..2], "{:?}", &reply[..length]);
@@ -141,7 +141,7 @@ fn a_socket_that_fits_nothing_is_refused_with_what_to_change() {
         ("an admin listener", vec![("admin", tcp("127.0.0.1:0"))], "[admin] listen"),
     ];
     for (case, sockets, words) in cases {
-        let server = Server::activate_any(directory.path(), &config, &sockets);
+        let server = Server::activate(directory.path(), &config, &sockets);
         let log = || fs::read_to_string(directory.path().join("log")).unwrap();
         assert_eq!(server.ended(), Some(1), "{case}: {}", log());
         assert!(log().contains(words), "{case}: {}", log());
@@ -149,7 +149,7 @@ fn a_socket_that_fits_nothing_is_refused_with_what_to_change() {
     // Takes IPv4 too, whose clients would seem to be in IPv6.
     let Ok(both) = TcpListener::bind("[::]:0") else { return };
     let config = config_at(&format!("[\"[::]:{}\"]", both.local_addr().unwrap().port()), "");
-    let server = Server::activate(directory.path(), &config, [("dns", both.into())]);
+    let server = Server::activate(directory.path(), &config, &[("dns", both.into())]);
     assert_eq!(server.ended(), Some(1));
     let log = fs::read_to_string(directory.path().join("log")).unwrap();
     assert!(log.contains("BindIPv6Only=ipv6-only"), "{log}");
@@ -171,7 +171,7 @@ fn started_as_root_it_becomes_the_user_and_keeps_one_right() {
         )
     };
     let refused = |user: &str| {
-        let server = Server::activate(directory.path(), &config(user), []);
+        let server = Server::activate(directory.path(), &config(user), &[]);
         assert_eq!(server.ended(), Some(1));
         fs::read_to_string(directory.path().join("log")).unwrap()
     };
@@ -305,17 +305,9 @@ impl Server {
         Server(Some(command.stderr(Stdio::from(log)).spawn().unwrap()))
     }
 
-    fn activate<const N: usize>(
-        directory: &Path,
-        config: &str,
-        sockets: [GivenSocket; N],
-    ) -> Server {
-        Server::activate_any(directory, config, &sockets)
-    }
-
     /// With sockets at descriptors 3 and on, as a manager gives them: a shell puts them
     /// there, from the copies that it inherits.
-    fn activate_any(directory: &Path, config: &str, sockets: &[GivenSocket]) -> Server {
+    fn activate(directory: &Path, config: &str, sockets: &[GivenSocket]) -> Server {
         let path = directory.join("windrose.toml");
         fs::write(&path, config).unwrap();
         // Copies above those that are put in order, and open in the child.

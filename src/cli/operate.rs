@@ -3,9 +3,11 @@
 use std::fmt::Write;
 
 use super::client::{Client, ClientError};
+use super::overrides::Words;
 use super::{FailbackArguments, Failed, OperateArguments, counted, print, print_json};
 use crate::admin::types::{
-    DatacenterLosses, FailbackRequest, HealthStatus, MemberStatus, ReloadReport, Status, Upgraded,
+    DatacenterLosses, FailbackRequest, HealthStatus, MemberStatus, OverridesPage, ReloadReport,
+    Status, Upgraded,
 };
 
 /// Runs one request against the server that the arguments name.
@@ -96,6 +98,7 @@ fn status_text(status: &Status) -> String {
         let _ = writeln!(text, "{}", refused.report);
     }
     health_text(&mut text, &status.health);
+    overrides_text(&mut text, &status.overrides);
     for datacenter in &status.datacenters {
         let gate = datacenter.gate.as_ref().map_or(String::new(), |gate| format!(", site {gate}"));
         let overridden = match datacenter.overridden {
@@ -128,6 +131,28 @@ fn status_text(status: &Status) -> String {
     }
     text
 }
+
+/// What operators said, by whom, why, since and until when.
+fn overrides_text(text: &mut String, page: &OverridesPage) {
+    if page.overrides.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "OVERRIDDEN: {}", counted(page.overrides.len() as u64, "override"));
+    let words = Words { now: jiff::Zoned::now() };
+    for status in page.overrides.iter().take(OVERRIDES_SHOWN_MAX) {
+        let mut lines = String::new();
+        words.status(&mut lines, status, page.now_s);
+        for line in lines.lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    if page.overrides.len() > OVERRIDES_SHOWN_MAX {
+        let _ = writeln!(text, "  … all of them: windrose overrides");
+    }
+}
+
+/// Overrides shown with the status; more have a command of their own.
+const OVERRIDES_SHOWN_MAX: usize = 20;
 
 /// ", check readiness: timeout: no response within 2000 ms"
 fn reason_text(member: &MemberStatus) -> String {

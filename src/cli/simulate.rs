@@ -2,7 +2,10 @@
 
 use super::client::Client;
 use super::{Failed, SimulateArguments, moves, operate, print, print_json};
-use crate::admin::types::{SimulateRequest, Simulation, WEIGHTS_MAX, WeightedNetwork};
+use crate::admin::types::{
+    OverrideKind, OverrideTarget, SimulateRequest, Simulation, ThoughtOverride, WEIGHTS_MAX,
+    WeightedNetwork,
+};
 use crate::daemon;
 use crate::daemon::load;
 
@@ -48,5 +51,13 @@ fn offline(path: &std::path::Path, arguments: &SimulateArguments) -> Result<Simu
 }
 
 fn thought(arguments: &SimulateArguments) -> SimulateRequest {
-    SimulateRequest { down: arguments.down.clone(), ..SimulateRequest::default() }
+    let drain = |site: &String| ThoughtOverride {
+        kind: OverrideKind::Drain,
+        target: OverrideTarget { datacenter: Some(site.clone()), ..OverrideTarget::default() },
+    };
+    SimulateRequest {
+        down: arguments.down.clone(),
+        overrides: arguments.drain.iter().map(drain).collect(),
+        ..SimulateRequest::default()
+    }
 }

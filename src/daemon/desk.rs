@@ -12,11 +12,13 @@ use super::series::Series;
 use super::simulate::Simulations;
 use super::think::think_down;
 use super::upgrade::Upgrader;
+use super::watching::Watching;
 use super::{checks, log_level, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
-    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
-    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
-    ReloadRefused, ReloadReport, SimulateRequest, Simulation, Status, Upgraded, WipStatus,
+    ChecksPage, ChecksRequest, ClearRequest, ConfigProblem, ConfigStatus, DatacenterStatus,
+    DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
+    LogStatus, OverrideDone, OverrideRequest, OverridesPage, ReloadRefused, ReloadReport,
+    SimulateRequest, Simulation, Status, Upgraded, WebhookTested, WebhooksPage, WipStatus,
     WipsPage, WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
@@ -93,6 +95,7 @@ impl Desk for FrontDesk {
             },
             health: checks::health(&self.publisher, &serving),
             datacenters: datacenters(&serving),
+            overrides: self.publisher.overrides.page(),
             members_not_up: members,
             members_not_up_total,
         }
@@ -107,6 +110,7 @@ impl Desk for FrontDesk {
             ))
         })?;
         let thought = think_down(&serving, &request.down).map_err(ApiError::NotFound)?;
+        let told = self.publisher.overrides.told();
         // What the prober knows belongs to what is served, whatever is thought.
         let detail_of =
             |id: VerdictId| members::detail(&self.publisher, &self.runtime, &serving, id);
@@ -118,6 +122,10 @@ impl Desk for FrontDesk {
                 client: request.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
                 subnet: request.ecs.map(|network| (network.addr(), network.prefix_len())),
                 detail_of: &detail_of,
+                said_of: &|wip, member| {
+                    let strategy = serving.snapshot.wips.get(wip as usize)?.strategy;
+                    told.text(wip, strategy, member)
+                },
                 probed: true,
             },
         );
@@ -136,18 +144,36 @@ impl Desk for FrontDesk {
         log_level::set(&self.runtime, request, u64::from(self.publisher.clock.now().unix_s))
     }
 
+    fn webhooks(&self) -> WebhooksPage {
+        self.publisher.watching.get().map(Watching::webhooks).unwrap_or_default()
+    }
+
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        let none = || ApiError::NotReady("the server is starting".to_owned());
+        let watching = self.publisher.watching.get().ok_or_else(none)?;
+        watching.test_webhook(name, self.publisher.clock.unix_us())
+    }
+
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
         checks::checks(&self.publisher, &self.runtime, request)
     }
 
     fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError> {
         let serving = self.publisher.serving();
-        wips::page(&serving, request, &|ids| self.details(&serving, ids))
+        let told = self.publisher.overrides.told();
+        wips::page(&serving, request, &|ids| self.details(&serving, ids), told.deciders())
+        let mut page = wips::page(&serving, request, &|ids| self.details(&serving, ids))?;
+        self.publisher.overrides.name_deciders(&serving, &mut page.wips);
+        Ok(page)
     }
 
     fn wip(&self, name: &Name) -> Result<WipStatus, ApiError> {
         let serving = self.publisher.serving();
-        wips::one(&serving, name, &|ids| self.details(&serving, ids))
+        let told = self.publisher.overrides.told();
+        wips::one(&serving, name, &|ids| self.details(&serving, ids), told.deciders())
+        let mut status = wips::one(&serving, name, &|ids| self.details(&serving, ids))?;
+        self.publisher.overrides.name_deciders(&serving, std::slice::from_mut(&mut status));
+        Ok(status)
     }
 
     fn datacenters(&self) -> DatacentersPage {
@@ -166,6 +192,26 @@ impl Desk for FrontDesk {
 
     fn release_limiter(&self) -> Result<LimiterReleased, ApiError> {
         operate::release_limiter(&self.publisher, &self.runtime)
+    }
+
+    fn overrides(&self) -> OverridesPage {
+        self.publisher.overrides.page()
+    }
+
+    fn say_override(
+        &self,
+        request: &OverrideRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        self.publisher.overrides.say(&self.publisher.cell, request, peer)
+    }
+
+    fn clear_overrides(
+        &self,
+        request: &ClearRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        self.publisher.overrides.clear(&self.publisher.cell, request, peer)
     }
 
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {

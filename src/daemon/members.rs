@@ -190,8 +190,15 @@ fn member_status(wip: String, member: &str, word: Word) -> MemberStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    use crate::config::{self, Files};
     use crate::health::check::{ProbeKind, TcpProbe};
     use crate::health::plan::{Identity, Plan, ProbeAddress, Target, Thresholds, Verdict};
+    use crate::health::table::Table;
+    use crate::snapshot;
+    use crate::steer::overlay::{Builder, Laid};
     use crate::health::{Engine, Failure, FailureKind, Now, Outcome};
 
     /// Statuses after each target's probes: "d" fails until it is down, "u" passes, "f"
@@ -257,5 +264,89 @@ mod tests {
             let found = reason(&targets, &statuses).map(|(target, ..)| target);
             assert_eq!(found, expected, "{states} {targets:?}");
         }
+    }
+
+    struct OneFile;
+
+    impl Files for OneFile {
+        fn read(&self, _: &Path) -> std::io::Result<Vec<u8>> {
+            let text = r#"
+[zone."example.com"]
+nameservers = ["ns1.example.net"]
+hostmaster = "hostmaster@example.net"
+[datacenter.fra]
+vip = ["192.0.2.1", "2001:db8::1"]
+[datacenter.iad]
+vip = "192.0.2.2"
+[health_check.up]
+type = "tcp"
+port = 80
+[wip_defaults]
+members = ["fra", "iad"]
+health_check = "up"
+[wip."a.example.com"]
+[wip."b.example.com"]
+[wip."c.example.com"]
+"#;
+            Ok(text.into())
+        }
+
+        fn glob(&self, _: &str) -> Result<Vec<PathBuf>, String> {
+            Ok(Vec::new())
+        }
+
+        fn exists(&self, _: &Path) -> bool {
+            true
+        }
+    }
+
+    /// Three WIPs that share the verdicts of fra (two VIPs) and iad.
+    fn serving() -> Serving {
+        let loaded = config::load(Path::new("windrose.toml"), &OneFile);
+        let input = snapshot::Input {
+            config: Arc::new(loaded.config.unwrap()),
+            base: Arc::new(crate::geo::BaseTable::from_networks(&[])),
+            serials: snapshot::Serials::default(),
+            now_s: 1_800_000_000,
+            generation: 1,
+        };
+        let (snapshot, _) = snapshot::compile(input).unwrap();
+        let table = Table::new(snapshot.plan.verdicts.len());
+        (0..table.len()).for_each(|id| table.set(id as VerdictId, Word::UP));
+        Serving::new(Arc::new(snapshot), Arc::new(table), 1, None)
+    }
+
+    #[test]
+    fn each_member_that_an_operator_decides_of_is_listed_behind_what_health_found() {
+        let serving = serving();
+        let shown = |serving: &Serving| -> (Vec<String>, u64) {
+            let (found, total) = not_up(serving);
+            let line = |(m, _): &(MemberStatus, VerdictId)| {
+                let wip = m.wip.split('.').next().unwrap_or_default().to_owned();
+                format!("{wip} {} {} {}", m.address, m.probed, m.effective)
+            };
+            (found.iter().map(line).collect(), total)
+        };
+        assert_eq!(shown(&serving), (vec![], 0));
+        let down = Word::new(State::Down, false, Override::None, u16::MAX, 9);
+        let entry = &serving.snapshot.wips[0];
+        let verdicts = serving.snapshot.verdicts(entry, serving.snapshot.strategy(entry)).to_vec();
+        serving.health.set(verdicts[2], down);
+        assert_eq!(shown(&serving), (vec!["a 192.0.2.2 down down".to_owned()], 1), "shared");
+        let laid = |over| Laid { over, ..Laid::default() };
+        let mut builder = Builder::default();
+        let drained = laid(Override::Drained);
+        builder.of_strategy(entry.strategy, &[drained, drained, Laid::default()]);
+        builder.of_wip(1, &[Laid::default(), Laid::default(), laid(Override::ForcedUp)]);
+        let overridden = serving.with_overlay(Arc::new(builder.build()));
+        let expected = [
+            "a 192.0.2.2 down down",
+            "a 192.0.2.1 up drained",
+            "a 2001:db8::1 up drained",
+            "b 192.0.2.2 down forced-up",
+            "c 192.0.2.1 up drained",
+            "c 2001:db8::1 up drained",
+        ];
+        assert_eq!(shown(&overridden), (expected.map(str::to_owned).to_vec(), 6));
     }
 }

@@ -15,12 +15,15 @@ mod checks;
 mod desk;
 pub mod disk;
 mod events;
+mod fail_open;
 pub(crate) mod geo;
+mod handover;
 pub mod load;
 mod log_level;
 mod members;
 mod metrics;
 mod operate;
+mod overrides;
 mod probing;
 mod publisher;
 mod responder;
@@ -34,6 +37,7 @@ pub mod upgrade;
 mod user;
 mod verify;
 mod watch;
+mod watching;
 mod wips;
 
 use std::net::SocketAddr;
@@ -59,6 +63,7 @@ use state::{Saver, StateDir};
 pub(crate) use think::{all_up, think_down};
 use upgrade::{AdminSocket, LEAVE_WAIT, Program, Successor, TakeOver, Upgrader};
 pub use user::{BecomeError, become_user, user_to_become};
+use watching::Watching;
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
@@ -175,7 +180,11 @@ impl Daemon {
         let publisher = Publisher::start(path, loaded, prober, state, clock, workers, handed)
             .map_err(StartError::Config)?;
         let publisher = Arc::new(publisher);
-        let factory = responder::Factory::new(&publisher, udp_threads);
+        let watching = Watching::start(&publisher.journal, &config, runtime.handle(), workers);
+        let query_log = Arc::clone(watching.query_log());
+        let _ = publisher.watching.set(watching);
+        runtime.spawn(watching::follow(Arc::clone(&publisher)));
+        let factory = responder::Factory::new(&publisher, &query_log, udp_threads);
         let options = StartOptions { tcp: tcp_options(&config), ..StartOptions::default() };
         let running = bound
             .start(&factory, &options, runtime.handle())
@@ -213,6 +222,7 @@ impl Daemon {
         }
         let watcher = Arc::new(watch::start(Arc::clone(&publisher), stopping).map_err(system)?);
         let saver = start_saver(&publisher, clock).map_err(system)?;
+        overrides::start_timer(Arc::downgrade(&publisher)).map_err(system)?;
         if let Some(from) = from {
             from.ready(Arc::downgrade(&running))?;
             admin_file.iter().for_each(|file| file.set(from.has_admin_file()));
@@ -328,6 +338,9 @@ impl Daemon {
             saver.stop();
         }
         self.publisher.stop();
+        if let Some(watching) = self.publisher.watching.get() {
+            watching.stop();
+        }
         self.runtime.shutdown_timeout(STOP_WAIT);
         join_watcher(&self.watcher);
     }

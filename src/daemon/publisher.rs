@@ -8,8 +8,8 @@ mod first;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -19,9 +19,11 @@ use super::changes::{self, Changes};
 use super::disk::{ReadFiles, Seen};
 use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
+use super::overrides::Keeper;
 use super::state::{StateDir, Wake, save_serials};
 use super::supervised::Teller;
 use super::watch;
+use super::watching::Watching;
 use super::{log_level, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
@@ -33,8 +35,8 @@ use crate::snapshot::Serving;
 
 /// How often, and how far apart, a load looks whether the snapshot before it is
 /// read no more.
-const RETIRE_LOOKS: usize = 50;
-const RETIRE_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const RETIRE_LOOKS: usize = 50;
+pub(super) const RETIRE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Niceness of a thread that loads. Of a processor that answers all the time it gets
 /// a tenth: a change under attack takes seconds, where 19 would take minutes.
@@ -63,6 +65,10 @@ pub(super) struct Publisher {
     pub(super) loaded_at_s: AtomicU64,
     /// Where state is kept, as of the start.
     pub(super) state: Option<Arc<StateDir>>,
+    /// What operators say over health.
+    pub(super) overrides: Keeper,
+    /// What watches it, once it is started.
+    pub(super) watching: OnceLock<Watching>,
     /// Told of changes that are to be kept.
     pub(super) wake: Wake,
     /// Tells a service manager.
@@ -74,7 +80,7 @@ pub(super) struct Publisher {
     prober: Mutex<Option<Arc<Prober>>>,
     loading: Mutex<Loading>,
     /// Held while counts move to the next snapshot, and while they are scraped.
-    handover: Mutex<()>,
+    pub(super) handover: Mutex<()>,
     refused: Mutex<Option<ReloadRefused>>,
     /// What the last load read, taken or refused: mending a file is a change too.
     read: Mutex<ReadFiles>,
@@ -264,7 +270,7 @@ impl Publisher {
         let _ = prober.set_limits(limits);
         let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
         self.forget_transitions(&serving);
-        loading.retired.push(self.hand_over(serving));
+        loading.retired.push(self.hand_over(&serving, current));
         // The file has the names of what was probed before.
         self.wake.changed();
         loading.geo = geo;
@@ -277,30 +283,6 @@ impl Publisher {
             changes: lines,
             warnings: super::desk::config_problems(&problems, &sources),
         })
-    }
-
-    /// Swaps `serving` in, and gives back what was served before it. Counts follow
-    /// when no worker counts under the old one any more, which takes no longer than
-    /// a batch; the loading thread holds one reference of its own.
-    fn hand_over(&self, serving: Serving) -> Arc<Serving> {
-        let _no_scrape = lock(&self.handover);
-        let serving = Arc::new(serving);
-        let old = self.cell.swap(Arc::clone(&serving));
-        for _ in 0..RETIRE_LOOKS {
-            if Arc::strong_count(&old) <= 2 {
-                break;
-            }
-            std::thread::sleep(RETIRE_PAUSE);
-        }
-        // What workers counted before they let go of it is seen from here on.
-        fence(Ordering::Acquire);
-        serving.take_counts_of(&old);
-        old
-    }
-
-    /// What is served, with counts that are whole for as long as the guard lives.
-    pub(super) fn counted(&self) -> (MutexGuard<'_, ()>, Arc<Serving>) {
-        (lock(&self.handover), self.serving())
     }
 
     /// Drops the counters of WIPs and members that are no more.

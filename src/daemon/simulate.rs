@@ -5,7 +5,7 @@
 use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::think::{frozen, think_down};
+use super::think::{frozen, think_down, think_said};
 use crate::admin::ApiError;
 use crate::admin::types::{
     Flow, MOVES_MAX, Moves, Share, SimulateRequest, Simulation, WEIGHTS_MAX, WipMoves,
@@ -68,8 +68,10 @@ pub(crate) fn simulate(
         ));
     }
     let before = frozen(serving);
-    let after = think_down(&before, &request.down).map_err(ApiError::NotFound)?;
-    let after = after.as_ref().unwrap_or(&before);
+    let said = think_said(&before, &request.overrides)?;
+    let said = said.as_ref().unwrap_or(&before);
+    let after = think_down(said, &request.down).map_err(ApiError::NotFound)?;
+    let after = after.as_ref().unwrap_or(said);
     let compared = whatif::compare(&before, after, weights, limit, go_on);
     compared.map(told).map_err(|Stopped| {
         ApiError::NotReady(format!(

@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::admin::ApiError;
+use crate::admin::types::{OverrideKind, OverrideTarget, ThoughtOverride};
 use crate::health::plan::VerdictId;
 use crate::health::table::{Table, Word};
+use crate::overrides::{self, Book, Entry, Kind, Stage, Target};
 use crate::snapshot::{Serving, Snapshot};
 use crate::steer::overlay::Laid;
+
+/// Most overrides that are thought of at once.
+const THOUGHT_MAX: usize = 20;
 
 /// `serving` with every VIP of some datacenters down; none when there are none
 /// to think down. The error names a datacenter that is not there.
@@ -41,6 +47,59 @@ pub(crate) fn think_down(serving: &Serving, down: &[String]) -> Result<Option<Se
         },
     );
     Ok(Some(serving.with_overlay(Arc::new(overlay))))
+}
+
+/// `serving` under words of operators that are thought said now, oldest first; over those
+/// that are in force. The error is what is wrong with them.
+pub(crate) fn think_said(
+    serving: &Serving,
+    thought: &[ThoughtOverride],
+) -> Result<Option<Serving>, ApiError> {
+    if thought.is_empty() {
+        return Ok(None);
+    }
+    if thought.len() > THOUGHT_MAX {
+        let count = thought.len();
+        return Err(ApiError::Invalid(format!("{count} overrides: at most {THOUGHT_MAX}")));
+    }
+    let snapshot = &serving.snapshot;
+    let mut book = Book::default();
+    for said in thought {
+        let entry = entry(said)?;
+        let alone = overrides::overlay(snapshot, &Book::default().set(entry.clone()), 0);
+        if alone.overlay.is_empty() {
+            return Err(ApiError::NotFound(format!("no member matches {}", entry.target)));
+        }
+        book = book.set(entry);
+    }
+    let newer = overrides::overlay(snapshot, &book, 0).overlay;
+    let strategies = snapshot.strategies.len() as u32;
+    let strategy_of = |wip: u32| snapshot.wips[wip as usize].strategy;
+    let overlay = serving.overlay.under(&newer, strategies, strategy_of);
+    Ok(Some(serving.with_overlay(Arc::new(overlay))))
+}
+
+/// An override in force, said by nobody.
+fn entry(said: &ThoughtOverride) -> Result<Entry, ApiError> {
+    let OverrideTarget { datacenter, wip, member } = &said.target;
+    let target = Target::new(datacenter.as_deref(), wip.as_deref(), member.as_deref())
+        .map_err(|error| ApiError::Invalid(format!("the target of an override: {error}")))?;
+    Ok(Entry {
+        id: 0,
+        kind: match said.kind {
+            OverrideKind::Drain => Kind::Drain,
+            OverrideKind::ForceUp => Kind::ForceUp,
+            OverrideKind::ForceDown => Kind::ForceDown,
+        },
+        target,
+        reason: String::new(),
+        actor: String::new(),
+        created_at_s: 0,
+        at_s: None,
+        until_s: None,
+        break_glass: None,
+        stage: Stage::InForce,
+    })
 }
 
 /// The same with health as it is now, which then stands still.

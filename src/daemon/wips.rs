@@ -17,6 +17,7 @@ use crate::dns::{Name, name};
 use crate::geo;
 use crate::health::plan::VerdictId;
 use crate::health::table::{Override, State, Word};
+use crate::overrides::Deciders;
 use crate::snapshot::{Serving, Snapshot, WipEntry};
 use crate::steer::strategy::Record;
 
@@ -33,6 +34,7 @@ pub(super) fn page(
     serving: &Serving,
     request: &WipsRequest,
     reasons: Reasons<'_>,
+    deciders: &Deciders,
 ) -> Result<WipsPage, ApiError> {
     let start = match &request.after {
         Some(name) => find_wip(&serving.snapshot, name)? + 1,
@@ -54,7 +56,7 @@ pub(super) fn page(
             shown.push(wip);
         }
     });
-    let wips = wips(serving, &shown, reasons);
+    let wips = wips(serving, &shown, reasons, deciders);
     let next = wips.last().filter(|_| is_full).map(|wip| wip.name.clone());
     Ok(WipsPage { total, wips, next })
 }
@@ -64,9 +66,10 @@ pub(super) fn one(
     serving: &Serving,
     name: &Name,
     reasons: Reasons<'_>,
+    deciders: &Deciders,
 ) -> Result<WipStatus, ApiError> {
     let wip = find_wip(&serving.snapshot, name)?;
-    let found = wips(serving, &[wip], reasons).pop();
+    let found = wips(serving, &[wip], reasons, deciders).pop();
     found.ok_or_else(|| ApiError::NotFound(format!("there is no WIP \"{name}\"")))
 }
 
@@ -105,7 +108,12 @@ fn is_troubled(serving: &Serving, wip: u32) -> bool {
 }
 
 /// Tells of some WIPs in full, with one question for reasons.
-fn wips(serving: &Serving, shown: &[u32], reasons: Reasons<'_>) -> Vec<WipStatus> {
+fn wips(
+    serving: &Serving,
+    shown: &[u32],
+    reasons: Reasons<'_>,
+    deciders: &Deciders,
+) -> Vec<WipStatus> {
     let snapshot = &serving.snapshot;
     let places: HashMap<u32, usize> = shown.iter().copied().zip(0..).collect();
     let mut aliases: Vec<Vec<String>> = vec![Vec::new(); shown.len()];
@@ -118,7 +126,7 @@ fn wips(serving: &Serving, shown: &[u32], reasons: Reasons<'_>) -> Vec<WipStatus
     let mut of_members: Vec<Vec<Option<VerdictId>>> = Vec::with_capacity(shown.len());
     let mut statuses: Vec<WipStatus> = Vec::with_capacity(shown.len());
     for (&wip, aliases) in shown.iter().zip(aliases) {
-        let (status, telling) = wip_status(serving, wip, aliases);
+        let (status, telling) = wip_status(serving, wip, aliases, deciders);
         asked.extend(telling.iter().flatten().copied());
         of_members.push(telling);
         statuses.push(status);
@@ -139,6 +147,7 @@ fn wip_status(
     serving: &Serving,
     wip: u32,
     aliases: Vec<String>,
+    deciders: &Deciders,
 ) -> (WipStatus, Vec<Option<VerdictId>>) {
     let snapshot = &serving.snapshot;
     let config = &snapshot.config;
@@ -164,7 +173,7 @@ fn wip_status(
             probed: word.state().as_str().to_owned(),
             reason: None,
             vips: range.map(|vip| vip_status(&strategy.vips[vip].record, words[vip])).collect(),
-            override_id: None,
+            override_id: deciders.of(wip, entry.strategy, telling.len() - 1),
         });
     }
     let one_pool = strategy.pools.len() == 1;

@@ -91,12 +91,43 @@ impl Overlay {
         builder.build()
     }
 
+    /// This one with a newer one over it: its word wins where it says one.
+    #[must_use]
+    pub fn under(
+        &self,
+        newer: &Overlay,
+        strategies: u32,
+        strategy_of: impl Fn(u32) -> u32,
+    ) -> Overlay {
+        let mut builder = Builder::default();
+        for strategy in 0..strategies {
+            let row = joined(self.row(NONE, strategy), newer.row(NONE, strategy));
+            builder.of_strategy(strategy, &row);
+        }
+        for &wip in self.by_wip.keys().chain(newer.by_wip.keys()) {
+            let strategy = strategy_of(wip);
+            builder.of_wip(wip, &joined(self.row(wip, strategy), newer.row(wip, strategy)));
+        }
+        builder.build()
+    }
+
     #[inline(never)]
     fn find(&self, wip: u32, strategy: u32) -> &[Laid] {
         let of_strategy = || self.by_strategy.get(strategy as usize).copied().unwrap_or(NONE);
         let row = self.by_wip.get(&wip).copied().unwrap_or_else(of_strategy);
         self.rows.get(row as usize).map_or(&[], |row| row)
     }
+}
+
+/// One row over another.
+fn joined(older: &[Laid], newer: &[Laid]) -> Vec<Laid> {
+    let at = |row: &[Laid], vip: usize| row.get(vip).copied().unwrap_or_default();
+    (0..older.len().max(newer.len()))
+        .map(|vip| match (at(older, vip), at(newer, vip)) {
+            (older, newer) if newer.over == Override::None => older,
+            (older, newer) => Laid { lost: older.lost || newer.lost, ..newer },
+        })
+        .collect()
 }
 
 //------------ Building -------------------------------------------------------
@@ -192,6 +223,22 @@ mod tests {
         );
         let forced = Laid { over: Override::ForcedUp, ..lost }.over(Word::UP);
         assert!(forced.available(), "an operator's word wins over a thought loss too");
+    }
+
+    #[test]
+    fn a_newer_overlay_wins_where_it_says_a_word() {
+        let up = Laid { over: Override::ForcedUp, ..Laid::default() };
+        let none = Laid::default();
+        let mut older = Builder::default();
+        older.of_strategy(0, &[DRAINED, DRAINED]);
+        older.of_wip(7, &[none, DRAINED]);
+        let mut newer = Builder::default();
+        newer.of_strategy(0, &[up, none]);
+        newer.of_wip(8, &[none, up]);
+        let both = older.build().under(&newer.build(), 1, |_| 0);
+        assert_eq!(both.row(1, 0), [up, DRAINED]);
+        assert_eq!(both.row(7, 0), [up, DRAINED]);
+        assert_eq!(both.row(8, 0), [DRAINED, up]);
     }
 
     #[test]

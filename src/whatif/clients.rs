@@ -18,6 +18,7 @@ use ipnet::IpNet;
 
 use super::weights::Weighted;
 use crate::geo::{self, BaseTable, ClassId, Piece};
+use crate::steer::hash::{SCOPE_V4, SCOPE_V6};
 
 /// Points of each family, about; a cell has its share of them.
 const POINTS: f64 = 2_048.0;
@@ -98,6 +99,11 @@ impl Clients {
             let family = usize::from(!sum.is_v4);
             let share = sum.weight / sums.totals[family];
             let count = ((POINTS * share).ceil() as usize + more).next_multiple_of(more);
+            // More points than networks that are told apart tell nothing new.
+            let count = match sum.networks {
+                1 => 1,
+                networks => count.min(networks.saturating_mul(POINTS_MORE)),
+            };
             self.cells.push(Cell {
                 is_v4: sum.is_v4,
                 address: address(sum.is_v4, sum.first),
@@ -200,6 +206,8 @@ struct Sum {
     is_v4: bool,
     first: u128,
     weight: f64,
+    /// Networks that a hash can tell apart, about.
+    networks: usize,
 }
 
 impl Sums {
@@ -211,10 +219,17 @@ impl Sums {
                 return;
             }
             let at = *sums.index.entry(key(&piece)).or_insert_with(|| {
-                sums.cells.push(Sum { is_v4: piece.is_v4, first: piece.first, weight: 0.0 });
+                sums.cells.push(Sum {
+                    is_v4: piece.is_v4,
+                    first: piece.first,
+                    weight: 0.0,
+                    networks: 0,
+                });
                 sums.cells.len() - 1
             });
-            sums.cells[at].weight += weight;
+            let sum = &mut sums.cells[at];
+            sum.weight += weight;
+            sum.networks = sum.networks.saturating_add(hashed_networks(&piece));
             sums.totals[usize::from(!piece.is_v4)] += weight;
         });
         sums
@@ -228,6 +243,11 @@ impl Sums {
         let all = if v4 + v6 > 0.0 { v4 + v6 } else { 1.0 };
         [v4 / all, v6 / all]
     }
+}
+
+fn hashed_networks(piece: &Piece<'_>) -> usize {
+    let bits = if piece.is_v4 { 32 - SCOPE_V4 } else { 128 - SCOPE_V6 };
+    usize::try_from((piece.last >> bits) - (piece.first >> bits) + 1).unwrap_or(usize::MAX)
 }
 
 fn address(is_v4: bool, bits: u128) -> IpAddr {

@@ -222,7 +222,7 @@ impl Comparer<'_> {
         changed.sort_by(|a, b| {
             let moved = |at: usize| self.outcomes[at].total();
             let by_moved = moved(b.1).total_cmp(&moved(a.1));
-            by_moved.then(a.2.cmp(&b.2)).then_with(|| a.0.wire.cmp(b.0.wire))
+            by_moved.then(a.2.cmp(&b.2)).then_with(|| a.0.order().cmp(b.0.order()))
         });
         let names = changed.into_iter().take(limit).map(|(named, outcome, change)| NameMoves {
             name: named.text(),

@@ -14,8 +14,8 @@ use crate::dns::types::rtype;
 use crate::steer::choose::Room;
 
 /// Points and turns where a client's answers hang on both.
-const POINTS_WITH_TURNS: usize = 512;
-const TURNS_WITH_POINTS: u32 = 840;
+const POINTS_WITH_TURNS: usize = 256;
+const TURNS_WITH_POINTS: u32 = 240;
 
 /// What moves, in shares of all clients.
 #[derive(Clone, Debug, Default)]

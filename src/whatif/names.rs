@@ -18,6 +18,11 @@ pub(super) struct Named<'a> {
 }
 
 impl Named<'_> {
+    /// What lists are sorted by: as people read it, label by label.
+    pub(super) fn order(&self) -> impl Iterator<Item = &[u8]> {
+        name::labels(self.wire)
+    }
+
     /// As people write it.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();

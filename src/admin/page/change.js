@@ -175,15 +175,19 @@ function effectTable(effect) {
 /** How clients move, as the server reckons with the health of now. */
 function simulationBlock(simulation) {
   if (!simulation) return null;
-  const { all } = simulation;
-  const of = simulation.measure === "weights" ? "weight of clients" : "clients, by address space";
-  const bars = all.shares.slice(0, 8).map(({ to, before, after }) => element("div", { class: "bar-row" }, element("span", null, to),
+  // Among thousands of WIPs a share of all would say nothing of the one that moves.
+  const one = simulation.wips_moved === 1 ? simulation.wips[0] : null;
+  const moves = one ?? simulation.all;
+  const whom = `clients${one ? ` of ${one.wip}` : ""} (by ${simulation.measure === "weights" ? "weight" : "address space"})`;
+  const where = one ? "" : ` in ${count(simulation.wips_moved, "WIP")}`;
+  const heading = simulation.wips_moved === 0 ? "No client gets another answer" : `${percent(moves.moved)} of ${whom} get another answer${where}`;
+  const bars = moves.shares.slice(0, 8).map(({ to, before, after }) => element("div", { class: "bar-row" }, element("span", null, to),
     shape("svg", { viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true" },
       shape("rect", { class: "before", x: 0, y: 0, height: 5, width: Math.max(before * 100, .3) }), shape("rect", { class: "after", x: 0, y: 6, height: 6, width: Math.max(after * 100, .3) })),
     element("span", null, `${percent(before)} → ${percent(after)}`)));
-  const flows = all.flows.slice(0, 5).map(({ from, to, share }) => `${from} → ${to} ${percent(share)}`).join(", ");
-  return element("div", { class: "stack" }, element("h3", null, `${percent(all.moved)} of ${of} get another answer, in ${count(simulation.wips_moved, "WIP")}`),
-    element("div", { class: "bars" }, bars), flows && element("p", { class: "note" }, `Who takes over: ${flows}`),
+  const flows = moves.flows.slice(0, 5).map(({ from, to, share }) => `${from} → ${to} ${percent(share)}`).join(", ");
+  return element("div", { class: "stack" }, element("h3", null, heading),
+    simulation.wips_moved > 0 && element("div", { class: "bars" }, bars), flows && element("p", { class: "note" }, `Who takes over: ${flows}`),
     simulation.wips_lost > 0 && element("p", { class: "warn" }, `${count(simulation.wips_lost, "WIP")} would have only a last resort left.`));
 }
 
@@ -192,8 +196,10 @@ function simulationBlock(simulation) {
 function brokenBlock(broken) {
   return broken.map((rule) => {
     const more = rule.wips_total - rule.wips.length;
+    // A few are named in the sentence already.
+    const names = rule.wips.every((wip) => rule.detail.includes(wip)) ? [] : rule.wips;
     return element("div", { class: "refusal" }, element("p", null, element("b", { class: "mono" }, rule.rule), `: ${rule.detail}`),
-      rule.wips.length > 0 && element("ul", { class: "names", "aria-label": "WIPs" }, rule.wips.map((wip) => element("li", null, wip)), more > 0 && element("li", null, `and ${more} more`)));
+      names.length > 0 && element("ul", { class: "names", "aria-label": "WIPs" }, names.map((wip) => element("li", null, wip)), more > 0 && element("li", null, `and ${more} more`)));
   });
 }
 

@@ -1,9 +1,10 @@
 //! Replacing the server by another process.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The reply to `POST /api/v1/upgrade`: another process answers now.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Upgraded {
     /// The process that was asked, and ends.
     pub old_pid: u32,

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -14,6 +14,7 @@ use crate::admin::types::EventKind;
 use crate::clock::Clock;
 use crate::daemon::events;
 use crate::daemon::load::Candidate;
+use crate::daemon::overrides::Keeper;
 use crate::daemon::state::{StateDir, Wake, save_serials};
 use crate::daemon::supervised::Teller;
 use crate::daemon::upgrade::Handed;
@@ -46,6 +47,8 @@ impl Publisher {
         let taken_over = handed.is_some();
         let Handed { health, turns, events, version, pid } = handed.unwrap_or_default();
         let journal = Arc::new(Journal::resume(events, clock.unix_us()));
+        let overrides = Keeper::open(state.clone(), Arc::clone(&journal), clock)
+            .map_err(|error| error.to_string())?;
         let transitions = Arc::<TransitionCounters>::default();
         let wake = Wake::default();
         let listener =
@@ -78,6 +81,7 @@ impl Publisher {
         journal.push(clock.unix_us(), loaded);
         let serving = Serving::new(Arc::new(snapshot), table, workers, None);
         serving.take_turns(&turns);
+        let serving = overrides.begin(&serving);
         let now_s = u64::from(clock.now().unix_s);
         Ok(Publisher {
             cell: Arc::new(ArcSwap::from_pointee(serving)),
@@ -89,6 +93,8 @@ impl Publisher {
             started_at_s: now_s,
             loaded_at_s: AtomicU64::new(now_s),
             state,
+            overrides,
+            watching: OnceLock::new(),
             wake,
             teller: Teller::default(),
             path,

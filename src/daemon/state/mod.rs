@@ -4,6 +4,7 @@
 //!   lock           held while a server runs; the number of its process
 //!   serials.json   zone serials, written at loads
 //!   health         verdicts and counters, written by the saver's thread
+//!   overrides.json, audit.log   what operators said over health (daemon/overrides)
 //! ```
 //!
 //! Every file is written by `write`, so that there is always a whole one. Trouble
@@ -33,6 +34,7 @@ use crate::metrics::StateTotals;
 
 const LOCK_FILE: &str = "lock";
 const HEALTH_FILE: &str = "health";
+const OVERRIDES_FILE: &str = "overrides.json";
 const SERIALS_FILE: &str = "serials.json";
 /// Longest wait for a server that is about to end.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
@@ -82,7 +84,7 @@ impl StateDir {
             }
         };
         if lock.is_some() {
-            for name in [HEALTH_FILE, SERIALS_FILE] {
+            for name in [HEALTH_FILE, SERIALS_FILE, OVERRIDES_FILE] {
                 write::clean_up(&path.join(name));
             }
         }
@@ -162,9 +164,36 @@ impl StateDir {
         written
     }
 
-    /// Writes a file; false if that failed. A failure is said when it is another than
-    /// at the last write, and so is its end.
+    /// The overrides that an earlier server kept; none: there is no such file, nor ever was
+    /// a directory to keep one in.
+    pub(super) fn read_overrides(&self) -> io::Result<Option<Vec<u8>>> {
+        match read_bounded(&self.path.join(OVERRIDES_FILE)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the overrides. Once it returns they outlive a loss of power.
+    pub(super) fn write_overrides(&self, bytes: &[u8]) -> io::Result<()> {
+        self.try_write(OVERRIDES_FILE, bytes)
+    }
+
+    /// Writes a file; false if that failed.
     fn write(&self, name: &'static str, bytes: &[u8]) -> bool {
+        self.try_write(name, bytes).is_ok()
+    }
+
+    /// Writes a file. A failure is said when it is another than
+    /// at the last write, and so is its end.
+    fn try_write(&self, name: &'static str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path.join(name);
         // A directory that was removed is not made again: the lock went with it, and
         // another server could take the new one.
@@ -186,7 +215,7 @@ impl StateDir {
                 }
             }
         }
-        result.is_ok()
+        result
     }
 }
 
