@@ -42,6 +42,8 @@
 //! |  | [`clock`] | The only reader of time |
 //! |  | [`log`] | What is shown in the log, and how |
 //! |  | [`service`] | What a service manager is told and gives |
+//! |  | [`querylog`] | What is asked and answered, as dnstap |
+//! |  | [`notify`] | Webhooks: events over HTTP |
 //! | 4 desk | [`daemon`] | Joins everything: start, publish, reload, stop |
 //! | 5 door | [`cli`] | The command line |
 //! |  | [`demo`] | A tour on loopback |
@@ -62,9 +64,11 @@ pub mod health;
 pub mod listen;
 pub mod log;
 pub mod metrics;
+pub mod notify;
 pub mod overrides;
 pub mod probe;
 pub mod problem;
+pub mod querylog;
 pub mod service;
 pub mod snapshot;
 pub mod steer;

@@ -7,6 +7,8 @@
 //! --- places            lines "10.0.0.0/8 country=DE asn=64512": where clients are
 //! --- case NAME         the rule it shows; below, any number of:
 //! ! fra down            a member's health: up, down, drained, forced-down, pending
+//! @ drain datacenter=fra   an operator's word: drain, force-up, force-down or clear, of
+//!                       datacenter=, wip=, member=; from so many seconds later with at=
 //! ? www.example.com A   a query, and behind it words of `Asked::word`
 //! ?hex 0000 0000 …      a request by its bytes
 //! NOERROR aa            the reply, line by line as `message::show` writes it
@@ -23,13 +25,15 @@ mod dns_support;
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use config_support::MemoryFiles;
-use dns_support::{message, serving};
+use dns_support::{message, serving, serving::NOW_S};
 use windrose::answer::{Peer, Scratch};
 use windrose::dns::Name;
 use windrose::geo::BaseTable;
 use windrose::metrics::Transport;
+use windrose::overrides::{Book, Entry, Kind, Stage, Target, overlay};
 use windrose::snapshot::Serving;
 
 const MAIN: &str = "windrose.toml";
@@ -76,7 +80,7 @@ fn run(text: &str) -> Result<Run, String> {
     let mut run = Run { asked: 0, differences: Vec::new(), text: String::new() };
     let mut files = MemoryFiles::default();
     let mut places = Vec::new();
-    let mut server: Option<(Serving, Scratch)> = None;
+    let mut server: Option<Server> = None;
     let mut case = String::new();
     while let Some(line) = lines.next() {
         writeln!(run.text, "{line}").unwrap();
@@ -97,7 +101,7 @@ fn run(text: &str) -> Result<Run, String> {
             }
             server = None;
         } else if let Some(request) = line.strip_prefix('?') {
-            let (serving, scratch) = started(&mut server, &files, &places)?;
+            let Server { serving, scratch, .. } = started(&mut server, &files, &places)?;
             let asked = Asked::read(request).map_err(|error| format!("{line}: {error}"))?;
             let reply = serving::ask(serving, scratch, &asked.message, asked.peer);
             let shown = match reply {
@@ -113,7 +117,7 @@ fn run(text: &str) -> Result<Run, String> {
             };
             let mut expected = String::new();
             let is_reply =
-                |line: &&str| !line.is_empty() && !line.starts_with(['?', '!', '-', '#']);
+                |line: &&str| !line.is_empty() && !line.starts_with(['?', '!', '@', '-', '#']);
             while let Some(line) = lines.next_if(is_reply) {
                 writeln!(expected, "{line}").unwrap();
             }
@@ -124,10 +128,12 @@ fn run(text: &str) -> Result<Run, String> {
             }
             run.text += &shown;
         } else if let Some(step) = line.strip_prefix("! ") {
-            let (serving, _) = started(&mut server, &files, &places)?;
+            let server = started(&mut server, &files, &places)?;
             let (member, word) =
                 step.split_once(' ').ok_or_else(|| format!("half a step: {step}"))?;
-            serving::set_member(serving, member, word)?;
+            serving::set_member(&server.serving, member, word)?;
+        } else if let Some(step) = line.strip_prefix("@ ") {
+            started(&mut server, &files, &places)?.say(step)?;
         } else if !line.is_empty() && !line.starts_with('#') {
             return Err(format!("not understood: {line}"));
         }
@@ -135,7 +141,54 @@ fn run(text: &str) -> Result<Run, String> {
     Ok(run)
 }
 
-type Server = (Serving, Scratch);
+/// What answers, and what operators have said of it.
+struct Server {
+    serving: Serving,
+    scratch: Scratch,
+    book: Book,
+}
+
+impl Server {
+    /// "drain datacenter=fra wip=*.example.com at=30"
+    fn say(&mut self, step: &str) -> Result<(), String> {
+        let mut words = step.split_whitespace();
+        let what = words.next().unwrap_or_default();
+        let (mut parts, mut at_s) = ([None; 3], None);
+        for word in words {
+            match word.split_once('=') {
+                Some(("datacenter", name)) => parts[0] = Some(name),
+                Some(("wip", name)) => parts[1] = Some(name),
+                Some(("member", name)) => parts[2] = Some(name),
+                Some(("at", seconds)) => {
+                    at_s = Some(NOW_S + seconds.parse::<u64>().map_err(|_| word.to_owned())?);
+                }
+                _ => return Err(format!("no such part of an override: {word}")),
+            }
+        }
+        let target =
+            Target::new(parts[0], parts[1], parts[2]).map_err(|error| error.to_string())?;
+        let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == what);
+        self.book = match (kind, what) {
+            (None, "clear") => self.book.clear(&target).0,
+            (None, _) => return Err(format!("no such word of an operator: {what}")),
+            (Some(kind), _) => self.book.set(Entry {
+                id: 0,
+                kind,
+                target,
+                reason: "a case".to_owned(),
+                actor: "a case".to_owned(),
+                created_at_s: NOW_S,
+                at_s,
+                until_s: None,
+                break_glass: None,
+                stage: Stage::Planned,
+            }),
+        };
+        let compiled = overlay(&self.serving.snapshot, &self.book, NOW_S);
+        self.serving = self.serving.with_overlay(Arc::new(compiled.overlay));
+        Ok(())
+    }
+}
 
 fn started<'a>(
     server: &'a mut Option<Server>,
@@ -144,7 +197,7 @@ fn started<'a>(
 ) -> Result<&'a mut Server, String> {
     if server.is_none() {
         let serving = serving::load(MAIN, files, BaseTable::from_networks(places))?;
-        *server = Some((serving, Scratch::default()));
+        *server = Some(Server { serving, scratch: Scratch::default(), book: Book::default() });
     }
     Ok(server.as_mut().expect("it was just started"))
 }

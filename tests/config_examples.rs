@@ -13,7 +13,9 @@ use windrose::config::{Loaded, load};
 use windrose::steer::Policy;
 
 /// Files that the shipped configs name.
-const OTHERS: [(&str, &str); 10] = [
+const OTHERS: [(&str, &str); 12] = [
+    ("/etc/windrose/webhook.secret", "secret"),
+    ("/etc/windrose/hooks-ca.pem", ""),
     ("/etc/windrose/admin.token", "token"),
     ("ca.pem", ""),
     ("client.pem", ""),

@@ -168,3 +168,47 @@ fn a_wip_with_more_addresses_than_can_be_numbered_is_refused() {
     assert_eq!(problems[0].code, "too-many-addresses");
     assert_eq!(problems[0].message, "its pools have 65536 addresses, each member's counted");
 }
+
+/// The next process with these WIPs.
+fn taken_over(wips: &str, turns: &[u8]) -> (Serving, usize) {
+    let serving = serving(wips, None);
+    let taken = serving.take_turns(turns);
+    (serving, taken)
+}
+
+#[test]
+fn turns_go_on_in_another_process_by_name() {
+    let x = "[wip.\"x.z.example\"]\n";
+    let before = serving(x, None);
+    let mut expected = serving(x, Some(&before));
+    // Whatever turn it begins with, the next process goes on from there.
+    for asked in 0..5 {
+        ask_times(&before, 1);
+        expected = serving(x, Some(&before));
+        let others = format!("[wip.\"a.z.example\"]\n{x}[wip.\"y.z.example\"]\n");
+        let (after, taken) = taken_over(&others, &before.turns());
+        assert_eq!(taken, 1);
+        assert_eq!(ask(&after, "x.z.example"), ask(&expected, "x.z.example"), "{asked}");
+    }
+    drop(expected);
+}
+
+#[test]
+fn turns_that_are_cut_or_nonsense_are_taken_as_far_as_they_go() {
+    let wips = "[wip.\"x.z.example\"]\n[wip.\"y.z.example\"]\n";
+    let before = serving(wips, None);
+    ask_times(&before, 1);
+    let bytes = before.turns();
+    let last_of_first = 4 + (bytes.len() - 4) / 2;
+    for length in 0..bytes.len() {
+        let (_, taken) = taken_over(wips, &bytes[..length]);
+        assert_eq!(taken, usize::from(length >= last_of_first), "{length} bytes");
+    }
+    assert_eq!(taken_over(wips, &bytes).1, 2);
+    // So many workers that no bytes could hold their turns.
+    assert_eq!(taken_over(wips, &[255; 300]).1, 0);
+    // Other workers than there are here.
+    let mut few = 0u32.to_le_bytes().to_vec();
+    few.extend_from_slice(&[1, 0]);
+    assert_eq!(taken_over(wips, &few).1, 0);
+}

@@ -13,13 +13,13 @@ const LAYERS: [&[&str]; 6] = [
     &["dns", "geo", "metrics", "problem"],
     &["health", "steer", "zone"],
     &["answer", "config", "overrides", "snapshot", "whatif"],
-    &["admin", "clock", "listen", "log", "probe", "service"],
+    &["admin", "clock", "listen", "log", "notify", "probe", "querylog", "service"],
     &["daemon"],
     &["cli", "demo", "main"],
 ];
 
 /// Uses within one layer that are meant: who, whom, why.
-const WITHIN_LAYER: [(&str, &str, &str); 13] = [
+const WITHIN_LAYER: [(&str, &str, &str); 17] = [
     ("steer", "health", "a choice reads verdict words"),
     ("snapshot", "config", "a snapshot is a compiled config"),
     ("answer", "snapshot", "an answer is read from a snapshot"),
@@ -32,6 +32,10 @@ const WITHIN_LAYER: [(&str, &str, &str); 13] = [
     ("admin", "log", "noisy messages are thinned out"),
     ("admin", "clock", "uptime"),
     ("listen", "log", "noisy messages are thinned out"),
+    ("notify", "admin", "events are the journal's"),
+    ("notify", "clock", "deliveries are dated"),
+    ("notify", "log", "noisy messages are thinned out"),
+    ("querylog", "log", "noisy messages are thinned out"),
     ("cli", "demo", "a command starts it"),
 ];
 

@@ -49,7 +49,9 @@ impl Desk {
         match action {
             Action::Set { kind, target, at, lasts } => {
                 let entry = entry(*kind, target.clone(), self.now_s, *at, *lasts);
-                self.say(&self.book.set(entry))?;
+                let after = self.book.set(entry.clone());
+                self.check_set(&entry, &after)?;
+                self.say(&after)?;
             }
             Action::Clear(target) => self.say(&self.book.clear(target).0)?,
             Action::ClearOne(index) if !self.book.entries.is_empty() => {
@@ -68,6 +70,17 @@ impl Desk {
             }
         }
         self.check_overlay()
+    }
+
+    /// The new entry is last, planned if it starts later, and alone of its target.
+    fn check_set(&self, entry: &Entry, after: &Book) -> Checked {
+        let mut expected = self.book.clone();
+        expected.revision += 1;
+        expected.entries.retain(|old| old.target != entry.target);
+        let stage = if entry.at_s.is_some() { Stage::Planned } else { Stage::InForce };
+        expected.entries.push(Entry { id: expected.revision, stage, ..entry.clone() });
+        prop_assert_eq!(after, &expected);
+        Ok(())
     }
 
     /// An operator asks for another book.

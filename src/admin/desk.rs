@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::journal::Journal;
 use super::types::{
-    ChecksPage, ChecksRequest, DatacentersPage, ExplainRequest, FailbackRequest, FailedBack,
-    LimiterReleased, LogRequest, LogStatus, ReloadRefused, ReloadReport, SimulateRequest,
-    Simulation, Status, WipStatus, WipsPage, WipsRequest,
+    BrokenRule, ChecksPage, ChecksRequest, ClearRequest, DatacentersPage, ExplainRequest,
+    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, OverrideDone,
+    OverrideRequest, OverridesPage, ReloadRefused, ReloadReport, SimulateRequest, Simulation,
+    Status, Upgraded, WebhookTested, WebhooksPage, WipStatus, WipsPage, WipsRequest,
 };
 use crate::dns::Name;
 
@@ -30,6 +31,12 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Logs more or less from now on.
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError>;
+
+    /// How the webhooks are.
+    fn webhooks(&self) -> WebhooksPage;
+
+    /// Sends a test to one, and waits for what becomes of it.
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError>;
 
     /// What is probed and how it is, one by one.
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError>;
@@ -59,8 +66,24 @@ pub trait Desk: Send + Sync + 'static {
     /// Lets members that are held take part again.
     fn fail_back(&self, request: &FailbackRequest) -> Result<FailedBack, ApiError>;
 
+    /// What operators said over health.
+    fn overrides(&self) -> OverridesPage;
+
+    /// Says something of members for somebody at `peer`. Once it returns, it is on the
+    /// disk and in answers.
+    fn say_override(&self, request: &OverrideRequest, peer: &str)
+    -> Result<OverrideDone, ApiError>;
+
+    /// Takes back what was said of a target, likewise.
+    fn clear_overrides(&self, request: &ClearRequest, peer: &str)
+    -> Result<OverrideDone, ApiError>;
+
     /// Loads the config anew. Returns when it is in force, or refused.
     fn reload(&self) -> Result<ReloadReport, ReloadRefused>;
+
+    /// Has a new process take this one's place. Returns when it answers, or when it is
+    /// clear that it never will: within a minute.
+    fn upgrade(&self) -> Result<Upgraded, ApiError>;
 }
 
 /// Why the daemon did not do what a request asked.
@@ -75,6 +98,26 @@ pub enum ApiError {
     /// There is nothing to do it to, as things are: 409.
     #[error("{0}")]
     Conflict(String),
+    /// The safety rules forbid it: 409, with the rules.
+    #[error("{detail}")]
+    Unsafe {
+        /// In a sentence.
+        detail: String,
+        /// The rules.
+        broken: Vec<BrokenRule>,
+    },
+    /// It is meant for something that is no longer so: 409.
+    #[error("{0}")]
+    ChangedMeanwhile(String),
+    /// It would not outlive the process, for there is no `state_dir`: 409.
+    #[error("{0}")]
+    NoStateDir(String),
+    /// The disk does not take it, so nothing was changed: 503.
+    #[error("{0}")]
+    NotSaved(String),
+    /// The process that was to take over cannot: 422.
+    #[error("{0}")]
+    UpgradeFailed(String),
     /// Not now; later it may work: 503.
     #[error("{0}")]
     NotReady(String),

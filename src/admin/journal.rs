@@ -46,6 +46,24 @@ impl Journal {
         }
     }
 
+    /// One that goes on with the events of another process. What that one adds after
+    /// them has ids below `started_at_us`, or else below what comes here by then.
+    pub fn resume(events: Vec<Event>, started_at_us: u64) -> Journal {
+        let Some(last) = events.last() else { return Journal::new(started_at_us) };
+        let next_id = started_at_us.max(last.id + 1);
+        let mut journal = Journal::new(next_id);
+        journal.first_id = events[0].id;
+        let excess = events.len().saturating_sub(EVENTS_KEPT);
+        journal.ring.get_mut().unwrap_or_else(PoisonError::into_inner).events =
+            events.into_iter().skip(excess).map(Arc::new).collect();
+        journal
+    }
+
+    /// All events that are kept, oldest first.
+    pub fn kept(&self) -> Vec<Arc<Event>> {
+        self.ring().events.iter().cloned().collect()
+    }
+
     /// Appends an event that happened at `at_us`, unix microseconds.
     pub fn push(&self, at_us: u64, what: EventKind) {
         let mut ring = self.ring();
@@ -131,9 +149,10 @@ impl Reader {
             (false, 0) => None,
             (false, missed) => Some(Some(missed)),
         };
-        let skip = self.next.saturating_sub(oldest) as usize;
+        // Between two processes' ids there may be a gap.
+        let skip = ring.events.partition_point(|event| event.id < self.next);
         let events: Vec<_> = ring.events.iter().skip(skip).take(BATCH).cloned().collect();
-        self.next = self.next.max(oldest) + events.len() as u64;
+        self.next = events.last().map_or(self.next.max(oldest), |last| last.id + 1);
         (lagged.is_some() || !events.is_empty()).then_some(Batch { lagged, events })
     }
 }
@@ -175,6 +194,34 @@ mod tests {
             assert_eq!(read(&mut journal.reader(Some(after))).await, (None, expected));
         }
         assert_eq!(read(&mut journal.reader(Some(0))).await, (None, (0..5).collect()));
+    }
+
+    #[tokio::test]
+    async fn a_reader_goes_on_where_it_was_when_another_process_takes_over() {
+        let before = journal();
+        push(&before, 3);
+        let handed: Vec<Event> = before.kept().iter().map(|event| Event::clone(event)).collect();
+        // What the process before told after that.
+        push(&before, 2);
+        let after = Arc::new(Journal::resume(handed, STARTED_US + 1_000));
+        push(&after, 2);
+        for (last, expected) in [
+            (STARTED_US, vec![1, 2, 1_000, 1_001]),
+            (STARTED_US + 2, vec![1_000, 1_001]),
+            (STARTED_US + 4, vec![1_000, 1_001]),
+            (STARTED_US + 1_000, vec![1_001]),
+            (0, vec![0, 1, 2, 1_000, 1_001]),
+        ] {
+            assert_eq!(read(&mut after.reader(Some(last))).await, (None, expected), "{last}");
+        }
+        assert_eq!(read(&mut after.reader(Some(7))).await.0, Some(None), "of no run it knows");
+        // A clock that was set back makes no id twice.
+        let last = STARTED_US + 7;
+        let cause = "start".to_owned();
+        let what = EventKind::ConfigLoaded { generation: 1, cause, changes: Vec::new() };
+        let back = Arc::new(Journal::resume(vec![Event { id: last, at_us: 5, what }], 3));
+        push(&back, 1);
+        assert_eq!(read(&mut back.reader(Some(last))).await, (None, vec![8]));
     }
 
     #[tokio::test]

@@ -1,18 +1,15 @@
-//! Binding and accepting, with every bound that keeps a client from holding
+//! Accepting, with every bound that keeps a client from holding
 //! anything up.
 //!
 //! Memory is bounded by [`CONNECTIONS_MAX`] connections with one page each.
 //! When all are taken the oldest gives way, so that no set of slow clients can
 //! shut an operator out.
 
+mod bind;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,11 +24,11 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use self::bind::Socket;
+pub use self::bind::{BindError, Bound, Ownership, bind, bind_or_take};
 use super::api::{self, Connection};
 use super::desk::Desk;
-use super::guard::{self, Guard, TokenError};
 use super::stream::Streaming;
-use crate::config::model::AdminListen;
 use crate::log::Sparse;
 
 /// Most connections at once.
@@ -81,149 +78,6 @@ const LIMITS: Limits = Limits {
 const STREAM_LOOK: Duration = Duration::from_secs(1);
 /// A client whose host takes nothing off the network for so long is gone.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
-
-//------------ bind -----------------------------------------------------------
-
-/// A bound admin listener that does not serve yet.
-#[derive(Debug)]
-pub struct Bound {
-    socket: Socket,
-    guard: Guard,
-}
-
-#[derive(Debug)]
-enum Socket {
-    Tcp(TcpListener),
-    /// None: its file is another's to remove.
-    Unix(UnixListener, Option<SocketFile>),
-}
-
-/// Binds, so that what is wrong shows before anything else starts.
-///
-/// A unix socket left behind by a dead process is replaced; its file gives the
-/// owner and group access.
-pub fn bind(listen: &AdminListen, token_file: Option<&Path>) -> Result<Bound, BindError> {
-    bind_or_take(listen, token_file, None)
-}
-
-/// The same, on a socket that was bound for it before.
-pub fn bind_or_take(
-    listen: &AdminListen,
-    token_file: Option<&Path>,
-    given: Option<OwnedFd>,
-) -> Result<Bound, BindError> {
-    match token_file {
-        Some(path) => {
-            guard::read_token(path)
-                .map_err(|error| BindError::Token { file: path.to_owned(), error })?;
-        }
-        None if listen.requires_token() => {
-            return Err(BindError::TokenMissing { listen: listen.to_string() });
-        }
-        None => {}
-    }
-    let socket = match (listen, given) {
-        (listen, Some(given)) => take(listen, given),
-        (AdminListen::Tcp(address), None) => TcpListener::bind(address).map(Socket::Tcp),
-        (AdminListen::Unix(path), None) => bind_unix(path),
-    };
-    let socket = socket.map_err(|error| BindError::Socket { listen: listen.to_string(), error })?;
-    Ok(Bound { socket, guard: Guard::new(listen, token_file) })
-}
-
-impl Bound {
-    /// The address bound, with its real port; none for a unix socket.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        match &self.socket {
-            Socket::Tcp(listener) => listener.local_addr().ok(),
-            Socket::Unix(..) => None,
-        }
-    }
-}
-
-/// A socket that was bound before, if it is the one that is configured.
-fn take(listen: &AdminListen, given: OwnedFd) -> io::Result<Socket> {
-    let known = SockRef::from(&given);
-    let address = known.local_addr()?;
-    let is_configured = match listen {
-        AdminListen::Tcp(configured) => address.as_socket() == Some(*configured),
-        AdminListen::Unix(path) => address.as_pathname() == Some(path),
-    };
-    if !is_configured || !known.is_listener()? {
-        let other = "the socket given for it is another, or does not listen";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, other));
-    }
-    Ok(match listen {
-        AdminListen::Tcp(_) => Socket::Tcp(given.into()),
-        AdminListen::Unix(_) => Socket::Unix(given.into(), None),
-    })
-}
-
-fn bind_unix(path: &Path) -> io::Result<Socket> {
-    let left_behind = match std::fs::symlink_metadata(path) {
-        Ok(metadata) => {
-            metadata.file_type().is_socket()
-                && UnixStream::connect(path)
-                    .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-        }
-        Err(_) => false,
-    };
-    if left_behind {
-        std::fs::remove_file(path)?;
-    }
-    // Until the next line only the owner can connect: the umask never gives more.
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    let metadata = std::fs::symlink_metadata(path)?;
-    let identity = (metadata.dev(), metadata.ino());
-    Ok(Socket::Unix(listener, Some(SocketFile { path: path.to_owned(), identity })))
-}
-
-/// The file of a bound unix socket; removed at the end, if it is still ours.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let Ok(metadata) = std::fs::symlink_metadata(&self.path) else { return };
-        if (metadata.dev(), metadata.ino()) == self.identity {
-            // Nothing to do about a failure: the next start replaces the file.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Why the admin listener could not be bound.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// The address is taken, not ours, or not allowed.
-    #[error("admin listener: cannot listen on {listen}: {error}")]
-    Socket {
-        /// As configured.
-        listen: String,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// Others could reach it and nothing would stop them.
-    #[error(
-        "admin listener: {listen} is reachable from other hosts, so [admin] token_file must be set"
-    )]
-    TokenMissing {
-        /// As configured.
-        listen: String,
-    },
-    /// The token's file is of no use.
-    #[error("admin listener: token file {} {error}", file.display())]
-    Token {
-        /// As configured.
-        file: PathBuf,
-        /// What is wrong with it.
-        error: TokenError,
-    },
-}
 
 //------------ serve ----------------------------------------------------------
 

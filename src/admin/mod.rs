@@ -15,6 +15,7 @@ mod desk;
 mod guard;
 mod journal;
 mod listener;
+mod openapi;
 mod page;
 pub mod problem;
 pub mod process;
@@ -23,8 +24,8 @@ pub mod types;
 
 pub use desk::{ApiError, Desk};
 pub use guard::TokenError;
-pub use journal::{EVENTS_KEPT, Journal};
-pub use listener::{BindError, Bound, bind, bind_or_take, serve};
+pub use journal::{Batch, EVENTS_KEPT, Journal, Reader};
+pub use listener::{BindError, Bound, Ownership, bind, bind_or_take, serve};
 
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,10 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::desk::ApiError;
-use super::types::ReloadRefused;
+use super::types::{BrokenRule, ConfigProblem, ReloadRefused};
 
 /// `Content-Type` of a problem document (RFC 9457 3).
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -26,6 +27,31 @@ pub struct Problem {
     /// Of a refused reload: its report and problems, beside the other members.
     #[serde(flatten)]
     pub refused: Option<Box<ReloadRefused>>,
+    /// Of an override that is not safe: the rules that it breaks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<BrokenRule>,
+}
+
+/// [`Problem`] as the OpenAPI document has it: which further members there are depends on
+/// the kind.
+#[derive(ToSchema)]
+#[schema(as = Problem, description = "What went wrong with a request (RFC 9457).")]
+#[expect(dead_code, reason = "for its schema alone")]
+pub(super) struct ProblemSchema {
+    /// "urn:windrose:problem:" and a stable word.
+    #[schema(pattern = "^urn:windrose:problem:[a-z-]+$")]
+    r#type: String,
+    /// The kind in a few words, always the same for it.
+    title: String,
+    /// The HTTP status, again.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// This occurrence, in a sentence or two.
+    detail: String,
+    /// Of a refused reload ("config-refused"): all problems as `windrose check` prints them.
+    report: Option<String>,
+    /// Of a refused reload: the same, one by one.
+    problems: Option<Vec<ConfigProblem>>,
 }
 
 impl Problem {
@@ -49,6 +75,25 @@ impl Problem {
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Problem {
         let (status, kind, title, detail) = match error {
+            ApiError::Unsafe { detail, broken } => {
+                let (kind, title) = ("unsafe-change", "The change is not safe");
+                return Problem {
+                    broken,
+                    ..Problem::new(StatusCode::CONFLICT, kind, title, detail)
+                };
+            }
+            ApiError::ChangedMeanwhile(detail) => (
+                StatusCode::CONFLICT,
+                "changed-meanwhile",
+                "Somebody changed the overrides meanwhile",
+                detail,
+            ),
+            ApiError::NoStateDir(detail) => {
+                (StatusCode::CONFLICT, "no-state-dir", "There is nowhere to keep it", detail)
+            }
+            ApiError::NotSaved(detail) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "not-saved", "It could not be kept", detail)
+            }
             ApiError::Invalid(detail) => {
                 (StatusCode::BAD_REQUEST, "invalid-request", "The request makes no sense", detail)
             }
@@ -58,6 +103,12 @@ impl From<ApiError> for Problem {
             ApiError::Conflict(detail) => {
                 (StatusCode::CONFLICT, "nothing-to-do", "There is nothing to do", detail)
             }
+            ApiError::UpgradeFailed(detail) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "upgrade-failed",
+                "The server was not replaced",
+                detail,
+            ),
             ApiError::NotReady(detail) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not possible now", detail)
             }

@@ -6,14 +6,17 @@ mod health;
 mod log;
 mod overrides;
 mod simulation;
+mod upgrade;
+mod webhooks;
 mod wips;
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-pub use self::events::{Event, EventKind, EventsRequest, Subject};
+pub use self::events::{Event, EventKind, EventsRequest, SaidOverride, Subject};
 pub use self::health::{
     CHECKS_MAX, CheckStatus, ChecksPage, ChecksRequest, DatacenterLosses, FailbackRequest,
     FailedBack, HealthStatus, LimiterReleased, LimiterState, ProberStatus,
@@ -27,6 +30,8 @@ pub use self::simulation::{
     Flow, MOVES_MAX, Moves, Share, SimulateRequest, Simulation, ThoughtOverride, WEIGHTS_MAX,
     WeightedNetwork, WipMoves,
 };
+pub use self::upgrade::Upgraded;
+pub use self::webhooks::{WebhookStatus, WebhookTested, WebhooksPage};
 pub use self::wips::{
     Datacenter, DatacentersPage, Location, VipStatus, WIPS_MAX, WipMember, WipStatus, WipsPage,
     WipsRequest,
@@ -36,7 +41,7 @@ use crate::dns::Name;
 //------------ Status ---------------------------------------------------------
 
 /// `GET /api/v1/status`
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Status {
     /// The running version.
     pub version: String,
@@ -53,6 +58,9 @@ pub struct Status {
     pub health: HealthStatus,
     /// Each datacenter, in the order of the config.
     pub datacenters: Vec<DatacenterStatus>,
+    /// What operators say over health.
+    #[serde(default)]
+    pub overrides: OverridesPage,
     /// Members that are not up or are overridden: the first
     /// [`MEMBERS_NOT_UP_MAX`].
     pub members_not_up: Vec<MemberStatus>,
@@ -64,7 +72,7 @@ pub struct Status {
 pub const MEMBERS_NOT_UP_MAX: usize = 1_000;
 
 /// The config in force, and how the last load went.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct ConfigStatus {
     /// Grows by one with each config that is published.
     pub generation: u64,
@@ -81,7 +89,7 @@ pub struct ConfigStatus {
 }
 
 /// One site.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct DatacenterStatus {
     /// Its name.
     pub name: String,
@@ -104,7 +112,7 @@ fn all_clients() -> u8 {
 }
 
 /// One member of one WIP. What probes say and what queries see are both shown.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct MemberStatus {
     /// The WIP; the first, where several share the verdict.
     pub wip: String,
@@ -135,17 +143,23 @@ pub struct MemberStatus {
 //------------ ExplainRequest -------------------------------------------------
 
 /// `GET /api/v1/explain`
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, IntoParams, PartialEq)]
+#[into_params(parameter_in = Query)]
 pub struct ExplainRequest {
     /// The name asked.
+    #[param(value_type = String)]
     pub name: Name,
     /// The record type asked, in upper case: "A", "AAAA", "TYPE65".
+    #[param(rename = "type", required = false, default = "A")]
     pub record_type: String,
     /// The packet's source; none: this host.
+    #[param(value_type = Option<String>)]
     pub client: Option<IpAddr>,
     /// The client subnet option.
+    #[param(value_type = Option<String>)]
     pub ecs: Option<IpNet>,
-    /// Datacenters to think down.
+    /// Datacenters to think down; may be given several times.
+    #[param(required = false)]
     pub down: Vec<String>,
 }
 
@@ -228,10 +242,17 @@ impl<'a> Once<'a> {
     }
 }
 
+//------------ NoBody ---------------------------------------------------------
+
+/// The body of a request that says all there is to say by itself: none, or `{}`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoBody {}
+
 //------------ Reload ---------------------------------------------------------
 
 /// `POST /api/v1/reload`, taken.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct ReloadReport {
     /// The generation now in force.
     pub generation: u64,
@@ -242,7 +263,7 @@ pub struct ReloadReport {
 }
 
 /// `POST /api/v1/reload`, refused: the old config stays in force.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct ReloadRefused {
     /// All problems as `windrose check` prints them.
     pub report: String,
@@ -251,7 +272,7 @@ pub struct ReloadRefused {
 }
 
 /// One thing that is wrong in the config, as `windrose check --json` shows it.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct ConfigProblem {
     /// Stable: "unknown-key".
     pub code: String,
@@ -268,7 +289,7 @@ pub struct ConfigProblem {
 }
 
 /// Where in the config something is wrong.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct ConfigPlace {
     /// The file.
     pub file: String,

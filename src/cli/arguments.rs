@@ -174,6 +174,102 @@ pub(super) struct EventsArguments {
     pub(super) kept: bool,
 }
 
+//------------ Overrides ------------------------------------------------------
+
+/// Several servers that are told the same.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ServersArguments {
+    /// A server's admin listener: http://…, https://… or unix:/…; several times, or several
+    /// with commas, for all servers of a zone
+    #[arg(
+        long = "server",
+        env = client::SERVER_VARIABLE,
+        default_value = "http://127.0.0.1:8053",
+        value_delimiter = ',',
+        value_name = "URL"
+    )]
+    pub(super) servers: Vec<String>,
+    /// File that holds the servers' token
+    #[arg(long, env = client::TOKEN_FILE_VARIABLE, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Whom an override means: what is left out means all.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = true)]
+pub(super) struct TargetArguments {
+    /// Members of this datacenter, or of those that match: "fra", "*-west"
+    #[arg(long, value_name = "DATACENTER")]
+    pub(super) datacenter: Option<String>,
+    /// In this WIP, or in those that match: "shop.gslb.example.com", "*.gslb.example.com"
+    #[arg(long, value_name = "NAME")]
+    pub(super) wip: Option<String>,
+    /// Members of this name, or of those that match
+    #[arg(long, value_name = "MEMBER")]
+    pub(super) member: Option<String>,
+}
+
+/// How a change is made.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ChangeArguments {
+    /// Pass over the safety rules, for this reason
+    #[arg(long, value_name = "WHY")]
+    pub(super) break_glass: Option<String>,
+    /// Show what it would do, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// With several servers: leave out those that cannot be reached, if at least one can
+    #[arg(long)]
+    pub(super) even_if_unreachable: bool,
+    /// Who says so [default: you, at this host]
+    #[arg(long, value_name = "WHO")]
+    pub(super) actor: Option<String>,
+    #[command(flatten)]
+    pub(super) servers: ServersArguments,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct SayArguments {
+    #[command(flatten)]
+    pub(super) target: TargetArguments,
+    /// Why: others will read it
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    /// Not before then: "22:00", "2h", "2026-11-23T06:00"; answers get short TTLs ahead of it
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<String>,
+    /// No longer than until then
+    #[arg(long, value_name = "TIME")]
+    pub(super) until: Option<String>,
+    #[command(flatten)]
+    pub(super) change: ChangeArguments,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct DrainArguments {
+    #[command(flatten)]
+    pub(super) say: SayArguments,
+    /// Return when the last answer that names them has expired
+    #[arg(long)]
+    pub(super) wait: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct ClearArguments {
+    #[command(flatten)]
+    pub(super) target: TargetArguments,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+    #[command(flatten)]
+    pub(super) change: ChangeArguments,
+}
+
+//------------ Others ---------------------------------------------------------
+
 #[derive(Args, Debug)]
 pub(super) struct DemoArguments {
     /// Port for DNS on 127.0.0.1
@@ -205,6 +301,19 @@ pub(super) enum ConfigCommand {
 pub(super) enum LimiterCommand {
     /// The losses that it holds are true: let them take their course
     Release(OperateArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WebhookCommand {
+    /// What became of each webhook's deliveries
+    Status(OperateArguments),
+    /// Send an event that is a test, and say what the receiver answers
+    Test {
+        /// Its name in the config
+        name: String,
+        #[command(flatten)]
+        operate: OperateArguments,
+    },
 }
 
 #[derive(Debug, Subcommand)]

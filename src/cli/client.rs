@@ -16,8 +16,9 @@ use serde::de::DeserializeOwned;
 pub use self::events::Events;
 use crate::admin::problem::{self, Problem};
 use crate::admin::types::{
-    ChecksPage, ChecksRequest, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased,
-    LogRequest, LogStatus, ReloadReport, SimulateRequest, Simulation, Status,
+    ChecksPage, ChecksRequest, ClearRequest, ExplainRequest, FailbackRequest, FailedBack,
+    LimiterReleased, LogRequest, LogStatus, OverrideDone, OverrideRequest, OverridesPage,
+    ReloadReport, SimulateRequest, Simulation, Status, Upgraded, WebhookTested, WebhooksPage,
 };
 
 /// The server when none is named.
@@ -31,6 +32,8 @@ pub const TOKEN_FILE_VARIABLE: &str = "WINDROSE_TOKEN_FILE";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for a whole reply; the server gives up on itself after 30 s.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest wait for an upgrade; the server gives it up before that.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Most bytes of a reply.
 const REPLY_LENGTH_MAX: usize = 64 << 20;
 
@@ -122,6 +125,28 @@ impl Client {
         self.post("/api/v1/limiter/release", None::<&()>).await
     }
 
+    /// `GET /api/v1/overrides`
+    pub async fn overrides(&self) -> Result<OverridesPage, ClientError> {
+        self.get("/api/v1/overrides", &[]).await
+    }
+
+    /// `POST /api/v1/overrides`. One that the safety rules forbid is a
+    /// [`ClientError::Problem`] that carries the rules.
+    pub async fn say_override(
+        &self,
+        request: &OverrideRequest,
+    ) -> Result<OverrideDone, ClientError> {
+        self.post("/api/v1/overrides", Some(request)).await
+    }
+
+    /// `POST /api/v1/overrides/clear`, likewise.
+    pub async fn clear_overrides(
+        &self,
+        request: &ClearRequest,
+    ) -> Result<OverrideDone, ClientError> {
+        self.post("/api/v1/overrides/clear", Some(request)).await
+    }
+
     /// `GET /api/v1/log`
     pub async fn log(&self) -> Result<LogStatus, ClientError> {
         self.get("/api/v1/log", &[]).await
@@ -133,10 +158,27 @@ impl Client {
         self.ask(self.http.request(Method::PUT, url).json(request)).await
     }
 
+    /// `GET /api/v1/webhooks`
+    pub async fn webhooks(&self) -> Result<WebhooksPage, ClientError> {
+        self.get("/api/v1/webhooks", &[]).await
+    }
+
+    /// `POST /api/v1/webhooks/{name}/test`
+    pub async fn test_webhook(&self, name: &str) -> Result<WebhookTested, ClientError> {
+        // Names have no letter that a path could not.
+        self.post(&format!("/api/v1/webhooks/{name}/test"), None::<&()>).await
+    }
+
     /// `POST /api/v1/reload`. A config that is refused is a
     /// [`ClientError::Problem`] that carries all its problems.
     pub async fn reload(&self) -> Result<ReloadReport, ClientError> {
         self.post("/api/v1/reload", None::<&()>).await
+    }
+
+    /// `POST /api/v1/upgrade`, which takes as long as a start.
+    pub async fn upgrade(&self) -> Result<Upgraded, ClientError> {
+        let request = self.http.request(Method::POST, self.url("/api/v1/upgrade"));
+        self.ask(request.timeout(UPGRADE_TIMEOUT)).await
     }
 
     /// Gets `path` and reads its JSON.
@@ -199,7 +241,10 @@ impl Client {
                     server: self.server.clone(),
                     detail: problem.detail,
                 },
-                _ => ClientError::Problem { server: self.server.clone(), problem },
+                _ => {
+                    let problem = Box::new(problem);
+                    ClientError::Problem { server: self.server.clone(), problem }
+                }
             });
         }
         Err(self.strange(format!("it answered {status}")))
@@ -312,7 +357,7 @@ pub enum ClientError {
         /// As given.
         server: String,
         /// What it says.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// No answer in time.
     #[error(

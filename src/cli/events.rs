@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::client::{Client, ClientError};
 use super::{EventsArguments, Failed, complain, operate};
-use crate::admin::types::{Event, EventKind, Subject};
+use crate::admin::types::{Event, EventKind, SaidOverride, Subject};
 
 /// Pause before a server is asked again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -149,6 +149,13 @@ fn words(what: &EventKind) -> String {
                 stalled_ms / 1_000
             )
         }
+        EventKind::Upgraded { old_pid, new_pid, old_version, new_version } => {
+            format!(
+                "upgraded: process {new_pid} (windrose {new_version}) took the place of {old_pid} \
+                 ({old_version})"
+            )
+        }
+        EventKind::UpgradeFailed { why } => format!("NO UPGRADE, this server goes on: {why}"),
         EventKind::ConfigLoaded { generation, cause, changes } => {
             let changes =
                 if changes.is_empty() { "" } else { ": " }.to_owned() + &changes.join("; ");
@@ -157,9 +164,59 @@ fn words(what: &EventKind) -> String {
         EventKind::ConfigRefused { cause, problems } => {
             format!("config REFUSED ({cause}, {problems} problems): the one before stays")
         }
+        EventKind::OverrideSet { .. }
+        | EventKind::OverrideCleared { .. }
+        | EventKind::OverrideStarted { .. }
+        | EventKind::OverrideEnded { .. }
+        | EventKind::OverrideRefused { .. } => override_words(what),
+        EventKind::FailOpen { wip, wips, active } => fail_open(wip.as_deref(), *wips, *active),
+        EventKind::Test => "a test".to_owned(),
         EventKind::Lagged { .. } | EventKind::Other => {
             "something this version does not know".into()
         }
+    }
+}
+
+fn override_words(what: &EventKind) -> String {
+    let words = |said: &SaidOverride| format!("{} {}", said.kind.as_str(), said.target);
+    let who = |said: &SaidOverride| format!(" (by {}: {})", said.actor, said.reason);
+    match what {
+        EventKind::OverrideSet { said, at_s, break_glass, members, .. } => {
+            let when = match at_s {
+                Some(_) => "planned".to_owned(),
+                None => format!("{members} members changed"),
+            };
+            let glass = match break_glass {
+                Some(why) => format!(", SAFETY RULES PASSED OVER: {why}"),
+                None => String::new(),
+            };
+            format!("{}: {when}{glass}{}", words(said), who(said))
+        }
+        EventKind::OverrideCleared { said, by, because, .. } => {
+            let why = because.as_ref().map_or(String::new(), |why| format!(": {why}"));
+            format!("cleared: {} (by {by}{why})", words(said))
+        }
+        EventKind::OverrideStarted { said, .. } => {
+            format!("begins as planned: {}{}", words(said), who(said))
+        }
+        EventKind::OverrideEnded { said, .. } => {
+            format!("over as planned: {}{}", words(said), who(said))
+        }
+        EventKind::OverrideRefused { change, said, detail, .. } => {
+            format!("REFUSED ({change}): {}: {detail}{}", words(said), who(said))
+        }
+        _ => String::new(),
+    }
+}
+
+fn fail_open(wip: Option<&str>, wips: u64, active: bool) -> String {
+    let (whose, has) = match wip {
+        Some(wip) => (wip.to_owned(), "has"),
+        None => (format!("{wips} more WIPs"), "have"),
+    };
+    match active {
+        true => format!("{whose} {has} NO MEMBER LEFT: answered as on_all_down says"),
+        false => format!("{whose} {has} a member again"),
     }
 }
 

@@ -54,6 +54,7 @@ fn offline(
         client: arguments.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         subnet: arguments.ecs.map(|network| (network.addr(), network.prefix_len())),
         detail_of: &|_| None,
+        said_of: &|_, _| None,
         probed: false,
     };
     Ok(explain(thought.as_ref().unwrap_or(&serving), &request))

@@ -10,12 +10,16 @@ pub mod client;
 mod diff;
 mod events;
 mod explain;
+mod fleet;
 mod log;
 mod manual;
 mod moves;
 mod operate;
+mod overrides;
 mod serve;
 mod simulate;
+mod webhook;
+mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::arguments::*;
+use crate::admin::types::OverrideKind;
 use crate::{config, daemon, demo};
 
 /// Authoritative DNS server for Global Server Load Balancing.
@@ -55,6 +60,16 @@ enum Command {
     Status(StatusArguments),
     /// Follow what happens on a running server
     Events(EventsArguments),
+    /// Take members out of new answers: a site, an application, or one in the other
+    Drain(DrainArguments),
+    /// Answer members whatever their health checks say
+    ForceUp(SayArguments),
+    /// Never answer members
+    ForceDown(DrainArguments),
+    /// Take back what was said of exactly these members
+    Clear(ClearArguments),
+    /// List what operators said over health: who, why, since when and until when
+    Overrides(ServersArguments),
     /// Let members that came back and are held take part again
     Failback(FailbackArguments),
     /// Say what the blast-radius limiter is to do
@@ -62,8 +77,14 @@ enum Command {
     Limiter(LimiterCommand),
     /// Show or set what a running server logs
     Log(LogArguments),
+    /// Look at a running server's webhooks, and try them
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Make a running server load its config again
     Reload(OperateArguments),
+    /// Have a new process of the installed version take a running server's place, without
+    /// a query lost
+    Upgrade(OperateArguments),
     /// Print completions for a shell: add them to what it reads at its start
     Completions {
         /// The shell
@@ -95,16 +116,25 @@ pub fn run() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
+        Command::Drain(arguments) => overrides::take_out(OverrideKind::Drain, arguments),
+        Command::ForceUp(arguments) => overrides::force_up(arguments),
+        Command::ForceDown(arguments) => overrides::take_out(OverrideKind::ForceDown, arguments),
+        Command::Clear(arguments) => overrides::clear(arguments),
+        Command::Overrides(arguments) => overrides::list(&arguments),
         Command::Failback(arguments) => operate::fail_back(arguments),
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Log(arguments) => log::run(&arguments),
+        Command::Webhook(command) => webhook::run(&command),
         Command::Reload(arguments) => operate::reload(&arguments),
+        Command::Upgrade(arguments) => operate::upgrade(&arguments),
         Command::Completions { shell } => manual::completions(shell),
         Command::Manual { directory } => manual::write(&directory),
         Command::Demo(arguments) => demo::run(arguments.options()).map_err(Failed::from),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // Who prints JSON says why in it.
+        Err(Failed(message)) if message.is_empty() => ExitCode::FAILURE,
         Err(Failed(message)) => {
             complain(&message);
             ExitCode::FAILURE

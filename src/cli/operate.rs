@@ -3,9 +3,11 @@
 use std::fmt::Write;
 
 use super::client::{Client, ClientError};
+use super::overrides::Words;
 use super::{FailbackArguments, Failed, OperateArguments, counted, print, print_json};
 use crate::admin::types::{
-    DatacenterLosses, FailbackRequest, HealthStatus, MemberStatus, ReloadReport, Status,
+    DatacenterLosses, FailbackRequest, HealthStatus, MemberStatus, OverridesPage, ReloadReport,
+    Status, Upgraded,
 };
 
 /// Runs one request against the server that the arguments name.
@@ -27,6 +29,18 @@ pub(super) fn status(arguments: &OperateArguments) -> Result<(), Failed> {
 pub(super) fn reload(arguments: &OperateArguments) -> Result<(), Failed> {
     let report = ask(arguments, async |client: Client| client.reload().await)?;
     if arguments.json { print_json(&report) } else { print(&reload_text(&report)) }
+}
+
+pub(super) fn upgrade(arguments: &OperateArguments) -> Result<(), Failed> {
+    let done = ask(arguments, async |client: Client| client.upgrade().await)?;
+    if arguments.json {
+        return print_json(&done);
+    }
+    let Upgraded { old_pid, new_pid, old_version, new_version, took_ms } = done;
+    print(&format!(
+        "upgraded in {took_ms} ms: process {new_pid} (windrose {new_version}) answers, process \
+         {old_pid} ({old_version}) ends"
+    ))
 }
 
 pub(super) fn release(arguments: &OperateArguments) -> Result<(), Failed> {
@@ -84,6 +98,7 @@ fn status_text(status: &Status) -> String {
         let _ = writeln!(text, "{}", refused.report);
     }
     health_text(&mut text, &status.health);
+    overrides_text(&mut text, &status.overrides);
     for datacenter in &status.datacenters {
         let gate = datacenter.gate.as_ref().map_or(String::new(), |gate| format!(", site {gate}"));
         let overridden = match datacenter.overridden {
@@ -116,6 +131,28 @@ fn status_text(status: &Status) -> String {
     }
     text
 }
+
+/// What operators said, by whom, why, since and until when.
+fn overrides_text(text: &mut String, page: &OverridesPage) {
+    if page.overrides.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "OVERRIDDEN: {}", counted(page.overrides.len() as u64, "override"));
+    let words = Words { now: jiff::Zoned::now() };
+    for status in page.overrides.iter().take(OVERRIDES_SHOWN_MAX) {
+        let mut lines = String::new();
+        words.status(&mut lines, status, page.now_s);
+        for line in lines.lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    if page.overrides.len() > OVERRIDES_SHOWN_MAX {
+        let _ = writeln!(text, "  … all of them: windrose overrides");
+    }
+}
+
+/// Overrides shown with the status; more have a command of their own.
+const OVERRIDES_SHOWN_MAX: usize = 20;
 
 /// ", check readiness: timeout: no response within 2000 ms"
 fn reason_text(member: &MemberStatus) -> String {

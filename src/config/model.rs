@@ -16,6 +16,9 @@ use crate::health::check::{ProbeKind, Require};
 use crate::health::plan::{Failback, LimiterRules, ProbeAddress};
 use crate::steer::{Families, OnAllDown, Policy};
 
+mod watching;
+
+pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 
 /// Most members a pool may have: a set of members fits four machine words.
@@ -40,6 +43,10 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[log]`
     pub log: Log,
+    /// `[query_log]`
+    pub query_log: QueryLog,
+    /// `[webhook.…]`
+    pub webhooks: Vec<Webhook>,
     /// `[zone."…"]`
     pub zones: Vec<Zone>,
     /// `[datacenter.…]`

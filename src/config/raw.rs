@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Admin, Geo, Health, HealthCheck, Log, Metrics, Safety, Server, SettingsId, Vip, Wips, Zone,
+    Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server, SettingsId, Vip,
+    Webhook, Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;
@@ -38,6 +39,8 @@ pub(super) struct Raw {
     pub(super) safety: Safety,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
+    pub(super) query_log: QueryLog,
+    pub(super) webhooks: Vec<Webhook>,
     pub(super) zones: Vec<RawZone>,
     pub(super) datacenters: Vec<RawDatacenter>,
     pub(super) health_checks: Vec<RawCheck>,

@@ -11,12 +11,15 @@ use super::publisher::{Cause, Publisher};
 use super::series::Series;
 use super::simulate::Simulations;
 use super::think::think_down;
+use super::upgrade::Upgrader;
+use super::watching::Watching;
 use super::{checks, log_level, members, metrics, operate, supervised, wips};
 use crate::admin::types::{
-    ChecksPage, ChecksRequest, ConfigProblem, ConfigStatus, DatacenterStatus, DatacentersPage,
-    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
-    ReloadRefused, ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage,
-    WipsRequest,
+    ChecksPage, ChecksRequest, ClearRequest, ConfigProblem, ConfigStatus, DatacenterStatus,
+    DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
+    LogStatus, OverrideDone, OverrideRequest, OverridesPage, ReloadRefused, ReloadReport,
+    SimulateRequest, Simulation, Status, Upgraded, WebhookTested, WebhooksPage, WipStatus,
+    WipsPage, WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
@@ -32,6 +35,7 @@ use crate::snapshot::Serving;
 pub(super) struct FrontDesk {
     publisher: Arc<Publisher>,
     running: Weak<Running>,
+    upgrader: Arc<Upgrader>,
     runtime: Handle,
     simulations: Simulations,
     series: Arc<Series>,
@@ -41,12 +45,14 @@ impl FrontDesk {
     pub(super) fn new(
         publisher: &Arc<Publisher>,
         running: &Arc<Running>,
+        upgrader: &Arc<Upgrader>,
         runtime: &Handle,
         series: Arc<Series>,
     ) -> FrontDesk {
         FrontDesk {
             publisher: Arc::clone(publisher),
             running: Arc::downgrade(running),
+            upgrader: Arc::clone(upgrader),
             runtime: runtime.clone(),
             simulations: Simulations::default(),
             series,
@@ -89,6 +95,7 @@ impl Desk for FrontDesk {
             },
             health: checks::health(&self.publisher, &serving),
             datacenters: datacenters(&serving),
+            overrides: self.publisher.overrides.page(),
             members_not_up: members,
             members_not_up_total,
         }
@@ -114,6 +121,7 @@ impl Desk for FrontDesk {
                 client: request.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
                 subnet: request.ecs.map(|network| (network.addr(), network.prefix_len())),
                 detail_of: &detail_of,
+                said_of: &|_, _| None,
                 probed: true,
             },
         );
@@ -130,6 +138,16 @@ impl Desk for FrontDesk {
 
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         log_level::set(&self.runtime, request, u64::from(self.publisher.clock.now().unix_s))
+    }
+
+    fn webhooks(&self) -> WebhooksPage {
+        self.publisher.watching.get().map(Watching::webhooks).unwrap_or_default()
+    }
+
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        let none = || ApiError::NotReady("the server is starting".to_owned());
+        let watching = self.publisher.watching.get().ok_or_else(none)?;
+        watching.test_webhook(name, self.publisher.clock.unix_us())
     }
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
@@ -164,8 +182,32 @@ impl Desk for FrontDesk {
         operate::release_limiter(&self.publisher, &self.runtime)
     }
 
+    fn overrides(&self) -> OverridesPage {
+        self.publisher.overrides.page()
+    }
+
+    fn say_override(
+        &self,
+        request: &OverrideRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        self.publisher.overrides.say(&self.publisher.cell, request, peer)
+    }
+
+    fn clear_overrides(
+        &self,
+        request: &ClearRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        self.publisher.overrides.clear(&self.publisher.cell, request, peer)
+    }
+
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
         self.publisher.reload(Cause::Api)
+    }
+
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        self.upgrader.upgrade("API")
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::publisher::Publisher;
+use super::watching::Watching;
 use crate::admin::process;
 use crate::health::table::{Override, State, Word};
 use crate::health::{FailureKind, LimiterPhase};
@@ -46,6 +47,7 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
     let series = Series(&serving);
     let per_wip = metrics::scrape::has_series_per_wip(config.metrics.per_wip, config.wips.len());
     let built = serving.snapshot.base.info().iter().map(|source| source.build_epoch_s).min();
+    let webhooks = publisher.watching.get().map(Watching::totals).unwrap_or_default();
     metrics::render(
         &Scrape {
             version: env!("CARGO_PKG_VERSION"),
@@ -60,6 +62,7 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
                 held: u64::from(summary.limiter.held),
                 trips: summary.limiter.trips,
             },
+            overrides: publisher.overrides.totals(),
             certificates: &certificates(&summary),
             probe_lag_ms: probes.as_ref().map(|probes| (probes.lag_s * 1_000.0) as u64),
             prober_stalled: probes.as_ref().map(|probes| probes.stalled),
@@ -69,6 +72,8 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
             config_reload_success: publisher.refused().is_none(),
             config_reload_at_s: publisher.loaded_at_s.load(Ordering::Relaxed),
             geo_database_built_at_s: built,
+            webhooks: &webhooks,
+            query_log: publisher.watching.get().and_then(Watching::query_log_totals),
             process: process::read(),
         },
         out,

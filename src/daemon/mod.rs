@@ -15,12 +15,15 @@ mod checks;
 mod desk;
 pub mod disk;
 mod events;
+mod fail_open;
 pub(crate) mod geo;
+mod handover;
 pub mod load;
 mod log_level;
 mod members;
 mod metrics;
 mod operate;
+mod overrides;
 mod probing;
 mod publisher;
 mod responder;
@@ -30,9 +33,11 @@ mod sockets;
 mod state;
 mod supervised;
 mod think;
+pub mod upgrade;
 mod user;
 mod verify;
 mod watch;
+mod watching;
 mod wips;
 
 use std::net::SocketAddr;
@@ -56,12 +61,16 @@ pub use sockets::Sockets;
 use sockets::{TCP_RESPONDERS, tcp_options};
 use state::{Saver, StateDir};
 pub(crate) use think::{all_up, think_down};
+use upgrade::{AdminSocket, LEAVE_WAIT, Program, Successor, TakeOver, Upgrader};
 pub use user::{BecomeError, become_user, user_to_become};
+use watching::Watching;
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
 /// Longest wait for the runtime's tasks at a stop.
 const STOP_WAIT: Duration = Duration::from_secs(2);
+/// Longest wait for requests to the admin listener, when another process has it.
+const ADMIN_WAIT: Duration = Duration::from_secs(3);
 
 //------------ Daemon ---------------------------------------------------------
 
@@ -74,6 +83,8 @@ pub struct Daemon {
     stop: signal::Sender<bool>,
     watcher: Arc<JoinHandle<()>>,
     saver: Option<Saver>,
+    upgrader: Arc<Upgrader>,
+    admin_task: Option<tokio::task::JoinHandle<()>>,
     runtime: Runtime,
 }
 
@@ -98,6 +109,9 @@ pub enum StartError {
     /// Another server runs in the state directory.
     #[error("{0}")]
     State(#[from] state::StateInUse),
+    /// The server whose place it is to take does not say what it should.
+    #[error("{0}")]
+    TakeOver(#[from] upgrade::TakeOverError),
     /// A thread, a runtime or a listener could not be started.
     #[error("cannot start: {0}")]
     System(String),
@@ -115,20 +129,38 @@ impl Daemon {
     /// Starts what was loaded.
     pub fn start_loaded(path: PathBuf, loaded: load::Candidate) -> Result<Daemon, StartError> {
         let config = Arc::clone(&loaded.config);
-        Daemon::start_on(path, loaded, || Sockets::bind(&config, Vec::new()))
+        Daemon::start_on(path, loaded, None, |_| Sockets::bind(&config, Vec::new()))
     }
 
     /// Starts what was loaded on the sockets that `bind` gives, once the state directory
-    /// is this server's: one that ends may have to free both.
+    /// is this server's: one that ends may have to free both. Where it takes the place of
+    /// a server at work, that one ends with its success and goes on with its failure.
     pub fn start_on(
         path: PathBuf,
         loaded: load::Candidate,
-        bind: impl FnOnce() -> Result<Sockets, StartError>,
+        mut from: Option<TakeOver>,
+        bind: impl FnOnce(Option<&mut TakeOver>) -> Result<Sockets, StartError>,
+    ) -> Result<Daemon, StartError> {
+        let started = Daemon::start_with(path, loaded, from.as_mut(), bind);
+        if let (Some(from), Err(error)) = (&from, &started) {
+            from.refuse(&error.to_string());
+        }
+        started
+    }
+
+    fn start_with(
+        path: PathBuf,
+        loaded: load::Candidate,
+        mut from: Option<&mut TakeOver>,
+        bind: impl FnOnce(Option<&mut TakeOver>) -> Result<Sockets, StartError>,
     ) -> Result<Daemon, StartError> {
         let config = Arc::clone(&loaded.config);
-        let state = config.server.state_dir.as_deref().map(StateDir::open).transpose()?;
-        let state = state.map(Arc::new);
-        let Sockets { dns: bound, admin: admin_bound } = bind()?;
+        let open = |path: &PathBuf| match from.as_mut().and_then(|from| from.lock(path)) {
+            Some(lock) => StateDir::take_over(path, lock),
+            None => StateDir::open(path),
+        };
+        let state = config.server.state_dir.as_ref().map(open).transpose()?.map(Arc::new);
+        let Sockets { dns: bound, admin: admin_bound } = bind(from.as_deref_mut())?;
         let admin = admin_bound.as_ref().and_then(admin::Bound::local_addr);
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let clock = Clock::start();
@@ -136,16 +168,23 @@ impl Daemon {
         let prober = Prober::start(limits, clock, probing::give_way).map_err(system)?;
         let udp_threads = bound.udp_threads();
         let workers = udp_threads + TCP_RESPONDERS;
-        let publisher = Publisher::start(path, loaded, prober, state, clock, workers)
-            .map_err(StartError::Config)?;
-        let publisher = Arc::new(publisher);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(RUNTIME_THREADS)
             .thread_name("windrose-io")
             .enable_all()
             .build()
             .map_err(system)?;
-        let factory = responder::Factory::new(&publisher, udp_threads);
+        // From here to the first answer all is quick: what happens at the server before is
+        // no longer seen here.
+        let handed = from.as_ref().map(|from| from.take_state()).transpose()?;
+        let publisher = Publisher::start(path, loaded, prober, state, clock, workers, handed)
+            .map_err(StartError::Config)?;
+        let publisher = Arc::new(publisher);
+        let watching = Watching::start(&publisher.journal, &config, runtime.handle(), workers);
+        let query_log = Arc::clone(watching.query_log());
+        let _ = publisher.watching.set(watching);
+        runtime.spawn(watching::follow(Arc::clone(&publisher)));
+        let factory = responder::Factory::new(&publisher, &query_log, udp_threads);
         let options = StartOptions { tcp: tcp_options(&config), ..StartOptions::default() };
         let running = bound
             .start(&factory, &options, runtime.handle())
@@ -155,10 +194,16 @@ impl Daemon {
             tracing::info!(%address, "answering over UDP and TCP");
         }
         let (stop, stopping) = signal::channel(false);
-        if let Some(bound) = admin_bound {
+        let admin_socket = admin_bound.as_ref().zip(config.admin.listen.as_ref());
+        let admin_socket = admin_socket.map(|(bound, listen)| AdminSocket::of(bound, listen));
+        let admin_socket = admin_socket.transpose().map_err(system)?;
+        let admin_file = admin_socket.as_ref().map(|socket| socket.file.clone());
+        let upgrader = Arc::new(Upgrader::new(&publisher, &running, admin_socket));
+        let admin_task = admin_bound.map(|bound| {
             let shown = Arc::new(series::Series::default());
             runtime.spawn(series::sample(Arc::clone(&shown), Arc::downgrade(&publisher)));
-            let desk = desk::FrontDesk::new(&publisher, &running, runtime.handle(), shown);
+            let desk =
+                desk::FrontDesk::new(&publisher, &running, &upgrader, runtime.handle(), shown);
             let mut stopping = stopping.clone();
             runtime.spawn(async move {
                 let until = async move {
@@ -167,8 +212,8 @@ impl Daemon {
                 if let Err(error) = admin::serve(bound, Arc::new(desk), until).await {
                     tracing::error!(%error, "the admin listener ended");
                 }
-            });
-        }
+            })
+        });
         let watched = Arc::clone(&publisher);
         let is_stalled = move || watched.prober().map(|prober| prober.stalled());
         runtime.spawn(events::tell_stalls(Arc::clone(&publisher.journal), clock, is_stalled));
@@ -177,7 +222,22 @@ impl Daemon {
         }
         let watcher = Arc::new(watch::start(Arc::clone(&publisher), stopping).map_err(system)?);
         let saver = start_saver(&publisher, clock).map_err(system)?;
-        Ok(Daemon { publisher, running, admin, stop, watcher, saver, runtime })
+        overrides::start_timer(Arc::downgrade(&publisher)).map_err(system)?;
+        if let Some(from) = from {
+            from.ready(Arc::downgrade(&running))?;
+            admin_file.iter().for_each(|file| file.set(from.has_admin_file()));
+        }
+        Ok(Daemon {
+            publisher,
+            running,
+            admin,
+            stop,
+            watcher,
+            saver,
+            upgrader,
+            admin_task,
+            runtime,
+        })
     }
 
     /// Addresses on which DNS is answered, with their real ports.
@@ -203,30 +263,47 @@ impl Daemon {
         }
     }
 
+    /// From now on this server may be replaced by another process, which `program`
+    /// starts: SIGUSR2, or the API.
+    pub fn may_be_upgraded(&self, program: Program) {
+        self.upgrader.allow(program);
+    }
+
     /// Loads the config again, as SIGHUP does.
     pub fn reload(&self) {
         self.publisher.reload_and_log(Cause::Signal);
     }
 
-    /// Waits for SIGTERM or SIGINT; SIGHUP reloads.
+    /// Waits for SIGTERM or SIGINT, or for a process that takes this one's place; SIGHUP
+    /// reloads, SIGUSR2 upgrades.
     pub fn run_until_signal(&self) -> std::io::Result<()> {
         self.run_until(std::future::pending::<()>()).map(drop)
     }
 
     /// As [`run_until_signal`](Daemon::run_until_signal), or until `end` is
-    /// there: its value, none after a signal.
+    /// there: its value, none for everything else.
     pub fn run_until<T>(&self, end: impl Future<Output = T>) -> std::io::Result<Option<T>> {
         use tokio::signal::unix::{SignalKind, signal};
         self.runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut hangup = signal(SignalKind::hangup())?;
+            let mut upgrade = signal(SignalKind::user_defined2())?;
+            let mut successor = self.upgrader.successor();
             tokio::pin!(end);
             loop {
                 tokio::select! {
                     value = &mut end => return Ok(Some(value)),
                     _ = terminate.recv() => return Ok(None),
                     _ = interrupt.recv() => return Ok(None),
+                    _ = successor.wait_for(Option::is_some) => return Ok(None),
+                    _ = upgrade.recv() => {
+                        let upgrader = Arc::clone(&self.upgrader);
+                        tokio::task::spawn_blocking(move || {
+                            // What comes of it is in the log.
+                            let _ = upgrader.upgrade("SIGUSR2");
+                        });
+                    }
                     _ = hangup.recv() => {
                         let publisher = Arc::clone(&self.publisher);
                         // A load takes a while: the signals go on being heard.
@@ -239,8 +316,13 @@ impl Daemon {
         })
     }
 
-    /// Stops: no new queries, state is saved, probes end, threads join.
+    /// Stops: no new queries, state is saved, probes end, threads join. Where another
+    /// process has taken over, state is its, and so are connections.
     pub fn stop(self) {
+        let successor = self.upgrader.successor().borrow().clone();
+        if let Some(successor) = successor {
+            return self.leave(&successor);
+        }
         tracing::info!("stopping");
         self.publisher.stopping.store(true, Ordering::Relaxed);
         self.publisher.teller.stopping();
@@ -256,12 +338,41 @@ impl Daemon {
             saver.stop();
         }
         self.publisher.stop();
-        self.runtime.shutdown_timeout(STOP_WAIT);
-        // It may be in the middle of a load, which nobody needs any more.
-        let begun = Instant::now();
-        while !self.watcher.is_finished() && begun.elapsed() < STOP_WAIT {
-            std::thread::sleep(Duration::from_millis(5));
+        if let Some(watching) = self.publisher.watching.get() {
+            watching.stop();
         }
+        self.runtime.shutdown_timeout(STOP_WAIT);
+        join_watcher(&self.watcher);
+    }
+
+    /// Gives everything to the process that answers already, and ends.
+    fn leave(self, successor: &Successor) {
+        let _ = self.stop.send(true);
+        self.running.hand_over(LEAVE_WAIT, |moved| successor.take(&moved));
+        // Probes of two would be twice as many.
+        self.publisher.stop();
+        if let Some(task) = self.admin_task {
+            // Whoever asked for the upgrade gets an answer.
+            let ended =
+                self.runtime.block_on(async { tokio::time::timeout(ADMIN_WAIT, task).await });
+            if ended.is_err() {
+                tracing::warn!("the admin listener does not end: not waiting for it");
+            }
+        }
+        if let Some(saver) = self.saver {
+            saver.stop();
+        }
+        self.runtime.shutdown_timeout(STOP_WAIT);
+        join_watcher(&self.watcher);
+        tracing::info!(pid = successor.pid, "handed over: this process ends");
+    }
+}
+
+fn join_watcher(watcher: &JoinHandle<()>) {
+    // It may be in the middle of a load, which nobody needs any more.
+    let begun = Instant::now();
+    while !watcher.is_finished() && begun.elapsed() < STOP_WAIT {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -4,10 +4,12 @@
 //! table that is fully written; then both are swapped in together. Whatever
 //! fails before that leaves what was running as it was.
 
+mod first;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -17,10 +19,12 @@ use super::changes::{self, Changes};
 use super::disk::{ReadFiles, Seen};
 use super::geo::Geo;
 use super::load::{self, Before, Candidate, Refused};
+use super::overrides::Keeper;
 use super::state::{StateDir, Wake, save_serials};
 use super::supervised::Teller;
 use super::watch;
-use super::{events, log_level, probing};
+use super::watching::Watching;
+use super::{log_level, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
@@ -31,8 +35,8 @@ use crate::snapshot::Serving;
 
 /// How often, and how far apart, a load looks whether the snapshot before it is
 /// read no more.
-const RETIRE_LOOKS: usize = 50;
-const RETIRE_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const RETIRE_LOOKS: usize = 50;
+pub(super) const RETIRE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Niceness of a thread that loads. Of a processor that answers all the time it gets
 /// a tenth: a change under attack takes seconds, where 19 would take minutes.
@@ -52,12 +56,19 @@ pub(super) struct Publisher {
     pub(super) journal: Arc<Journal>,
     /// Set once the server stops.
     pub(super) stopping: AtomicBool,
+    /// Set while another process gets ready to take over, and for good once it has: what
+    /// is kept on the disk is not to change.
+    pub(super) upgrading: AtomicBool,
     /// Unix second of the start.
     pub(super) started_at_s: u64,
     /// Unix second of the last load that was taken.
     pub(super) loaded_at_s: AtomicU64,
     /// Where state is kept, as of the start.
     pub(super) state: Option<Arc<StateDir>>,
+    /// What operators say over health.
+    pub(super) overrides: Keeper,
+    /// What watches it, once it is started.
+    pub(super) watching: OnceLock<Watching>,
     /// Told of changes that are to be kept.
     pub(super) wake: Wake,
     /// Tells a service manager.
@@ -69,7 +80,7 @@ pub(super) struct Publisher {
     prober: Mutex<Option<Arc<Prober>>>,
     loading: Mutex<Loading>,
     /// Held while counts move to the next snapshot, and while they are scraped.
-    handover: Mutex<()>,
+    pub(super) handover: Mutex<()>,
     refused: Mutex<Option<ReloadRefused>>,
     /// What the last load read, taken or refused: mending a file is a change too.
     read: Mutex<ReadFiles>,
@@ -101,60 +112,6 @@ impl Loading {
 }
 
 impl Publisher {
-    /// Publishes the first snapshot.
-    pub(super) fn start(
-        path: PathBuf,
-        candidate: Candidate,
-        prober: Prober,
-        state: Option<Arc<StateDir>>,
-        clock: Clock,
-        workers: usize,
-    ) -> Result<Publisher, String> {
-        let Candidate { mut snapshot, geo, read, .. } = candidate;
-        let plan = std::mem::take(&mut snapshot.plan);
-        snapshot.plan = plan.clone();
-        let journal = Arc::new(Journal::new(clock.unix_us()));
-        let transitions = Arc::<TransitionCounters>::default();
-        let wake = Wake::default();
-        let listener =
-            events::listener(Arc::clone(&journal), Arc::clone(&transitions), wake.clone());
-        prober.listen(listener).map_err(|error| error.to_string())?;
-        if let Some(saved) = state.as_ref().and_then(|state| state.read_health()) {
-            prober.restore(saved).map_err(|error| error.to_string())?;
-        }
-        let table = prober.apply(plan).map_err(|error| error.to_string())?;
-        if let Some(state) = &state {
-            save_serials(state, &snapshot.serials);
-        }
-        let generation = snapshot.generation;
-        let (cause, changes) = ("start".to_owned(), Vec::new());
-        let loaded = EventKind::ConfigLoaded { generation, cause, changes };
-        journal.push(clock.unix_us(), loaded);
-        let serving = Serving::new(Arc::new(snapshot), table, workers, None);
-        let now_s = u64::from(clock.now().unix_s);
-        Ok(Publisher {
-            cell: Arc::new(ArcSwap::from_pointee(serving)),
-            registry: Arc::new(Registry::new()),
-            transitions,
-            journal,
-            stopping: AtomicBool::new(false),
-            started_at_s: now_s,
-            loaded_at_s: AtomicU64::new(now_s),
-            state,
-            wake,
-            teller: Teller::default(),
-            path,
-            clock,
-            workers,
-            prober: Mutex::new(Some(Arc::new(prober))),
-            loading: Mutex::new(Loading { retired: Vec::new(), geo }),
-            handover: Mutex::new(()),
-            refused: Mutex::new(None),
-            read: Mutex::new(read),
-            looked: Mutex::new(None),
-        })
-    }
-
     /// What is served now.
     pub(super) fn serving(&self) -> Arc<Serving> {
         self.cell.load_full()
@@ -223,6 +180,10 @@ impl Publisher {
 
     fn reload_here(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
         let mut loading = lock(&self.loading);
+        if self.stopping.load(Ordering::Relaxed) {
+            let report = "the server is stopping, or another process has taken its place";
+            return Err(ReloadRefused { report: report.to_owned(), problems: Vec::new() });
+        }
         self.teller.reloading();
         let current = self.serving();
         *lock(&self.looked) = Some(watch::look(self));
@@ -278,7 +239,7 @@ impl Publisher {
     }
 
     /// Tells streams what happened just now.
-    fn tell(&self, what: EventKind) {
+    pub(super) fn tell(&self, what: EventKind) {
         self.journal.push(self.clock.unix_us(), what);
     }
 
@@ -309,7 +270,7 @@ impl Publisher {
         let _ = prober.set_limits(limits);
         let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
         self.forget_transitions(&serving);
-        loading.retired.push(self.hand_over(serving));
+        loading.retired.push(self.hand_over(&serving, current));
         // The file has the names of what was probed before.
         self.wake.changed();
         loading.geo = geo;
@@ -322,30 +283,6 @@ impl Publisher {
             changes: lines,
             warnings: super::desk::config_problems(&problems, &sources),
         })
-    }
-
-    /// Swaps `serving` in, and gives back what was served before it. Counts follow
-    /// when no worker counts under the old one any more, which takes no longer than
-    /// a batch; the loading thread holds one reference of its own.
-    fn hand_over(&self, serving: Serving) -> Arc<Serving> {
-        let _no_scrape = lock(&self.handover);
-        let serving = Arc::new(serving);
-        let old = self.cell.swap(Arc::clone(&serving));
-        for _ in 0..RETIRE_LOOKS {
-            if Arc::strong_count(&old) <= 2 {
-                break;
-            }
-            std::thread::sleep(RETIRE_PAUSE);
-        }
-        // What workers counted before they let go of it is seen from here on.
-        fence(Ordering::Acquire);
-        serving.take_counts_of(&old);
-        old
-    }
-
-    /// What is served, with counts that are whole for as long as the guard lives.
-    pub(super) fn counted(&self) -> (MutexGuard<'_, ()>, Arc<Serving>) {
-        (lock(&self.handover), self.serving())
     }
 
     /// Drops the counters of WIPs and members that are no more.

@@ -11,6 +11,7 @@ use super::publisher::Publisher;
 use crate::answer::{self, Outcome, Peer, Prepared, Scratch};
 use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
 use crate::metrics::{self, DropReason, Family, Registry, WorkerCounters};
+use crate::querylog::{Exchange, QueryLog, Tap};
 use crate::snapshot::Serving;
 
 /// One response in so many is timed, in a group as its share of the whole: reading the
@@ -21,14 +22,20 @@ const TIMED_EVERY: u32 = 256;
 pub(super) struct Factory {
     cell: Arc<ArcSwap<Serving>>,
     registry: Arc<Registry>,
+    query_log: Arc<QueryLog>,
     udp_threads: usize,
 }
 
 impl Factory {
-    pub(super) fn new(publisher: &Publisher, udp_threads: usize) -> Factory {
+    pub(super) fn new(
+        publisher: &Publisher,
+        query_log: &Arc<QueryLog>,
+        udp_threads: usize,
+    ) -> Factory {
         Factory {
             cell: Arc::clone(&publisher.cell),
             registry: Arc::clone(&publisher.registry),
+            query_log: Arc::clone(query_log),
             udp_threads,
         }
     }
@@ -41,6 +48,7 @@ impl Factory {
             scratch: Scratch::default(),
             counters: self.registry.worker(),
             timer: Timer::default(),
+            tap: self.query_log.tap(worker),
         }
     }
 }
@@ -65,11 +73,15 @@ pub(super) struct DnsResponder {
     scratch: Scratch,
     counters: WorkerCounters,
     timer: Timer,
+    tap: Option<Tap>,
 }
 
 impl Responder for DnsResponder {
     fn begin_batch(&mut self) {
         self.guard = Some(self.cell.load());
+        if let Some(tap) = &mut self.tap {
+            tap.begin_batch();
+        }
     }
 
     fn respond(&mut self, request: &[u8], meta: &Meta, out: &mut [u8]) -> usize {
@@ -91,14 +103,16 @@ impl Responder for DnsResponder {
         if let Some(start) = start {
             self.counters.response_time(start.elapsed().as_nanos() as u64);
         }
-        count(&self.counters, peer, outcome)
+        let length = count(&self.counters, peer, outcome);
+        see(&mut self.tap, request, meta, out.get(..length).unwrap_or_default());
+        length
     }
 
     fn respond_all(&mut self, requests: &[Request<'_>], replies: &mut Replies<'_>) {
         let serving = self.guard.get_or_insert_with(|| self.cell.load());
         let Some(state) = serving.workers.get(self.worker) else { return };
         let start = self.timer.begin(requests.len() as u32);
-        let (scratch, counters) = (&mut self.scratch, &self.counters);
+        let (scratch, counters, tap) = (&mut self.scratch, &self.counters, &mut self.tap);
         // As above; whoever panicked is found below, where each is answered by itself.
         let answered = catch_unwind(AssertUnwindSafe(|| {
             let mut prepared = [const { None::<Prepared<'_>> }; GROUP_MAX];
@@ -107,7 +121,10 @@ impl Responder for DnsResponder {
             for (request, prepared) in requests.iter().zip(prepared.iter().flatten()) {
                 let peer = peer_of(&request.meta);
                 replies.put(|out| {
-                    count(counters, peer, prepared.answer(serving, state, scratch, out))
+                    let outcome = prepared.answer(serving, state, scratch, out);
+                    let length = count(counters, peer, outcome);
+                    see(tap, request.bytes, &request.meta, out.get(..length).unwrap_or_default());
+                    length
                 });
             }
         }));
@@ -135,6 +152,22 @@ fn peer_of(meta: &Meta) -> Peer {
         Transport::Tcp => metrics::Transport::Tcp,
     };
     Peer { address: meta.client.ip(), transport }
+}
+
+/// Shows the query log a request and its reply.
+#[inline]
+fn see(tap: &mut Option<Tap>, query: &[u8], meta: &Meta, reply: &[u8]) {
+    if let Some(tap) = tap
+        && tap.is_on()
+    {
+        tap.saw(&Exchange {
+            client: meta.client,
+            local: meta.local,
+            tcp: meta.transport == Transport::Tcp,
+            query,
+            reply,
+        });
+    }
 }
 
 /// Counts a request and its outcome; the length of the reply, 0 for none.

@@ -4,8 +4,9 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::StartError;
+use super::upgrade::TakeOver;
 use crate::admin;
-use crate::config::model::Config;
+use crate::config::model::{AdminListen, Config};
 use crate::listen::{self, BindOptions, TcpOptions};
 
 /// TCP connections answer through so many responders.
@@ -49,6 +50,23 @@ impl Sockets {
                 ));
             }
         };
+        Ok(Sockets { dns, admin })
+    }
+}
+
+impl Sockets {
+    /// Takes those of a server at work, and binds what it does not have.
+    ///
+    /// # Errors
+    /// One that it does not have cannot be bound.
+    pub fn take(config: &Config, from: &mut TakeOver) -> Result<Sockets, StartError> {
+        let options = bind_options(config);
+        let dns = listen::bind_or_take(&config.server.listen, &options, from.addresses())?;
+        let token_file = config.admin.token_file.as_deref();
+        let bind_admin = |listen: &AdminListen| {
+            admin::bind_or_take(listen, token_file, from.admin(&listen.to_string()))
+        };
+        let admin = config.admin.listen.as_ref().map(bind_admin).transpose()?;
         Ok(Sockets { dns, admin })
     }
 }

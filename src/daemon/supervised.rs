@@ -79,6 +79,14 @@ impl Teller {
         }
     }
 
+    /// Another process is the service from now on.
+    pub(super) fn handed_over(&self, process: u32) {
+        if let Some(notifier) = self.notifier.get() {
+            notifier.main_process(process);
+            notifier.set_silent(true);
+        }
+    }
+
     fn pay(&self, status: &str) {
         let Some(notifier) = self.notifier.get() else { return };
         if self.owed.swap(false, Ordering::Relaxed) && !notifier.ready(status) {

@@ -163,6 +163,7 @@ Why a client gets its answer (no dig needed):
   {program} explain shop.gslb.example --server http://127.0.0.1:{admin_port} --ecs 91.0.0.0/24
   {program} explain shop.gslb.example --server http://127.0.0.1:{admin_port} --ecs 91.0.0.0/24 --down fra
   {program} status --server http://127.0.0.1:{admin_port}
+Status page, live, with drains: http://127.0.0.1:{admin_port}/
 Metrics: http://127.0.0.1:{admin_port}/metrics
 Edit the config while it runs, it is loaded at once: {config}
 

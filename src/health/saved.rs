@@ -35,6 +35,7 @@ const HOLD_LENGTH: usize = 37;
 /// Bits of a target's flags.
 const ELIGIBLE: u8 = 1;
 const KNOWN: u8 = 2;
+const STALE: u8 = 4;
 
 /// History of all targets at one moment.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -52,6 +53,9 @@ pub struct Saved {
 pub struct KeptTarget {
     /// Verdict and counters.
     pub machine: KeptMachine,
+    /// The verdict was an earlier process's by then. Of no concern once a process has
+    /// ended; another that takes its place goes on with it.
+    pub stale: bool,
     /// Unix second of the last change of state; 0: none yet.
     pub since_s: u32,
     /// Unix second at which it last stopped being eligible; 0: never.
@@ -132,7 +136,9 @@ fn section(out: &mut Vec<u8>, name: [u8; 4], entry_length: usize, count: usize) 
 
 fn encode_target(out: &mut Vec<u8>, key: StableKey, kept: &KeptTarget) {
     let machine = &kept.machine;
-    let flags = u8::from(machine.eligible) * ELIGIBLE + u8::from(machine.known) * KNOWN;
+    let flags = u8::from(machine.eligible) * ELIGIBLE
+        + u8::from(machine.known) * KNOWN
+        + u8::from(kept.stale) * STALE;
     out.extend(key.to_le_bytes());
     out.extend([flags, machine.failures, machine.successes, machine.doublings]);
     out.extend(machine.flap_left_ms.to_le_bytes());
@@ -264,6 +270,7 @@ fn decode_target(entry: &mut Reader<'_>) -> Option<(StableKey, KeptTarget)> {
     };
     let kept = KeptTarget {
         machine,
+        stale: flags & STALE != 0,
         since_s: entry.u32()?,
         lost_at_s: entry.u32()?,
         transitions: [entry.u32()?, entry.u32()?, entry.u32()?],

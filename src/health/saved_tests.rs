@@ -14,6 +14,7 @@ fn kept(seed: u32) -> KeptTarget {
             doublings: (seed >> 2) as u8,
             flap_left_ms: seed % 600_000,
         },
+        stale: seed & 8 == 0,
         since_s: seed ^ 0x5555,
         lost_at_s: seed.wrapping_mul(3),
         transitions: [seed, seed / 2, u32::MAX],

@@ -91,6 +91,10 @@ families! {
         "Targets that would be down but for the limiter.";
     LIMITER_TRIPS Counter "windrose_limiter_trips_total" []
         "How often the limiter tripped.";
+    OVERRIDES Gauge "windrose_overrides" ["kind"]
+        "Overrides of operators in force, by kind.";
+    SAFETY_REFUSALS Counter "windrose_safety_refusals_total" ["rule"]
+        "Overrides that could not begin or end, by the rule of [safety] that forbade it.";
     CERTIFICATE_EXPIRY Gauge "windrose_certificate_expiry_timestamp_seconds" ["check", "member"]
         "Unix time at which the certificate that a member showed expires; of several, the first. \
          At most a thousand, those that expire first.";
@@ -118,6 +122,16 @@ families! {
         "Unix time at which health state was last written to state_dir; 0: not yet.";
     STATE_SAVE_FAILURES Counter "windrose_state_save_failures_total" []
         "Writes to state_dir that failed.";
+    WEBHOOK_DELIVERIES Counter "windrose_webhook_deliveries_total" ["webhook", "result"]
+        "Attempts to deliver events: delivered, failed (tried again), refused or expired (lost).";
+    WEBHOOK_QUEUE Gauge "windrose_webhook_queue" ["webhook"]
+        "Events that wait for a webhook.";
+    WEBHOOK_DROPPED Counter "windrose_webhook_dropped_total" ["webhook"]
+        "Events that a webhook was never told of: no room, refused, or given up.";
+    QUERY_LOG_WRITTEN Counter "windrose_query_log_written_total" []
+        "Messages written to the query log.";
+    QUERY_LOG_DROPPED Counter "windrose_query_log_dropped_total" []
+        "Requests left out of the query log: its reader or disk was too slow, or gone.";
     PROCESS_CPU Counter "process_cpu_seconds_total" []
         "CPU time this process used, user and system.";
     PROCESS_RESIDENT_MEMORY Gauge "process_resident_memory_bytes" []

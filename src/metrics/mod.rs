@@ -16,11 +16,13 @@ pub mod histogram;
 pub mod scrape;
 pub mod text;
 pub mod transitions;
+mod watched;
 
 pub use counters::{DropReason, DropStage, Family, Registry, Totals, Transport, WorkerCounters};
 pub use histogram::{HistogramTotals, Unit};
 pub use scrape::{
-    CheckTotals, ConnectionTotals, LimiterTotals, MemberState, Process, Scrape, StateTotals,
-    WipSeries, render,
+    CheckTotals, ConnectionTotals, LimiterTotals, MemberState, OverrideTotals, Process, Scrape,
+    StateTotals, WipSeries, render,
 };
 pub use transitions::{TransitionCounters, TransitionTo};
+pub use watched::{QueryLogTotals, WebhookTotals};

@@ -5,6 +5,7 @@ use super::families::{self as family, MetricFamily};
 use super::histogram::HistogramTotals;
 use super::text::{FamilyWriter, Page, Value};
 use super::transitions::TransitionCounters;
+use super::watched::{self, QueryLogTotals, WebhookTotals};
 
 /// Response codes that are shown from the start at 0, so that the first one of
 /// a kind is a rise that an alert can see; others appear when they happen.
@@ -31,6 +32,8 @@ pub struct Scrape<'a> {
     pub targets: &'a [(String, [u64; 3])],
     /// The blast-radius limiter.
     pub limiter: LimiterTotals,
+    /// What operators say over health.
+    pub overrides: OverrideTotals,
     /// Check, member, and when the member's certificate expires, in unix seconds; each
     /// pair once.
     pub certificates: &'a [(String, String, u64)],
@@ -50,6 +53,10 @@ pub struct Scrape<'a> {
     pub config_reload_at_s: u64,
     /// Unix time at which the oldest geo database was built, in seconds; none: unknown.
     pub geo_database_built_at_s: Option<u64>,
+    /// Deliveries of each webhook.
+    pub webhooks: &'a [WebhookTotals],
+    /// The query log; none: nothing is logged.
+    pub query_log: Option<QueryLogTotals>,
     /// What the system says about this process; none: it does not say.
     pub process: Option<Process>,
 }
@@ -80,6 +87,15 @@ pub struct StateTotals {
     pub saved_at_s: u64,
     /// Writes that failed.
     pub failures: u64,
+}
+
+/// What operators say over health.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OverrideTotals {
+    /// Overrides in force, by kind.
+    pub in_force: [(&'static str, u64); 3],
+    /// Refusals by rule.
+    pub refusals: [(&'static str, u64); 3],
 }
 
 /// The blast-radius limiter.
@@ -176,6 +192,8 @@ pub fn render(scrape: &Scrape<'_>, out: &mut String) {
     health(&mut page, scrape);
     probes(&mut page, scrape);
     config(&mut page, scrape);
+    watched::webhooks(&mut page, scrape.webhooks);
+    watched::query_log(&mut page, scrape.query_log);
     if let Some(process) = &scrape.process {
         self::process(&mut page, process);
     }
@@ -302,6 +320,14 @@ fn health(page: &mut Page<'_>, scrape: &Scrape<'_>) {
     page.single(&family::LIMITER_ACTIVE, Value::Whole(active.into()));
     page.single(&family::LIMITER_HELD, Value::Whole(held));
     page.single(&family::LIMITER_TRIPS, Value::Whole(trips));
+    let OverrideTotals { in_force, refusals } = scrape.overrides;
+    let of_overrides = [(&family::OVERRIDES, in_force), (&family::SAFETY_REFUSALS, refusals)];
+    for (family, counts) in of_overrides {
+        let mut samples = page.begin(family);
+        for (label, count) in counts {
+            samples.sample(&[label], Value::Whole(count));
+        }
+    }
     let mut samples = page.begin(&family::CERTIFICATE_EXPIRY);
     for (check, member, expires_s) in scrape.certificates {
         samples.sample(&[check, member], Value::Whole(*expires_s));

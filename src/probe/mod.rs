@@ -212,6 +212,14 @@ impl Prober {
         self.commands.send(Command::Restore(saved)).map_err(|_| Stopped)
     }
 
+    /// The same from a process that still probes, and whose place this one takes.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn take_over(&self, saved: Saved) -> Result<(), Stopped> {
+        self.commands.send(Command::TakeOver(saved)).map_err(|_| Stopped)
+    }
+
     /// Other caps from now on; probes in flight go on.
     ///
     /// # Errors

@@ -49,6 +49,8 @@ pub(super) enum Command {
     Look(Look),
     /// For the first plan.
     Restore(Saved),
+    /// The same, of a process that still probes.
+    TakeOver(Saved),
     Stop,
 }
 
@@ -77,8 +79,9 @@ pub(super) struct Runner {
     census: Census,
     listener: Listener,
     reports: mpsc::UnboundedSender<Report>,
-    /// What an earlier process kept, until the first plan is there.
-    saved: Option<Saved>,
+    /// What another process kept or handed over, until the first plan is there; true: it
+    /// still probes.
+    saved: Option<(Saved, bool)>,
     /// Where probes run that would hold up the others.
     helpers: Handle,
 }
@@ -246,7 +249,8 @@ impl Runner {
             }
             Command::Look(look) => look(&self.engine, self.clock.now()),
             Command::Limits(limits) => self.slots.set_limits(limits),
-            Command::Restore(saved) => self.saved = Some(saved),
+            Command::Restore(saved) => self.saved = Some((saved, false)),
+            Command::TakeOver(saved) => self.saved = Some((saved, true)),
             Command::Stop => {}
         }
     }
@@ -256,7 +260,10 @@ impl Runner {
         let now = self.clock.now();
         let at_us = self.clock.unix_us();
         let mut engine = Engine::new(plan, Some(&self.engine), now);
-        let restored = self.saved.as_ref().map(|saved| engine.restore(saved, now));
+        let restored = self.saved.as_ref().map(|(saved, at_work)| match at_work {
+            true => engine.take_over(saved, now),
+            false => engine.restore(saved, now),
+        });
         if !claim.take() {
             return false;
         }

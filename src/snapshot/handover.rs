@@ -10,6 +10,9 @@ use std::collections::HashMap;
 use super::{NONE, Serving, Snapshot, WipEntry};
 use crate::config::model::Matched;
 
+/// Bytes of one turn.
+const TURN_LENGTH: usize = 4;
+
 impl Serving {
     /// Goes on with the turns of `old`, worker by worker.
     pub(super) fn take_turns_of(&self, old: &Serving) {
@@ -20,6 +23,53 @@ impl Serving {
                 }
             }
         }
+    }
+
+    /// All turns as bytes, for another process: how many workers (u32), then for each WIP
+    /// with turns the length of its name (u8), its name, and of each worker the turns of
+    /// both families (u32 each). Numbers are little-endian.
+    pub fn turns(&self) -> Vec<u8> {
+        let wips = (0..).zip(&self.snapshot.wips).filter(|(_, entry)| entry.turn != NONE);
+        let mut out = (self.workers.len() as u32).to_le_bytes().to_vec();
+        for (wip, entry) in wips {
+            let name = self.snapshot.config.wips.name(wip);
+            // Names of the DNS have at most 255 bytes.
+            out.push(name.len() as u8);
+            out.extend_from_slice(name);
+            for worker in self.workers.iter() {
+                for family in 0..2 {
+                    out.extend(worker.turn(entry.turn + family).to_le_bytes());
+                }
+            }
+        }
+        out
+    }
+
+    /// Goes on with turns of another process, worker by worker; of how many WIPs is
+    /// returned. Of bytes that are cut, as far as they go.
+    pub fn take_turns(&self, bytes: &[u8]) -> usize {
+        let Some((workers, mut rest)) = bytes.split_first_chunk() else { return 0 };
+        let length = (u32::from_le_bytes(*workers) as usize).saturating_mul(2 * TURN_LENGTH);
+        let mut by_name: HashMap<&[u8], &[u8]> = HashMap::new();
+        while let Some((&name_length, tail)) = rest.split_first() {
+            let Some((name, tail)) = tail.split_at_checked(name_length.into()) else { break };
+            let Some((turns, tail)) = tail.split_at_checked(length) else { break };
+            by_name.insert(name, turns);
+            rest = tail;
+        }
+        let mut taken = 0;
+        let wips = (0..).zip(&self.snapshot.wips).filter(|(_, entry)| entry.turn != NONE);
+        for (wip, entry) in wips {
+            let Some(turns) = by_name.get(self.snapshot.config.wips.name(wip)) else { continue };
+            taken += 1;
+            let of_workers = turns.as_chunks::<TURN_LENGTH>().0.chunks_exact(2);
+            for (worker, of_worker) in self.workers.iter().zip(of_workers) {
+                for (family, turn) in (0..).zip(of_worker) {
+                    worker.set_turn(entry.turn + family, u32::from_le_bytes(*turn));
+                }
+            }
+        }
+        taken
     }
 
     /// Adds what was counted under `old`, and under those before it. To be called

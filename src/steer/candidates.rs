@@ -41,6 +41,16 @@ impl Candidates {
     }
 }
 
+/// Whether a WIP whose VIPs have these words has nobody left but its last resort, whoever
+/// asks. Of none at all it is not said.
+pub fn nobody_left(words: impl Iterator<Item = Word>) -> bool {
+    let mut words = words.peekable();
+    words.peek().is_some()
+        && words.all(|word| {
+            !Candidates::Available.takes(word) && !Candidates::KeptOutHealthy.takes(word)
+        })
+}
+
 /// What was seen of the members of the pool judged last.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -120,5 +130,24 @@ impl Question<'_> {
             return vips.clone().filter(fits).max_by(|&a, &b| score(a).total_cmp(&score(b)));
         }
         vips.clone().filter(fits).nth(turn as usize % count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_is_left_while_one_is_available_or_kept_out_in_good_health() {
+        let down = Word::new(State::Down, false, Override::None, TTL_CAP_NONE, 7);
+        let left = |words: &[Word]| !nobody_left(words.iter().copied());
+        assert!(left(&[down, Word::UP]));
+        assert!(left(&[down, Word::UNKNOWN]));
+        assert!(left(&[down, Word::UP.held()]));
+        assert!(left(&[down, Word::UP.with_override(Override::Drained)]));
+        assert!(left(&[down.with_override(Override::ForcedUp)]));
+        assert!(!left(&[down, down.with_override(Override::Drained)]));
+        assert!(!left(&[Word::UP.with_override(Override::ForcedDown)]));
+        assert!(left(&[]));
     }
 }

@@ -26,5 +26,6 @@ mod ramp_tests;
 mod set;
 pub mod strategy;
 
+pub use candidates::nobody_left;
 pub use policy::{Families, OnAllDown, Policy};
 pub use ramp::Ramp;

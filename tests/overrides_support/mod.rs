@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
 
+mod examples;
 pub(crate) mod oracle;
 pub(crate) mod world;

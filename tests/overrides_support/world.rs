@@ -23,15 +23,23 @@ pub(crate) struct World {
     both: [bool; 4],
     /// For each pool, its members by number.
     pools: Vec<Vec<usize>>,
+    says: Vec<Says>,
     wips: Vec<WipPlan>,
     pub(crate) safety: Safety,
 }
 
 #[derive(Clone, Debug)]
 struct WipPlan {
+    /// One of the world's settings: WIPs that say the same share a strategy.
+    says: Index,
+    alias: bool,
+}
+
+/// What a WIP says.
+#[derive(Clone, Debug)]
+struct Says {
     pools: Vec<Index>,
     ttl: Index,
-    alias: bool,
     by_host: bool,
 }
 
@@ -68,18 +76,9 @@ const MEMBERS: [(&str, &str); 8] = [
 impl World {
     pub(crate) fn any() -> impl Strategy<Value = World> {
         let pool = proptest::sample::subsequence((0..MEMBERS.len()).collect::<Vec<_>>(), 1..=4);
-        let wip = (
-            prop::collection::vec(any::<Index>(), 1..=3),
-            any::<Index>(),
-            any::<bool>(),
-            any::<bool>(),
-        )
-            .prop_map(|(pools, ttl, alias, by_host)| WipPlan {
-                pools,
-                ttl,
-                alias,
-                by_host,
-            });
+        let says = (prop::collection::vec(any::<Index>(), 1..=3), any::<Index>(), any::<bool>())
+            .prop_map(|(pools, ttl, by_host)| Says { pools, ttl, by_host });
+        let wip = (any::<Index>(), any::<bool>()).prop_map(|(says, alias)| WipPlan { says, alias });
         let safety = (0..=3u32, prop_oneof![Just(0), 1..=4u32], prop_oneof![Just(0), 1..=3u32], {
             select(vec![0u32, 20, 100])
         })
@@ -93,12 +92,9 @@ impl World {
             );
         let pools = prop::collection::vec(pool, 1..=4);
         let wips = prop::collection::vec(wip, 1..=WIPS.len());
-        (any::<[bool; 4]>(), pools, wips, safety).prop_map(|(both, pools, wips, safety)| World {
-            both,
-            pools,
-            wips,
-            safety,
-        })
+        let says = prop::collection::vec(says, 1..=4);
+        (any::<[bool; 4]>(), pools, says, wips, safety)
+            .prop_map(|(both, pools, says, wips, safety)| World { both, pools, says, wips, safety })
     }
 
     pub(crate) fn config(&self) -> String {
@@ -116,17 +112,18 @@ impl World {
             text += &format!("[pool.p{number}]\nmembers = [{}]\n", members.join(", "));
         }
         for (wip, name) in self.wips.iter().zip(WIPS) {
+            let says = wip.says.get(&self.says);
             let mut pools: Vec<usize> =
-                wip.pools.iter().map(|index| index.index(self.pools.len())).collect();
+                says.pools.iter().map(|index| index.index(self.pools.len())).collect();
             pools.sort_unstable();
             pools.dedup();
             let pools: Vec<String> = pools.iter().map(|pool| format!("\"p{pool}\"")).collect();
-            let by_host = wip.by_host && !name.starts_with('*');
+            let by_host = says.by_host && !name.starts_with('*');
             text += &format!(
                 "[wip.\"{name}.example.com\"]\npools = [{}]\npolicy = \"failover\"\n\
                  ttl = \"{}s\"\nhealth_check = \"{}\"\n",
                 pools.join(", "),
-                wip.ttl.get(&TTLS_S),
+                says.ttl.get(&TTLS_S),
                 if by_host { "own" } else { "shared" },
             );
             if wip.alias {
@@ -187,7 +184,7 @@ impl Action {
             1 => target().prop_map(Action::Clear),
             2 => any::<Index>().prop_map(Action::ClearOne),
             4 => (any::<Index>(), word()).prop_map(|(id, word)| Action::Health(id, word)),
-            3 => (1..60u64).prop_map(Action::Pass),
+            3 => prop_oneof![4 => 1..60u64, 1 => Just(20u64), 1 => Just(19u64)].prop_map(Action::Pass),
             1 => (1..60u64).prop_map(Action::Sleep),
         ]
     }

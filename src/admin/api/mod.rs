@@ -6,7 +6,9 @@
 
 mod act;
 mod admit;
+mod body;
 mod calls;
+mod overrides;
 mod read;
 mod think;
 mod watching;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use tokio::sync::{Semaphore, watch};
 
 use self::calls::Calls;
@@ -28,10 +30,12 @@ use super::page;
 use super::problem::Problem;
 use super::stream::Streaming;
 
-/// Most bytes of a request's body. No request has more than a few hundred.
-pub(super) const BODY_LENGTH_MAX: usize = 64 * 1_024;
+/// Most bytes of a request's body: enough for a simulation with all the weights it may have.
+pub(super) const BODY_LENGTH_MAX: usize = 128 * 1_024;
 /// Most calls to the daemon at once, metrics apart.
 const DESK_CALLS_MAX: usize = 4;
+/// Longest wait for an upgrade, which ends by itself before that.
+const UPGRADE_MAX: Duration = Duration::from_secs(65);
 /// Most streams of events at once: a share of the connections there may be.
 pub(super) const STREAMS_MAX: usize = 8;
 
@@ -45,6 +49,8 @@ pub(super) struct Shared {
     /// Of its own, so that no API call holds up a scrape; one, so that a flood
     /// of scrapes costs at most one core.
     scrapes: Calls,
+    /// Of its own, because it takes as long as a new process needs to start.
+    upgrades: Calls,
     /// Places for streams of events.
     streams: Arc<Semaphore>,
     heartbeat: Duration,
@@ -69,27 +75,16 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         calls: Calls::new(DESK_CALLS_MAX, limits.desk),
         tokens: Calls::new(1, limits.desk),
         scrapes: Calls::new(1, limits.desk),
+        upgrades: Calls::new(2, UPGRADE_MAX),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         heartbeat: limits.heartbeat,
         body_timeout: limits.body,
     });
-    Router::new()
-        .route("/", get(|| async { page::response() }))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(read::readyz))
-        .route("/metrics", get(read::metrics))
-        .route("/api/v1/status", get(read::status))
-        .route("/api/v1/explain", get(read::explain))
-        .route("/api/v1/checks", get(read::checks))
-        .route("/api/v1/wips", get(read::wips))
-        .route("/api/v1/wips/{name}", get(read::wip))
-        .route("/api/v1/datacenters", get(read::datacenters))
-        .route("/api/v1/events", get(read::events))
-        .route("/api/v1/log", get(watching::log).put(watching::set_log))
-        .route("/api/v1/failback", post(act::fail_back))
-        .route("/api/v1/limiter/release", post(act::release_limiter))
-        .route("/api/v1/reload", post(act::reload))
-        .route("/api/v1/simulate", post(think::simulate))
+    let mut router = Router::new();
+    for (path, answers) in routes() {
+        router = router.route(path, answers);
+    }
+    router
         .fallback(|| async {
             let detail = "The page at / lists what there is.";
             Problem::new(StatusCode::NOT_FOUND, "no-such-path", "There is no such path", detail)
@@ -100,4 +95,38 @@ pub(super) fn router(desk: Arc<dyn Desk>, guard: Guard, limits: &Limits) -> Rout
         })
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), admit::admit))
         .with_state(shared)
+}
+
+/// Every path and what answers there; `openapi::endpoints` tells of each.
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
+    vec![
+        ("/", get(|| async { page::response() })),
+        ("/healthz", get(|| async { "ok\n" })),
+        ("/readyz", get(read::readyz)),
+        ("/metrics", get(read::metrics)),
+        ("/api/v1/openapi.json", get(read::document)),
+        ("/api/v1/status", get(read::status)),
+        ("/api/v1/explain", get(read::explain)),
+        ("/api/v1/checks", get(read::checks)),
+        ("/api/v1/wips", get(read::wips)),
+        ("/api/v1/wips/{name}", get(read::wip)),
+        ("/api/v1/datacenters", get(read::datacenters)),
+        ("/api/v1/events", get(read::events)),
+        ("/api/v1/log", get(watching::log).put(watching::set_log)),
+        ("/api/v1/failback", post(act::fail_back)),
+        ("/api/v1/limiter/release", post(act::release_limiter)),
+        ("/api/v1/reload", post(act::reload)),
+        ("/api/v1/simulate", post(think::simulate)),
+        ("/api/v1/overrides", get(overrides::list).post(overrides::say)),
+        ("/api/v1/overrides/clear", post(overrides::clear)),
+        ("/api/v1/webhooks", get(watching::webhooks)),
+        ("/api/v1/webhooks/{name}/test", post(watching::test_webhook)),
+        ("/api/v1/upgrade", post(act::upgrade)),
+    ]
+}
+
+/// Every path there is.
+#[cfg(test)]
+pub(super) fn paths() -> Vec<&'static str> {
+    routes().into_iter().map(|(path, _)| path).collect()
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Extension, Path, Query, State};
@@ -11,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::{Connection, STREAMS_MAX, Shared};
 use crate::admin::desk::ApiError;
+use crate::admin::openapi;
 use crate::admin::problem::Problem;
 use crate::admin::stream::{self, EventStream, Source};
 use crate::admin::types::{ChecksRequest, EventsRequest, ExplainRequest, WipsRequest};
@@ -22,6 +22,10 @@ pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
         Ok(()) => "ready\n".into_response(),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
+}
+
+pub(super) async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::document()).into_response()
 }
 
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
@@ -36,8 +40,7 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Respons
 
 pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     let desk = Arc::clone(&shared.desk);
-    let status = shared.calls.run(move || desk.status()).await?;
-    Ok(Json(status).into_response())
+    shared.calls.json(move || Ok::<_, Problem>(desk.status())).await
 }
 
 /// A request's parameters, as they come.
@@ -60,8 +63,7 @@ pub(super) async fn checks(
 ) -> Result<Response, Problem> {
     let request = parse(query, ChecksRequest::from_query)?;
     let desk = Arc::clone(&shared.desk);
-    let page = shared.calls.run(move || desk.checks(&request)).await?;
-    Ok(Json(page?).into_response())
+    shared.calls.json(move || desk.checks(&request)).await
 }
 
 pub(super) async fn wips(
@@ -70,27 +72,25 @@ pub(super) async fn wips(
 ) -> Result<Response, Problem> {
     let request = parse(query, WipsRequest::from_query)?;
     let desk = Arc::clone(&shared.desk);
-    let page = shared.calls.run(move || desk.wips(&request)).await?;
-    Ok(Json(page?).into_response())
+    shared.calls.json(move || desk.wips(&request)).await
 }
 
 pub(super) async fn wip(
     State(shared): State<Arc<Shared>>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let invalid = |detail: String| Problem::from(ApiError::Invalid(detail));
-    let Path(text) = path.map_err(|rejection| invalid(rejection.body_text()))?;
+    // What is no name is no WIP's.
+    let none = |detail: String| Problem::from(ApiError::NotFound(detail));
+    let Path(text) = path.map_err(|rejection| none(rejection.body_text()))?;
     let name =
-        Name::parse(&text).map_err(|error| invalid(format!("the name \"{text}\": {error}")))?;
+        Name::parse(&text).map_err(|error| none(format!("there is no WIP \"{text}\": {error}")))?;
     let desk = Arc::clone(&shared.desk);
-    let wip = shared.calls.run(move || desk.wip(&name.to_lowercase())).await?;
-    Ok(Json(wip?).into_response())
+    shared.calls.json(move || desk.wip(&name.to_lowercase())).await
 }
 
 pub(super) async fn datacenters(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     let desk = Arc::clone(&shared.desk);
-    let page = shared.calls.run(move || desk.datacenters()).await?;
-    Ok(Json(page).into_response())
+    shared.calls.json(move || Ok::<_, Problem>(desk.datacenters())).await
 }
 
 pub(super) async fn events(
@@ -126,6 +126,5 @@ pub(super) async fn explain(
 ) -> Result<Response, Problem> {
     let request = parse(query, ExplainRequest::from_query)?;
     let desk = Arc::clone(&shared.desk);
-    let explained = shared.calls.run(move || desk.explain(&request)).await?;
-    Ok(Json(explained?).into_response())
+    shared.calls.json(move || desk.explain(&request)).await
 }

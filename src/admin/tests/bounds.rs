@@ -11,7 +11,7 @@ async fn a_body_that_is_too_large_is_refused_whether_announced_or_not() {
     let announced = ask(&running, "POST /api/v1/reload", &["Content-Length: 1000000000"]).await;
     assert_eq!(problem_of(&announced).status, 413);
 
-    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let chunk = format!("20000\r\n{}\r\n", "x".repeat(0x20000));
     let request = format!(
         "POST /api/v1/reload HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
          Transfer-Encoding: chunked\r\n\r\n{chunk}1\r\nx\r\n0\r\n\r\n",

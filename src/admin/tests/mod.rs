@@ -1,6 +1,7 @@
 //! The listener over real sockets, with a desk of one's own.
 
 mod bounds;
+mod contract;
 mod events;
 
 use std::net::SocketAddr;
@@ -13,9 +14,11 @@ use tokio::net::TcpStream;
 
 use super::listener::{Limits, serve_within};
 use super::types::{
-    CheckStatus, ChecksPage, ChecksRequest, ConfigProblem, DatacentersPage, ExplainRequest,
-    FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, ReloadRefused,
-    ReloadReport, SimulateRequest, Simulation, Status, WipStatus, WipsPage, WipsRequest,
+    BrokenRule, CheckStatus, ChecksPage, ChecksRequest, ClearRequest, ConfigProblem,
+    DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
+    LogStatus, OverrideDone, OverrideRequest, OverrideStatus, OverridesPage, ReloadRefused,
+    ReloadReport, SimulateRequest, Simulation, Status, Upgraded, WebhookTested, WebhooksPage,
+    WipStatus, WipsPage, WipsRequest,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -56,6 +59,17 @@ impl Desk for Pretend {
 
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
+    }
+
+    fn webhooks(&self) -> WebhooksPage {
+        WebhooksPage::default()
+    }
+
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        match name {
+            "oncall" => Ok(WebhookTested { taken: true, ..WebhookTested::default() }),
+            _ => Err(ApiError::NotFound(format!("there is no webhook \"{name}\""))),
+        }
     }
 
     fn checks(&self, request: &ChecksRequest) -> Result<ChecksPage, ApiError> {
@@ -118,6 +132,38 @@ impl Desk for Pretend {
             "panic.example" => panic!("asked to"),
             name => Ok(serde_json::json!({ "name": name, "down": request.down })),
         }
+    }
+
+    fn overrides(&self) -> OverridesPage {
+        OverridesPage { now_s: 100, revision: 7, ..OverridesPage::default() }
+    }
+
+    fn say_override(
+        &self,
+        request: &OverrideRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        if request.reason == "unsafe" {
+            let rule = "min_members".to_owned();
+            let broken = vec![BrokenRule { rule, wips_total: 3, ..BrokenRule::default() }];
+            return Err(ApiError::Unsafe { detail: "3 WIPs".to_owned(), broken });
+        }
+        let actor = format!("{} ({peer})", request.actor.as_deref().unwrap_or_default());
+        let added = OverrideStatus { kind: request.kind, actor, ..OverrideStatus::default() };
+        Ok(OverrideDone { revision: 8, added: Some(added), ..OverrideDone::default() })
+    }
+
+    fn clear_overrides(&self, request: &ClearRequest, _: &str) -> Result<OverrideDone, ApiError> {
+        match request.expected_revision {
+            Some(_) => Err(ApiError::ChangedMeanwhile("it is 7".to_owned())),
+            None => Err(ApiError::NotSaved("the disk is full".to_owned())),
+        }
+    }
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        if self.bad_config.load(Ordering::Relaxed) {
+            return Err(ApiError::UpgradeFailed("the new process refuses: line 1".to_owned()));
+        }
+        Ok(Upgraded { old_pid: 1, new_pid: 2, ..Upgraded::default() })
     }
 
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
@@ -280,7 +326,7 @@ async fn a_failback_names_whom_it_means_in_json() {
     let post = async |body: &str| {
         let request = format!(
             "POST /api/v1/failback HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
-             Content-Length: {}\r\n\r\n{body}",
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             running.address,
             body.len()
         );
@@ -310,8 +356,8 @@ async fn errors_are_problem_documents() {
         ("GET /api/v1/checks?state=sick", 400, "invalid-request"),
         ("GET /api/v1/checks?member=stuck", 503, "not-ready"),
         ("GET /api/v1/wips?limit=0", 400, "invalid-request"),
-        ("GET /api/v1/wips/a..b", 400, "invalid-request"),
-        ("GET /api/v1/wips/%ff", 400, "invalid-request"),
+        ("GET /api/v1/wips/a..b", 404, "not-found"),
+        ("GET /api/v1/wips/%ff", 404, "not-found"),
         ("GET /api/v1/wips/missing.example", 404, "not-found"),
         ("GET /api/v1/explain?name=a..b", 400, "invalid-request"),
         ("GET /api/v1/explain?name=missing.example", 404, "not-found"),

@@ -1,11 +1,13 @@
 //! The stream of events: what happened, in the order in which it did.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::Once;
+use super::{Once, OverrideKind, OverrideTarget};
 
 /// `GET /api/v1/events`
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, IntoParams, PartialEq)]
+#[into_params(parameter_in = Query)]
 pub struct EventsRequest {
     /// Those after this id that are still kept, first; 0: all that are kept; none:
     /// only what happens from now on. The header `Last-Event-ID` wins over it.
@@ -22,7 +24,7 @@ impl EventsRequest {
 }
 
 /// One event of `GET /api/v1/events`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Event {
     /// Grows with every event, over restarts too; for `Last-Event-ID`. 0: not in the
     /// sequence ([`EventKind::Lagged`]).
@@ -35,7 +37,7 @@ pub struct Event {
 }
 
 /// Who is meant: a probe, and through it a member.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Subject {
     /// The WIP; the first, where several share the probe; none: a datacenter's own
     /// check, on which all its members depend.
@@ -46,8 +48,21 @@ pub struct Subject {
     pub address: String,
 }
 
+/// An override that is meant: what is said of whom, by whom, and why.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+pub struct SaidOverride {
+    /// What is said.
+    pub kind: OverrideKind,
+    /// Of whom.
+    pub target: OverrideTarget,
+    /// Who said so, and from where.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// What happened. New kinds may come: a reader passes over those it does not know.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
     /// A probe's state changed.
@@ -132,7 +147,7 @@ pub enum EventKind {
     ConfigLoaded {
         /// Its number.
         generation: u64,
-        /// "start", "file change", "SIGHUP", "API".
+        /// "start", "upgrade", "file change", "SIGHUP", "API".
         cause: String,
         /// What changed, a line each.
         changes: Vec<String>,
@@ -144,6 +159,93 @@ pub enum EventKind {
         /// How many problems it has.
         problems: u64,
     },
+    /// An operator said something of members.
+    OverrideSet {
+        /// Its number.
+        override_id: u64,
+        /// What.
+        #[serde(flatten)]
+        said: SaidOverride,
+        /// In force from then on; none: at once.
+        at_s: Option<u64>,
+        /// Until then; none: until it is cleared.
+        until_s: Option<u64>,
+        /// Why the safety rules were passed over; none: they held.
+        break_glass: Option<String>,
+        /// Members whose state it changed at once.
+        members: u64,
+    },
+    /// An operator took it back.
+    OverrideCleared {
+        /// Its number.
+        override_id: u64,
+        /// What was said.
+        #[serde(flatten)]
+        said: SaidOverride,
+        /// Who took it back, and from where.
+        by: String,
+        /// Why; none: they did not say.
+        because: Option<String>,
+    },
+    /// The time came of one that was planned.
+    OverrideStarted {
+        /// Its number.
+        override_id: u64,
+        /// What.
+        #[serde(flatten)]
+        said: SaidOverride,
+    },
+    /// Its time ran out.
+    OverrideEnded {
+        /// Its number.
+        override_id: u64,
+        /// What was said.
+        #[serde(flatten)]
+        said: SaidOverride,
+    },
+    /// The safety rules forbade a change.
+    OverrideRefused {
+        /// Its number; none: it was refused when it was said.
+        override_id: Option<u64>,
+        /// "set", "clear": an operator was told so. "start": its time came, and it was
+        /// passed over. "end": its time ran out, and it stays in force.
+        change: String,
+        /// What.
+        #[serde(flatten)]
+        said: SaidOverride,
+        /// The keys in `[safety]`.
+        rules: Vec<String>,
+        /// What would be, in a sentence.
+        detail: String,
+    },
+    /// This process took the place of another, and answers.
+    Upgraded {
+        /// The process before.
+        old_pid: u32,
+        /// This one.
+        new_pid: u32,
+        /// The version before.
+        old_version: String,
+        /// This one's.
+        new_version: String,
+    },
+    /// A process that was to take this one's place did not; this one goes on.
+    UpgradeFailed {
+        /// Why.
+        why: String,
+    },
+    /// A WIP has no member left that may be answered, and is answered as `on_all_down`
+    /// says; or has one again.
+    FailOpen {
+        /// Which; none: so many more at one moment.
+        wip: Option<String>,
+        /// How many are meant.
+        wips: u64,
+        /// Whether nobody is left.
+        active: bool,
+    },
+    /// A test of a webhook; it is in no journal.
+    Test,
     /// Events were lost to this reader: it was too slow, or away for too long.
     Lagged {
         /// How many; none: unknown, for the server was started anew since.
@@ -169,6 +271,15 @@ impl EventKind {
             EventKind::ProberResumed { .. } => "prober_resumed",
             EventKind::ConfigLoaded { .. } => "config_loaded",
             EventKind::ConfigRefused { .. } => "config_refused",
+            EventKind::OverrideSet { .. } => "override_set",
+            EventKind::OverrideCleared { .. } => "override_cleared",
+            EventKind::OverrideStarted { .. } => "override_started",
+            EventKind::OverrideEnded { .. } => "override_ended",
+            EventKind::OverrideRefused { .. } => "override_refused",
+            EventKind::Upgraded { .. } => "upgraded",
+            EventKind::UpgradeFailed { .. } => "upgrade_failed",
+            EventKind::FailOpen { .. } => "fail_open",
+            EventKind::Test => "test",
             EventKind::Lagged { .. } => "lagged",
             EventKind::Other => "other",
         }

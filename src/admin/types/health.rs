@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Once;
 use crate::dns::Name;
@@ -10,7 +11,7 @@ use crate::dns::Name;
 //------------ HealthStatus ---------------------------------------------------
 
 /// Health as a whole, in [`Status`](super::Status).
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct HealthStatus {
     /// Distinct probes whose state is up.
     pub up: u64,
@@ -31,7 +32,7 @@ pub struct HealthStatus {
 }
 
 /// The blast-radius limiter.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct LimiterState {
     /// "armed"; "tripped": no target is called down; "overruled": an operator released
     /// it, and it does not trip until it would have released by itself.
@@ -47,7 +48,7 @@ pub struct LimiterState {
 }
 
 /// How much of a datacenter the limiter sees lost.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct DatacenterLosses {
     /// Its name.
     pub name: String,
@@ -60,14 +61,14 @@ pub struct DatacenterLosses {
 }
 
 /// `POST /api/v1/limiter/release`, done.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct LimiterReleased {
     /// Targets that it held: what still fails of them goes down with its next failure.
     pub held: u64,
 }
 
 /// How the prober itself is.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct ProberStatus {
     /// How far the most overdue probe is behind its schedule.
     pub lag_ms: u64,
@@ -82,7 +83,7 @@ pub struct ProberStatus {
 //------------ Failback -------------------------------------------------------
 
 /// `POST /api/v1/failback`: lets members that are held take part again.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FailbackRequest {
     /// Of this WIP alone.
@@ -94,7 +95,7 @@ pub struct FailbackRequest {
 }
 
 /// `POST /api/v1/failback`, done.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct FailedBack {
     /// Verdicts that were held and are no more; WIPs that share one count once.
     pub released: u64,
@@ -110,19 +111,23 @@ const CHECKS_DEFAULT: u32 = 100;
 const STATES: [&str; 3] = ["unknown", "up", "down"];
 
 /// `GET /api/v1/checks`
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, IntoParams, PartialEq)]
+#[into_params(parameter_in = Query)]
 pub struct ChecksRequest {
     /// Those that this WIP depends on, shared ones and its sites' own included.
+    #[param(value_type = Option<String>)]
     pub wip: Option<Name>,
     /// Those asked for under this member's name.
     pub member: Option<String>,
     /// Those asked for under this check's name.
     pub check: Option<String>,
     /// Those in this state: "unknown", "up", "down".
+    #[param(pattern = "^(unknown|up|down)$")]
     pub state: Option<String>,
     /// [`ChecksPage::next`] of the page before.
     pub after: Option<u32>,
     /// Most of one page.
+    #[param(required = false, minimum = 1, maximum = 1_000, default = 100)]
     pub limit: u32,
 }
 
@@ -177,7 +182,7 @@ impl ChecksRequest {
 }
 
 /// A page of checks, in the order of the config.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct ChecksPage {
     /// The config they belong to. A page of another generation than the one before
     /// may leave some out or repeat them.
@@ -193,7 +198,7 @@ pub struct ChecksPage {
 }
 
 /// One distinct probe: who asked for it, its state and how it is getting on.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct CheckStatus {
     /// Name of the check; where several need the same probe, the first's.
     pub check: String,

@@ -1,9 +1,10 @@
 //! The level of the running log.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /api/v1/log`, and the reply to `PUT`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct LogStatus {
     /// The level or filter in force.
     pub level: String,
@@ -16,7 +17,7 @@ pub struct LogStatus {
 }
 
 /// `PUT /api/v1/log`
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogRequest {
     /// A level or filter as in `[log] level`; "config": back to what is configured.

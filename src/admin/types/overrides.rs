@@ -1,10 +1,11 @@
 //! Overrides: an operator's word over health, what it does, and why it is refused.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Whom an override means: names, or globs of them (`*` any run of characters, `?`
 /// one). What is left out means all; at least one is given.
-#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OverrideTarget {
     /// Members of these datacenters.
@@ -18,8 +19,23 @@ pub struct OverrideTarget {
     pub member: Option<String>,
 }
 
+/// "datacenter fra, WIP shop.gslb.example.com"
+impl std::fmt::Display for OverrideTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let OverrideTarget { datacenter, wip, member } = self;
+        let mut before = "";
+        for (what, part) in [("datacenter", datacenter), ("WIP", wip), ("member", member)] {
+            if let Some(part) = part {
+                write!(f, "{before}{what} {part}")?;
+                before = ", ";
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What an operator says of members.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OverrideKind {
     /// Out of new answers, while health goes on being measured; the first to come
@@ -47,7 +63,7 @@ impl OverrideKind {
 
 /// `POST /api/v1/overrides`: says something of members. Of the overrides that match a
 /// member the newest wins.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OverrideRequest {
     /// What.
@@ -77,7 +93,7 @@ pub struct OverrideRequest {
 }
 
 /// `POST /api/v1/overrides/clear`: takes back what was said of exactly that target.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClearRequest {
     /// Of whom: as it was given, globs and all.
@@ -102,7 +118,7 @@ pub struct ClearRequest {
 //------------ Replies --------------------------------------------------------
 
 /// `GET /api/v1/overrides`
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct OverridesPage {
     /// When this was so, by the server's clock.
     #[serde(default)]
@@ -114,7 +130,7 @@ pub struct OverridesPage {
 }
 
 /// One override as it stands.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct OverrideStatus {
     /// Its number: the revision that brought it.
     pub id: u64,
@@ -151,7 +167,7 @@ pub struct OverrideStatus {
 }
 
 /// A change that was taken, or would be.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct OverrideDone {
     /// When this was so, by the server's clock.
     #[serde(default)]
@@ -166,7 +182,8 @@ pub struct OverrideDone {
     pub removed: Vec<OverrideStatus>,
     /// What it does to answers.
     pub effect: OverrideEffect,
-    /// Rules that were broken, and passed over by breaking the glass.
+    /// Rules that were broken, and passed over by breaking the glass; of one that is
+    /// planned, those that it would break if it began now.
     pub broken: Vec<BrokenRule>,
     /// When the longest-lived answer that names a member taken out has expired; none:
     /// none was taken out, or not yet.
@@ -177,7 +194,7 @@ pub struct OverrideDone {
 pub const WIPS_SHOWN_MAX: usize = 100;
 
 /// What a change does to the members of WIPs, health being what it is.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct OverrideEffect {
     /// Members of WIPs that the target matches.
     pub members_matched: u64,
@@ -192,7 +209,7 @@ pub struct OverrideEffect {
 }
 
 /// What a change does to one WIP.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct WipEffect {
     /// Its name.
     pub wip: String,
@@ -206,7 +223,7 @@ pub struct WipEffect {
 
 /// A safety rule that a change breaks. A refusal is the problem document
 /// "unsafe-change" (409), which has them as `broken`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct BrokenRule {
     /// The key in `[safety]`: "min_members", "min_datacenters", "max_datacenters_changed".
     pub rule: String,

@@ -1,11 +1,12 @@
 //! What a change would do to answers: `simulate` and `diff`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{OverrideKind, OverrideTarget};
 
 /// `POST /api/v1/simulate`: the running config and its live health, and what is thought.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SimulateRequest {
     /// Datacenters to think down, by name.
@@ -28,7 +29,7 @@ pub const MOVES_MAX: usize = 1_000;
 pub const WEIGHTS_MAX: usize = 1_000;
 
 /// An override that is thought of.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ThoughtOverride {
     /// What.
@@ -38,7 +39,7 @@ pub struct ThoughtOverride {
 }
 
 /// A network of clients.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WeightedNetwork {
     /// "192.0.2.0/24"
@@ -50,7 +51,7 @@ pub struct WeightedNetwork {
 /// How answers move. Shares are of all clients, from 0 to 1: of the IPv4 and IPv6 address
 /// space with a known place, each family half, or of the weights given. IPv4 clients ask
 /// for A, IPv6 clients for AAAA, where a WIP has either; otherwise for the other.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Simulation {
     /// WIPs in all.
     pub wips_total: u64,
@@ -73,7 +74,7 @@ pub struct Simulation {
 }
 
 /// How the answers of one WIP move.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct WipMoves {
     /// Its name.
     pub wip: String,
@@ -88,7 +89,7 @@ pub struct WipMoves {
 }
 
 /// Who answers before and after, and who takes over from whom.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Moves {
     /// Share of clients whose answer moves.
     pub moved: f64,
@@ -105,7 +106,7 @@ pub struct Moves {
 }
 
 /// The share of one destination.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Share {
     /// Datacenter or member.
     pub to: String,
@@ -116,7 +117,7 @@ pub struct Share {
 }
 
 /// Clients that move.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Flow {
     /// Where they were sent.
     pub from: String,

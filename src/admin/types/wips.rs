@@ -1,6 +1,7 @@
 //! WIPs and datacenters, one by one: what the status page draws.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Once;
 use crate::dns::Name;
@@ -11,20 +12,25 @@ use crate::dns::Name;
 pub const WIPS_MAX: u32 = 1_000;
 /// How many when nothing is said.
 const WIPS_DEFAULT: u32 = 100;
-/// Most bytes of a text to look for: names are shorter.
+/// Most characters of a text to look for: names are shorter.
 const TEXT_LENGTH_MAX: usize = 256;
 
 /// `GET /api/v1/wips`
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, IntoParams, PartialEq)]
+#[into_params(parameter_in = Query)]
 pub struct WipsRequest {
     /// Only those of which the name or an alias holds this text, whatever its case.
+    #[param(max_length = 256)]
     pub q: Option<String>,
     /// Only those that have a VIP that is not up, or is overridden.
+    #[param(required = false)]
     pub troubled: bool,
     /// Those after this WIP, in the order of the config: [`WipsPage::next`] of the page
     /// before.
+    #[param(value_type = Option<String>)]
     pub after: Option<Name>,
     /// Most entries. A page of WIPs with very many members may have fewer.
+    #[param(required = false, minimum = 1, maximum = 1_000, default = 100)]
     pub limit: u32,
 }
 
@@ -41,8 +47,8 @@ impl WipsRequest {
         let mut once = Once { pairs };
         once.known(&["q", "troubled", "after", "limit"])?;
         let q = once.take("q")?.filter(|text| !text.is_empty());
-        if q.is_some_and(|text| text.len() > TEXT_LENGTH_MAX) {
-            return Err(format!("q has more than {TEXT_LENGTH_MAX} bytes"));
+        if q.is_some_and(|text| text.chars().count() > TEXT_LENGTH_MAX) {
+            return Err(format!("q has more than {TEXT_LENGTH_MAX} characters"));
         }
         Ok(WipsRequest {
             q: q.map(str::to_ascii_lowercase),
@@ -68,7 +74,7 @@ impl WipsRequest {
 //------------ WIPs -----------------------------------------------------------
 
 /// `GET /api/v1/wips`, one page.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct WipsPage {
     /// How many match in all.
     pub total: u64,
@@ -79,7 +85,7 @@ pub struct WipsPage {
 }
 
 /// One WIP (`GET /api/v1/wips/{name}`).
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct WipStatus {
     /// Its name.
     pub name: String,
@@ -97,7 +103,7 @@ pub struct WipStatus {
 }
 
 /// One member of one WIP.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct WipMember {
     /// Its name.
     pub name: String,
@@ -123,7 +129,7 @@ pub struct WipMember {
 }
 
 /// One VIP of one member.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct VipStatus {
     /// What is answered.
     pub address: String,
@@ -138,7 +144,7 @@ pub struct VipStatus {
 //------------ Datacenters ----------------------------------------------------
 
 /// `GET /api/v1/datacenters`
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct DatacentersPage {
     /// All there are, in the order of the config.
     pub datacenters: Vec<Datacenter>,
@@ -147,7 +153,7 @@ pub struct DatacentersPage {
 }
 
 /// One site.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Datacenter {
     /// Its name.
     pub name: String,
@@ -174,7 +180,7 @@ pub struct Datacenter {
 }
 
 /// A place on earth, in degrees.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Location {
     /// North is positive.
     pub latitude: f64,
@@ -205,7 +211,7 @@ mod tests {
         for (key, value, error) in [
             ("troubled", "yes", "troubled \"yes\" is not true or false"),
             ("limit", "1001", "limit \"1001\" is not a number from 1 to 1000"),
-            ("q", &*long, "q has more than 256 bytes"),
+            ("q", &*long, "q has more than 256 characters"),
             (
                 "after",
                 "a..b",

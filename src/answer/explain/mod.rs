@@ -12,6 +12,7 @@ mod wip;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Outcome, Peer, Scratch, answer};
 use crate::dns::Name;
@@ -38,12 +39,14 @@ pub struct Request<'a> {
     pub subnet: Option<(IpAddr, u8)>,
     /// What is known of a verdict besides its word: why it is down, since when.
     pub detail_of: &'a dyn Fn(VerdictId) -> Option<String>,
+    /// What an operator says of a member of a WIP, by their numbers: who, why, since when.
+    pub said_of: &'a dyn Fn(u32, usize) -> Option<String>,
     /// False offline, where nothing was probed and all count as up.
     pub probed: bool,
 }
 
 /// An answer and its reasons.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Explanation {
     /// The name asked for.
     pub name: String,
@@ -61,7 +64,7 @@ pub struct Explanation {
 }
 
 /// A reply, read back.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Reply {
     /// "NOERROR" and so on; "none" where the query is not answered at all.
     pub rcode: String,
@@ -78,7 +81,7 @@ pub struct Reply {
 }
 
 /// How a WIP decided.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct WipExplanation {
     /// Its own name.
     pub name: String,
@@ -99,9 +102,10 @@ pub struct WipExplanation {
 }
 
 /// Whom a WIP decides for.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct ClientExplanation {
     /// The address looked up.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Where it came from.
     pub source: String,
@@ -114,7 +118,7 @@ pub struct ClientExplanation {
 }
 
 /// One pool.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct PoolExplanation {
     /// Its name, or "members".
     pub name: String,
@@ -131,7 +135,7 @@ pub struct PoolExplanation {
 }
 
 /// One member.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct MemberExplanation {
     /// Its name.
     pub name: String,
@@ -143,20 +147,24 @@ pub struct MemberExplanation {
     pub weight: u32,
     /// Why it stands where it does, in words; empty where order is the config's.
     pub rank: String,
+    /// The operator's word that decides of it, whose and why; none: health does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// Its VIPs.
     pub vips: Vec<VipExplanation>,
 }
 
 /// One VIP.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct VipExplanation {
     /// Its address.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Whether this client may be given it (`for`).
     pub visible: bool,
     /// "up", "down", "unknown", or "assumed up" where nothing is probed.
     pub state: String,
-    /// "drained", "forced-up", "forced-down".
+    /// "drained", "forced-up", "forced-down", "to be taken out soon".
     pub over: Option<String>,
     /// On its way back after a loss: "held (failback manual)", "ramp 37 % of …".
     pub way_back: Option<String>,

@@ -36,7 +36,7 @@ fn write_wip(wip: &WipExplanation, f: &mut Formatter<'_>) -> Result {
     if wip.ttl_s == wip.ttl_calm_s {
         writeln!(f, "  ttl      {} s", wip.ttl_s)
     } else {
-        writeln!(f, "  ttl      {} s, shortened by health from {} s", wip.ttl_s, wip.ttl_calm_s)
+        writeln!(f, "  ttl      {} s, shortened from {} s", wip.ttl_s, wip.ttl_calm_s)
     }
 }
 
@@ -62,6 +62,9 @@ fn write_member(member: &MemberExplanation, f: &mut Formatter<'_>) -> Result {
         writeln!(f)?;
     } else {
         writeln!(f, ", {}", member.rank)?;
+    }
+    if let Some(said) = &member.said {
+        writeln!(f, "             {said}")?;
     }
     for vip in &member.vips {
         write!(f, "             {} {}", vip.address, vip.state)?;

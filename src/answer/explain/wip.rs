@@ -20,6 +20,7 @@ use crate::steer::{Policy, Ramp};
 struct View<'a> {
     serving: &'a Serving,
     request: &'a Request<'a>,
+    wip: u32,
     strategy: &'a Strategy,
     settings: &'a WipSettings,
     question: Question<'a>,
@@ -59,6 +60,7 @@ pub(super) fn explain(
     let view = View {
         serving,
         request,
+        wip,
         strategy,
         settings: &snapshot.config.wip_settings[settings_id as usize],
         question,
@@ -137,6 +139,7 @@ impl View<'_> {
             chosen: room.chosen().iter().any(|chosen| chosen.member == at),
             weight: member.weight,
             rank: if ranked { self.rank_text(member) } else { String::new() },
+            said: (self.request.said_of)(self.wip, usize::from(at)),
             vips,
         }
     }
@@ -144,13 +147,14 @@ impl View<'_> {
     fn vip(&self, vip: u16, member: u16) -> VipExplanation {
         let verdict = self.question.verdicts.get(usize::from(vip)).copied();
         let word = verdict.map_or(Word::UP, |verdict| self.question.table.word(verdict));
-        let word = self.question.laid.get(usize::from(vip)).map_or(word, |laid| laid.over(word));
+        let laid = self.question.laid.get(usize::from(vip)).copied().unwrap_or_default();
+        let word = laid.over(word);
         VipExplanation {
             address: self.strategy.vips[usize::from(vip)].record.address(),
             visible: self.question.row.sees(vip),
             state: self.state_text(word, verdict),
             over: match word.over() {
-                Override::None => None,
+                Override::None => laid.leaves_soon.then(|| "to be taken out soon".to_owned()),
                 Override::Drained => Some("drained".to_owned()),
                 Override::ForcedUp => Some("forced-up".to_owned()),
                 Override::ForcedDown => Some("forced-down".to_owned()),

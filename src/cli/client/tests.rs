@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::admin::types::{
-    DatacentersPage, EventKind, ReloadRefused, SimulateRequest, Simulation, Status, WipStatus,
-    WipsPage, WipsRequest,
+    BrokenRule, DatacentersPage, EventKind, OverrideStatus, ReloadRefused, SimulateRequest,
+    Simulation, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;
@@ -40,6 +40,15 @@ impl Desk for Pretend {
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
     }
+    fn webhooks(&self) -> WebhooksPage {
+        WebhooksPage::default()
+    }
+    fn test_webhook(&self, name: &str) -> Result<WebhookTested, ApiError> {
+        match name {
+            "oncall" => Ok(WebhookTested { taken: true, ..WebhookTested::default() }),
+            _ => Err(ApiError::NotFound(format!("there is no webhook \"{name}\""))),
+        }
+    }
     fn journal(&self) -> Arc<Journal> {
         let journal = Arc::new(Journal::new(100));
         for generation in 0..3 {
@@ -66,6 +75,35 @@ impl Desk for Pretend {
             0 => Err(ApiError::NotFound(format!("{} is outside every zone", request.name))),
             _ => Ok(serde_json::json!({ "down": request.down })),
         }
+    }
+    fn overrides(&self) -> OverridesPage {
+        OverridesPage { now_s: 100, revision: 7, ..OverridesPage::default() }
+    }
+
+    fn say_override(
+        &self,
+        request: &OverrideRequest,
+        peer: &str,
+    ) -> Result<OverrideDone, ApiError> {
+        if request.reason == "unsafe" {
+            let rule = "min_members".to_owned();
+            let broken = vec![BrokenRule { rule, wips_total: 3, ..BrokenRule::default() }];
+            return Err(ApiError::Unsafe { detail: "3 WIPs".to_owned(), broken });
+        }
+        let actor = format!("{} ({peer})", request.actor.as_deref().unwrap_or_default());
+        let added = OverrideStatus { kind: request.kind, actor, ..OverrideStatus::default() };
+        Ok(OverrideDone { revision: 8, added: Some(added), ..OverrideDone::default() })
+    }
+
+    fn clear_overrides(&self, request: &ClearRequest, _: &str) -> Result<OverrideDone, ApiError> {
+        match request.expected_revision {
+            Some(_) => Err(ApiError::ChangedMeanwhile("it is 7".to_owned())),
+            None => Err(ApiError::NotSaved("the disk is full".to_owned())),
+        }
+    }
+
+    fn upgrade(&self) -> Result<Upgraded, ApiError> {
+        Ok(Upgraded { old_pid: 1, new_pid: 2, ..Upgraded::default() })
     }
     fn reload(&self) -> Result<ReloadReport, ReloadRefused> {
         Err(ReloadRefused { report: "error: unknown key\n".to_owned(), problems: Vec::new() })

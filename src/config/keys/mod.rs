@@ -15,6 +15,7 @@ pub(super) use process::{admin, geo, health, log, metrics, root, safety, server}
 pub(super) use steering::{
     datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
+pub(super) use watching::{query_log, webhook};
 
 use std::sync::OnceLock;
 
@@ -63,6 +64,7 @@ macro_rules! section {
 mod checks;
 mod process;
 mod steering;
+mod watching;
 
 /// How a section stands in the file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,7 +80,7 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 13] = [
+pub(super) static SECTIONS: [&Section; 15] = [
     &server::SECTION,
     &admin::SECTION,
     &geo::SECTION,
@@ -86,6 +88,8 @@ pub(super) static SECTIONS: [&Section; 13] = [
     &safety::SECTION,
     &metrics::SECTION,
     &log::SECTION,
+    &query_log::SECTION,
+    &webhook::SECTION,
     &zone::SECTION,
     &datacenter::SECTION,
     &health_check::SECTION,

@@ -85,6 +85,8 @@ fn finish(
         safety: raw.safety,
         metrics: raw.metrics,
         log: raw.log,
+        query_log: raw.query_log,
+        webhooks: raw.webhooks,
         zones: raw.zones.into_iter().map(|zone| zone.zone).collect(),
         datacenters,
         health_checks: raw.health_checks.into_iter().map(|raw| raw.check).collect(),

@@ -4,6 +4,7 @@ mod datacenter;
 mod health_check;
 mod members;
 mod process;
+mod watching;
 mod wip;
 mod zone;
 
@@ -54,6 +55,7 @@ fn single(table: Table<'_>, raw: &mut Raw, cx: &mut Context<'_>) {
         "safety" => raw.safety = process::safety(&table, cx),
         "metrics" => raw.metrics = process::metrics(&table, cx),
         "log" => raw.log = process::log(&table, cx),
+        "query_log" => raw.query_log = watching::query_log(&table, cx),
         _ => raw.defaults = wip::settings(&table, cx),
     }
 }
@@ -88,6 +90,7 @@ fn named(
                 }
                 match section.name {
                     "datacenter" => datacenter::datacenter(&table, name, raw, cx),
+                    "webhook" => watching::webhook(&table, name, raw, cx),
                     "health_check" => health_check::health_check(&table, name, raw, cx),
                     _ => members::pool(&table, name, raw, cx),
                 }

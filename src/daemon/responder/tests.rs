@@ -69,6 +69,7 @@ fn responder(registry: &Registry) -> DnsResponder {
         worker: 0,
         scratch: Scratch::default(),
         counters: registry.worker(),
+        tap: None,
         timer: Timer::default(),
     }
 }

@@ -4,6 +4,7 @@
 //!   lock           held while a server runs; the number of its process
 //!   serials.json   zone serials, written at loads
 //!   health         verdicts and counters, written by the saver's thread
+//!   overrides.json, audit.log   what operators said over health (daemon/overrides)
 //! ```
 //!
 //! Every file is written by `write`, so that there is always a whole one. Trouble
@@ -17,7 +18,9 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -31,6 +34,7 @@ use crate::metrics::StateTotals;
 
 const LOCK_FILE: &str = "lock";
 const HEALTH_FILE: &str = "health";
+const OVERRIDES_FILE: &str = "overrides.json";
 const SERIALS_FILE: &str = "serials.json";
 /// Longest wait for a server that is about to end.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
@@ -56,7 +60,7 @@ pub struct StateInUse {
 pub(super) struct StateDir {
     path: PathBuf,
     /// Held until the process ends; none: it cannot be locked.
-    _lock: Option<File>,
+    lock: Option<File>,
     /// Files that cannot be written now, and why.
     trouble: Mutex<BTreeMap<&'static str, String>>,
     saved_at_s: AtomicU64,
@@ -80,17 +84,49 @@ impl StateDir {
             }
         };
         if lock.is_some() {
-            for name in [HEALTH_FILE, SERIALS_FILE] {
+            for name in [HEALTH_FILE, SERIALS_FILE, OVERRIDES_FILE] {
                 write::clean_up(&path.join(name));
             }
         }
-        Ok(StateDir {
+        Ok(StateDir::new(path, lock))
+    }
+
+    /// Goes on with the directory of a server that holds `lock` and is about to end: what
+    /// it writes meanwhile is left alone.
+    ///
+    /// # Errors
+    /// The lock is not the directory's, and another server holds that.
+    pub(super) fn take_over(path: &Path, lock: OwnedFd) -> Result<StateDir, StateInUse> {
+        let mut lock = File::from(lock);
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let ours = lock.metadata().map(identity).ok();
+        let there = fs::metadata(path.join(LOCK_FILE)).map(identity).ok();
+        // Of the very same open file, which has it already, this does not wait.
+        if ours.is_none() || ours != there || lock.try_lock().is_err() {
+            return StateDir::open(path);
+        }
+        say_holder(&mut lock);
+        Ok(StateDir::new(path, Some(lock)))
+    }
+
+    fn new(path: &Path, lock: Option<File>) -> StateDir {
+        StateDir {
             path: path.to_owned(),
-            _lock: lock,
+            lock,
             trouble: Mutex::default(),
             saved_at_s: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-        })
+        }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What holds it, for another process to hold it too.
+    pub(super) fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.as_ref().map(AsFd::as_fd)
     }
 
     /// The health state that an earlier server kept, if there is any and it is whole.
@@ -128,9 +164,36 @@ impl StateDir {
         written
     }
 
-    /// Writes a file; false if that failed. A failure is said when it is another than
-    /// at the last write, and so is its end.
+    /// The overrides that an earlier server kept; none: there is no such file, nor ever was
+    /// a directory to keep one in.
+    pub(super) fn read_overrides(&self) -> io::Result<Option<Vec<u8>>> {
+        match read_bounded(&self.path.join(OVERRIDES_FILE)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the overrides. Once it returns they outlive a loss of power.
+    pub(super) fn write_overrides(&self, bytes: &[u8]) -> io::Result<()> {
+        self.try_write(OVERRIDES_FILE, bytes)
+    }
+
+    /// Writes a file; false if that failed.
     fn write(&self, name: &'static str, bytes: &[u8]) -> bool {
+        self.try_write(name, bytes).is_ok()
+    }
+
+    /// Writes a file. A failure is said when it is another than
+    /// at the last write, and so is its end.
+    fn try_write(&self, name: &'static str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path.join(name);
         // A directory that was removed is not made again: the lock went with it, and
         // another server could take the new one.
@@ -152,7 +215,7 @@ impl StateDir {
                 }
             }
         }
-        result.is_ok()
+        result
     }
 }
 
@@ -170,9 +233,14 @@ fn lock(directory: &Path) -> Result<File, TryLockError> {
         }
         std::thread::sleep(LOCK_LOOK_EVERY);
     }
-    // For whoever finds it locked; the lock itself does not need it.
-    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    say_holder(&mut file);
     Ok(file)
+}
+
+/// For whoever finds it locked; the lock itself does not need it.
+fn say_holder(file: &mut File) {
+    let rewritten = file.set_len(0).and_then(|()| file.rewind());
+    let _ = rewritten.and_then(|()| writeln!(file, "{}", std::process::id()));
 }
 
 fn in_use(directory: &Path) -> StateInUse {

@@ -51,6 +51,10 @@ pub(in crate::daemon) struct Wake(Arc<WakeState>);
 struct WakeState {
     changed: AtomicBool,
     stop: AtomicBool,
+    /// Nothing is to be written: another process does.
+    pause: AtomicBool,
+    /// And nothing will be.
+    rests: AtomicBool,
     thread: OnceLock<Thread>,
 }
 
@@ -60,6 +64,28 @@ impl Wake {
         if !self.0.changed.swap(true, Ordering::AcqRel) {
             self.unpark();
         }
+    }
+
+    /// Writes a last time and then no more; false: that hangs. Without a saver there is
+    /// nothing to wait for.
+    pub(in crate::daemon) fn pause(&self, within: Duration) -> bool {
+        self.0.rests.store(false, Ordering::Release);
+        self.0.pause.store(true, Ordering::Release);
+        self.unpark();
+        let begun = Instant::now();
+        while self.0.thread.get().is_some() && !self.0.rests.load(Ordering::Acquire) {
+            if begun.elapsed() >= within {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        true
+    }
+
+    /// Writes again.
+    pub(in crate::daemon) fn go_on(&self) {
+        self.0.pause.store(false, Ordering::Release);
+        self.unpark();
     }
 
     fn unpark(&self) {
@@ -131,6 +157,17 @@ impl Saving {
         let mut pace = Pace::new(self.clock.now().mono_ms);
         loop {
             let stop = wake.0.stop.load(Ordering::Acquire);
+            if wake.0.pause.load(Ordering::Acquire) {
+                if !wake.0.rests.load(Ordering::Acquire) {
+                    self.save();
+                    wake.0.rests.store(true, Ordering::Release);
+                }
+                if stop {
+                    return;
+                }
+                thread::park_timeout(Duration::from_millis(APART_MS));
+                continue;
+            }
             let now_ms = self.clock.now().mono_ms;
             if wake.0.changed.swap(false, Ordering::AcqRel) {
                 pace.changed(now_ms);

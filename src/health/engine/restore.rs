@@ -128,6 +128,15 @@ impl Engine {
     /// Takes in what an earlier process kept. Only right after [`Engine::new`]
     /// without an engine before: no target has a history yet.
     pub fn restore(&mut self, saved: &Saved, now: Now) -> Restored {
+        self.take_in(saved, false, now)
+    }
+
+    /// The same from a process that still probes: what it knows is not stale.
+    pub fn take_over(&mut self, saved: &Saved, now: Now) -> Restored {
+        self.take_in(saved, true, now)
+    }
+
+    fn take_in(&mut self, saved: &Saved, at_work: bool, now: Now) -> Restored {
         // A clock that was set back tells no age: the file may be old.
         let age_s = now.unix_s.checked_sub(saved.written_at_s);
         let counters = age_s.is_some_and(|age_s| age_s < COUNTERS_KEPT_S);
@@ -140,9 +149,12 @@ impl Engine {
         for (name, tracked) in names.iter().zip(&mut self.targets) {
             if let Some(kept) = kept.get(name).filter(|_| !tracked.idle) {
                 tracked.restore(kept, counters.then_some(age_ms), now);
+                tracked.stale &= kept.stale || !at_work;
+                tracked.judged |= tracked.settled();
                 restored.targets += 1;
             }
         }
+        self.unjudged = self.targets.iter().filter(|tracked| !tracked.judged).count();
         self.limiter = limiter(&self.plan, &self.targets, None);
         self.note_losses();
         let returns = self.returns_of(&saved.holds, &names);
@@ -198,6 +210,7 @@ impl Tracked {
         let machine = if self.stale { self.machine.inherit() } else { self.machine.clone() };
         KeptTarget {
             machine: machine.keep(now.mono_ms),
+            stale: self.stale,
             since_s: self.since_s,
             lost_at_s: self.lost_at_s,
             transitions: self.transitions,

@@ -125,6 +125,36 @@ fn a_young_history_brings_verdicts_and_counters_back_at_the_least_ttl() {
 }
 
 #[test]
+fn a_process_at_work_hands_over_verdicts_as_good_as_its_own() {
+    let old = before();
+    let mut run = Run::start(&[80, 81], old.now.unix_s);
+    let restored = run.engine.take_over(&old.saved(), run.now);
+    assert_eq!(restored, Restored { targets: 2, age_s: Some(0), counters: true });
+    for id in [0, 1] {
+        assert_eq!(run.word(id), old.word(id), "state and TTL are what they were");
+        let (was, is) = (old.engine.status(id).unwrap(), run.engine.status(id).unwrap());
+        assert_eq!(
+            (is.stale, is.failures, is.results_needed),
+            (false, was.failures, was.results_needed)
+        );
+    }
+    assert!(run.engine.first_verdicts_done(), "readiness waits for nothing");
+    // It had two of three.
+    run.probe(1, REFUSED);
+    assert_eq!(run.word(1).state(), State::Down);
+}
+
+#[test]
+fn what_was_stale_or_unknown_there_is_so_here() {
+    let (stale, _) = before().restart(&[80, 81, 82], 5);
+    let mut run = Run::start(&[80, 81, 82], stale.now.unix_s);
+    run.engine.take_over(&stale.saved(), run.now);
+    assert!(run.engine.status(0).unwrap().stale && run.engine.status(1).unwrap().stale);
+    assert_eq!(run.word(2).state(), State::Unknown);
+    assert!(!run.engine.first_verdicts_done());
+}
+
+#[test]
 fn an_old_history_brings_verdicts_back_alone_and_so_does_one_from_the_future() {
     let old = before();
     for (seconds, age_s) in [(600, Some(600)), (40_000_000, Some(40_000_000))] {

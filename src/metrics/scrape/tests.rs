@@ -64,6 +64,10 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
         probes: &[check],
         targets: &[("readiness".to_owned(), [0, 2, 1])],
         limiter: LimiterTotals { active: true, held: 7, trips: 2 },
+        overrides: OverrideTotals {
+            in_force: [("drain", 2), ("force-up", 0), ("force-down", 1)],
+            refusals: [("min_members", 3), ("min_datacenters", 0), ("max_datacenters_changed", 0)],
+        },
         certificates: &[("readiness".to_owned(), "fra".to_owned(), 1_810_000_000)],
         probe_lag_ms: Some(12),
         prober_stalled: Some(false),
@@ -73,6 +77,13 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
         config_reload_success: true,
         config_reload_at_s: 1_800_000_000,
         geo_database_built_at_s: Some(1_790_000_000),
+        webhooks: &[WebhookTotals {
+            webhook: "oncall".to_owned(),
+            deliveries: [("delivered", 5), ("failed", 2), ("refused", 0), ("expired", 0)],
+            queued: 3,
+            dropped: 1,
+        }],
+        query_log: Some(QueryLogTotals { written: 1_000, dropped: 7 }),
         process: Some(Process {
             cpu_ns: 1_230_000_000,
             resident_memory_bytes: 27_262_976,

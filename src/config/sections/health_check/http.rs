@@ -183,7 +183,10 @@ fn status_ranges(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<(u16, u16)
     Some(list.into_iter().map(|at| at.value).collect())
 }
 
-fn headers(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<(String, String)>> {
+pub(in crate::config::sections) fn headers(
+    item: &Item<'_>,
+    cx: &mut Context<'_>,
+) -> Option<Vec<(String, String)>> {
     let mut headers = Vec::new();
     for (name, value) in item.map(cx) {
         match values::header_name(name.value) {

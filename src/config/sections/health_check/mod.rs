@@ -5,6 +5,8 @@ mod http;
 mod local;
 mod stream;
 
+pub(super) use http::headers;
+
 use crate::config::keys::{Key, health_check as h};
 use crate::config::mistakes;
 use crate::config::model::HealthCheck;

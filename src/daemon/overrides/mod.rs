@@ -1,0 +1,234 @@
+//! Overrides as operators use them: the one place that changes the book.
+//!
+//! ```text
+//! request ─► judged ─► audit.log ─► overrides.json ─► served ─► acknowledged
+//! time ────► tick ───►     (as far as the disk takes it)
+//! reload ──────────────────────────► new snapshot under the same book, in one swap
+//! ```
+//!
+//! Two locks. `changing` is held by whoever changes the book, from the first look at it
+//! until it is served: changes come one after another, each judged upon the last. `now` is
+//! held only to read or swap, so that neither a reload nor a reader waits for the disk.
+//! Where both are held, `changing` was taken first.
+
+mod asked;
+mod audit;
+mod change;
+mod drained;
+mod kept;
+mod shown;
+mod timer;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use self::audit::{Audit, Line, Outcome, rfc3339};
+use self::kept::{Kept, OVERRIDES_FILE};
+use super::state::StateDir;
+use crate::admin::Journal;
+use crate::admin::types::EventKind;
+use crate::clock::Clock;
+use crate::metrics::OverrideTotals;
+use crate::overrides::{self, Compiled, Kind};
+use crate::snapshot::Serving;
+
+pub(super) use self::kept::KeptError;
+pub(super) use self::timer::start as start_timer;
+
+/// Keys in `[safety]`, in the order in which refusals are counted.
+pub(super) const RULES: [&str; 3] = ["min_members", "min_datacenters", "max_datacenters_changed"];
+
+//------------ Keeper ---------------------------------------------------------
+
+/// Keeps the book, and lays it over what is served.
+pub(super) struct Keeper {
+    changing: Mutex<Changing>,
+    now: Mutex<Now>,
+    /// Refusals of each of [`RULES`].
+    refusals: [AtomicU64; RULES.len()],
+    /// Servings that were replaced under the same snapshot. A worker may still read one,
+    /// and must not be the one to free it.
+    replaced: Mutex<Vec<Arc<Serving>>>,
+    journal: Arc<Journal>,
+    clock: Clock,
+}
+
+/// Where changes go.
+struct Changing {
+    state: Option<Arc<StateDir>>,
+    audit: Option<Audit>,
+}
+
+/// What is in force.
+struct Now {
+    kept: Arc<Kept>,
+    /// As it is served.
+    compiled: Arc<Compiled>,
+    /// Unix second for which it was compiled.
+    compiled_at_s: u64,
+}
+
+impl Keeper {
+    /// Reads what an earlier run kept.
+    ///
+    /// # Errors
+    /// The file is there and cannot be used: nobody knows what was drained.
+    pub(super) fn open(
+        state: Option<Arc<StateDir>>,
+        journal: Arc<Journal>,
+        clock: Clock,
+    ) -> Result<Keeper, KeptError> {
+        let kept = match &state {
+            Some(state) => read(state)?,
+            None => Kept::default(),
+        };
+        let mut audit = state.as_ref().map(|state| Audit::new(state.path()));
+        if let Some(audit) = &mut audit {
+            reconcile(audit, &kept, clock);
+        }
+        let now = Now { kept: Arc::new(kept), compiled: Arc::default(), compiled_at_s: 0 };
+        Ok(Keeper {
+            changing: Mutex::new(Changing { state, audit }),
+            now: Mutex::new(now),
+            refusals: Default::default(),
+            replaced: Mutex::default(),
+            journal,
+            clock,
+        })
+    }
+
+    /// The first serving of a run, under what is kept: what fell due while nobody was
+    /// there has happened.
+    pub(super) fn begin(&self, serving: &Serving) -> Serving {
+        self.take_due_steps(serving, &mut |_| {});
+        let mut now = lock(&self.now);
+        self.compile_for(&mut now, serving);
+        let overlay = Arc::new(now.compiled.overlay.clone());
+        serving.with_overlay(overlay)
+    }
+
+    /// Puts `serving` in force under what is in force, with no moment between: `swap` gives
+    /// back what was served before.
+    pub(super) fn lay_over<T>(&self, serving: &Serving, swap: impl FnOnce(Serving) -> T) -> T {
+        let mut now = lock(&self.now);
+        self.compile_for(&mut now, serving);
+        swap(serving.with_overlay(Arc::new(now.compiled.overlay.clone())))
+    }
+
+    /// Compiles the book for `serving` as of now.
+    fn compile_for(&self, now: &mut Now, serving: &Serving) {
+        now.compiled_at_s = self.now_s();
+        let book = &now.kept.book;
+        let compiled = overrides::overlay(&serving.snapshot, book, now.compiled_at_s);
+        now.compiled = Arc::new(compiled);
+    }
+
+    /// Serves what is in force now, after the book or the time changed.
+    fn serve(&self, now: &mut Now, cell: &ArcSwap<Serving>) {
+        let serving = cell.load_full();
+        self.compile_for(now, &serving);
+        if now.compiled.overlay == *serving.overlay {
+            return;
+        }
+        let next = serving.with_overlay(Arc::new(now.compiled.overlay.clone()));
+        drop(serving);
+        let old = cell.swap(Arc::new(next));
+        lock(&self.replaced).push(old);
+    }
+
+    /// Frees what no worker reads any more. True: nothing is left. Those that are the same
+    /// as `held` are read by the caller.
+    pub(super) fn free_replaced(&self, held: &Arc<Serving>) -> bool {
+        let mut replaced = lock(&self.replaced);
+        let readers = |serving: &Arc<Serving>| {
+            Arc::strong_count(serving) - usize::from(Arc::ptr_eq(serving, held))
+        };
+        replaced.retain(|serving| readers(serving) > 1);
+        replaced.is_empty()
+    }
+
+    /// What there is to count.
+    pub(super) fn totals(&self) -> OverrideTotals {
+        let kept = Arc::clone(&lock(&self.now).kept);
+        let in_force = Kind::ALL.map(|kind| {
+            let entries = kept.book.entries.iter();
+            let count = entries.filter(|entry| entry.kind == kind && entry.stage.is_in_force());
+            (kind.as_str(), count.count() as u64)
+        });
+        let mut refusals = RULES.map(|rule| (rule, 0));
+        for ((_, count), counted) in refusals.iter_mut().zip(&self.refusals) {
+            *count = counted.load(Ordering::Relaxed);
+        }
+        OverrideTotals { in_force, refusals }
+    }
+
+    fn count_refusal(&self, rule: &str) {
+        let counters = RULES.iter().zip(&self.refusals);
+        for (_, counter) in counters.filter(|(known, _)| **known == rule) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn tell(&self, what: EventKind) {
+        self.journal.push(self.clock.unix_us(), what);
+    }
+
+    fn now_s(&self) -> u64 {
+        u64::from(self.clock.now().unix_s)
+    }
+}
+
+/// Reads the file of a state directory.
+fn read(state: &StateDir) -> Result<Kept, KeptError> {
+    let path = state.path().join(OVERRIDES_FILE);
+    match state.read_overrides() {
+        Ok(None) => Ok(Kept::default()),
+        Ok(Some(bytes)) => Kept::decode(&bytes).map_err(|why| KeptError::new(&path, why)),
+        Err(error) => Err(KeptError::new(&path, format!("it cannot be read: {error}"))),
+    }
+}
+
+/// Makes the audit log and the file agree, where a run ended between the two.
+fn reconcile(audit: &mut Audit, kept: &Kept, clock: Clock) {
+    let last = match audit.last_tried() {
+        Ok(last) => last,
+        Err(error) => {
+            tracing::error!(%error, "cannot read the audit log of the overrides");
+            return;
+        }
+    };
+    let revision = kept.book.revision;
+    let (outcome, of, because) = match last {
+        Some((tried, true)) if tried > revision => {
+            (Outcome::Failed, tried, "the server ended before this revision was kept")
+        }
+        Some((tried, _)) if tried >= revision => return,
+        None if revision == 0 => return,
+        _ => {
+            (Outcome::Accepted, revision, "the file has a revision that this log does not tell of")
+        }
+    };
+    tracing::warn!(revision = of, because, "the audit log of the overrides is put right");
+    let at_s = u64::from(clock.now().unix_s);
+    audit.append_or_owe(&Line {
+        time: rfc3339(at_s),
+        at_s,
+        actor: "restart".to_owned(),
+        what: "restart".to_owned(),
+        target: None,
+        outcome,
+        revision: of,
+        before: Vec::new(),
+        after: Vec::new(),
+        reason: None,
+        break_glass: None,
+        because: vec![because.to_owned()],
+    });
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each holds whole values, replaced at once: a panic elsewhere breaks nothing here.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
