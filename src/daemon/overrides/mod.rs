@@ -58,6 +58,8 @@ pub(super) struct Keeper {
 
 /// Where changes go.
 struct Changing {
+    /// A new process has read what is kept, or is about to: nothing may change.
+    frozen: bool,
     state: Option<Arc<StateDir>>,
     audit: Option<Audit>,
 }
@@ -72,7 +74,8 @@ struct Now {
 }
 
 impl Keeper {
-    /// Reads what an earlier run kept.
+    /// Reads what an earlier run kept. What is taken over from a process that still runs
+    /// is its own until it has ended, and read only.
     ///
     /// # Errors
     /// The file is there and cannot be used: nobody knows what was drained.
@@ -80,18 +83,19 @@ impl Keeper {
         state: Option<Arc<StateDir>>,
         journal: Arc<Journal>,
         clock: Clock,
+        taken_over: bool,
     ) -> Result<Keeper, KeptError> {
         let kept = match &state {
             Some(state) => read(state)?,
             None => Kept::default(),
         };
         let mut audit = state.as_ref().map(|state| Audit::new(state.path()));
-        if let Some(audit) = &mut audit {
+        if let Some(audit) = audit.as_mut().filter(|_| !taken_over) {
             reconcile(audit, &kept, clock);
         }
         let now = Now { kept: Arc::new(kept), compiled: Arc::default(), compiled_at_s: 0 };
         Ok(Keeper {
-            changing: Mutex::new(Changing { state, audit }),
+            changing: Mutex::new(Changing { frozen: false, state, audit }),
             now: Mutex::new(now),
             refusals: Default::default(),
             replaced: Mutex::default(),
@@ -102,8 +106,11 @@ impl Keeper {
 
     /// The first serving of a run, under what is kept: what fell due while nobody was
     /// there has happened.
-    pub(super) fn begin(&self, serving: &Serving) -> Serving {
-        self.take_due_steps(serving, &mut |_| {});
+    pub(super) fn begin(&self, serving: &Serving, taken_over: bool) -> Serving {
+        // Else the timer's first look does it.
+        if !taken_over {
+            self.take_due_steps(serving, &mut |_| {});
+        }
         let mut now = lock(&self.now);
         self.compile_for(&mut now, serving);
         let overlay = Arc::new(now.compiled.overlay.clone());
@@ -148,6 +155,12 @@ impl Keeper {
         };
         replaced.retain(|serving| readers(serving) > 1);
         replaced.is_empty()
+    }
+
+    /// Lets nothing change, once the change that is under way is over, or lets it again: a
+    /// new process goes on from what is kept.
+    pub(super) fn freeze(&self, frozen: bool) {
+        lock(&self.changing).frozen = frozen;
     }
 
     /// What there is to count.

@@ -163,6 +163,7 @@ impl Upgrader {
         }
         tracing::info!(cause, program = %program.path().display(), "upgrade begins");
         self.publisher.upgrading.store(true, Ordering::SeqCst);
+        self.publisher.overrides.freeze(true);
         let begun = Instant::now();
         match self.attempt(program) {
             Ok((hello, successor)) => {
@@ -186,6 +187,7 @@ impl Upgrader {
             }
             Err(failed) => {
                 self.publisher.upgrading.store(false, Ordering::SeqCst);
+                self.publisher.overrides.freeze(false);
                 self.publisher.wake.go_on();
                 let why = failed.to_string();
                 tracing::error!(cause, why, "no upgrade: this server goes on");

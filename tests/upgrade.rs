@@ -1,0 +1,205 @@
+//! Upgrades in place of the real binary (decision 0045): under load from every side no
+//! query is lost or answered wrongly, whatever becomes of the new process.
+//!
+//! `.ci/run upgrade` runs the long one too.
+#![allow(clippy::unwrap_used)] // a panic here is a failed test
+#![allow(clippy::print_stderr)] // what the long one counted
+
+mod upgrade_support;
+
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use upgrade_support::load::Load;
+use upgrade_support::{Server, is_alive};
+
+/// Says to [`pretended_successor`] what it is to do.
+const PRETEND: &str = "WINDROSE_TEST_PRETEND";
+
+/// Runs `act` under load; what was lost or wrong is a failure. The counts are told.
+fn under_load(server: &mut Server, what: &str, act: impl FnOnce(&mut Server, &Load)) {
+    let load = Load::default();
+    let addresses = server.addresses.clone();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        load.start(scope, &addresses);
+        // A panic within would wait for clients that go on.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            grows(server, &load);
+            act(server, &load);
+            grows(server, &load);
+        }));
+        load.stop.store(true, Ordering::Relaxed);
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    let faults = load.faults.lock().unwrap();
+    assert!(faults.is_empty(), "{what}: {faults:#?}\n{}", server.log());
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    eprintln!(
+        "{what}: {} queries over UDP, {} over TCP in {} connections, in {:.1} s; none lost, none wrong",
+        count(&load.udp),
+        count(&load.tcp),
+        count(&load.connections),
+        begun.elapsed().as_secs_f64()
+    );
+}
+
+/// Waits until a good number of queries were answered.
+fn grows(server: &Server, load: &Load) {
+    let enough = load.asked() + 500;
+    server.until("queries are answered", || {
+        load.asked() >= enough || !load.faults.lock().unwrap().is_empty()
+    });
+}
+
+/// Upgrades and reloads in turn, while a member comes and goes.
+fn replace_times(server: &mut Server, load: &Load, times: usize) {
+    for turn in 0..times {
+        load.must_be.store(0, Ordering::SeqCst);
+        let expected = server.flip(turn % 2 == 1);
+        load.must_be.store(expected, Ordering::SeqCst);
+        server.upgrade();
+        grows(server, load);
+        server.reload();
+        grows(server, load);
+    }
+}
+
+#[test]
+fn upgrades_and_reloads_under_load_lose_nothing() {
+    let mut server = Server::start(2);
+    under_load(&mut server, "2 upgrades and 2 reloads", |server, load| {
+        replace_times(server, load, 2);
+    });
+}
+
+#[test]
+#[ignore = "takes a minute; .ci/run upgrade runs it on the release build"]
+fn twenty_upgrades_and_reloads_are_as_a_run_without_any() {
+    let mut server = Server::start(2);
+    let begun = Instant::now();
+    under_load(&mut server, "20 upgrades and 20 reloads", |server, load| {
+        replace_times(server, load, 20);
+    });
+    let took = begun.elapsed();
+    under_load(&mut server, "control run", |_, _| std::thread::sleep(took));
+}
+
+#[test]
+fn a_server_that_nobody_asks_is_replaced_and_round_robin_goes_on() {
+    let mut server = Server::start(1);
+    let client = server.client();
+    let turn = |server: &Server| server.ask_from(&client, "turns.g.example").unwrap();
+    let mut last = turn(&server);
+    for round in 0..12 {
+        match round {
+            // Twice one after the other: what was handed over is handed on.
+            3 | 4 | 9 => server.upgrade(),
+            6 => server.reload(),
+            _ => {}
+        }
+        let next = turn(&server);
+        assert_eq!(next, last % 3 + 1, "round {round}");
+        last = next;
+    }
+    assert_eq!(server.path("admin.sock").metadata().map(|_| ()).ok(), Some(()));
+    let events = server.log();
+    assert_eq!(events.matches("\"upgraded\"").count(), 3, "{events}");
+}
+
+#[test]
+fn a_successor_that_fails_in_any_way_changes_nothing() {
+    let mut server = Server::start(2);
+    let config = std::fs::read_to_string(server.path("windrose.toml")).unwrap();
+    under_load(&mut server, "successors that fail", |server, load| {
+        let fails = |server: &Server, script: &str, why: &str| {
+            server.replace_binary(script);
+            let said = server.upgrade_fails();
+            assert!(said.contains(why), "{script}: {said}");
+            grows(server, load);
+        };
+        fails(server, "exit 3", "exit status: 3");
+        fails(server, "kill -9 $$", "signal: 9");
+        fails(
+            server,
+            "printf 'HTTP/1.1 400 Bad Request\\r\\n\\r\\n' >&0; sleep 100",
+            "something else",
+        );
+        fails(server, "exec 0<&-; exec sleep 100", "it ended");
+        std::fs::remove_file(server.path("windrose")).unwrap();
+        assert!(server.upgrade_fails().contains("cannot start"));
+        let pretend = |stage: &str| {
+            let test = std::env::current_exe().unwrap();
+            format!("{PRETEND}={stage} exec {} pretended_successor --exact", test.display())
+        };
+        fails(server, &pretend("die-offered"), "signal: 9");
+        fails(server, &pretend("refuse"), "of its own reasons");
+        // These have all sockets and the state.
+        fails(server, &pretend("die-prepared"), "signal: 9");
+        fails(server, &pretend("close-prepared"), "did not become ready");
+        server.restore_binary();
+        server.write("windrose.toml", &format!("{config}\n[wip.\"bad\"]\nttll = 3\n"));
+        assert!(server.upgrade_fails().contains("ttll"));
+        server.write("windrose.toml", &config);
+        // And then one that does not.
+        server.upgrade();
+    });
+    assert!(server.log().contains("no upgrade: this server goes on"));
+}
+
+#[test]
+#[ignore = "waits for a limit of ten seconds; .ci/run upgrade runs it"]
+fn a_successor_that_hangs_is_given_up() {
+    let mut server = Server::start(2);
+    let pid_file = server.path("hanging");
+    under_load(&mut server, "a successor that hangs", |server, _| {
+        server.replace_binary(&format!("echo $$ >{}; exec sleep 1000", pid_file.display()));
+        assert!(server.upgrade_fails().contains("nothing came from it in time"));
+        server.restore_binary();
+        server.upgrade();
+    });
+    let hung = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
+    assert!(!is_alive(hung));
+}
+
+/// No test: what [`a_successor_that_fails_in_any_way_changes_nothing`] starts, which goes
+/// some way and then fails.
+#[test]
+fn pretended_successor() {
+    let Ok(stage) = std::env::var(PRETEND) else { return };
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    let mut line = UnixStream::from(stdin);
+    let mut say = |kind: u8, payload: &[u8]| {
+        let mut frame = vec![kind, 0, 0, 0];
+        frame.extend((payload.len() as u32).to_le_bytes());
+        frame.extend(payload);
+        line.write_all(&frame).unwrap();
+    };
+    let hello = format!("{{\"version\":\"9\",\"pid\":{}}}", std::process::id());
+    say(1, hello.as_bytes());
+    if stage == "refuse" {
+        say(10, b"of its own reasons");
+    }
+    let prepared = stage.ends_with("-prepared");
+    if prepared {
+        say(4, b"{}");
+    }
+    // All that comes, until there is no more for a while.
+    line.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut bytes = Vec::new();
+    let _ = line.read_to_end(&mut bytes);
+    assert!(!bytes.is_empty() || stage == "refuse");
+    if stage.starts_with("die") {
+        let own = rustix::process::getpid();
+        rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
+    }
+    // Its end of the line closes, and it lives on for a while.
+    drop(line);
+    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null").unwrap()).unwrap();
+    std::thread::sleep(Duration::from_secs(100));
+}
