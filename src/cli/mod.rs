@@ -95,6 +95,7 @@ enum Command {
     Manual {
         /// Made if it is not there
         directory: PathBuf,
+    },
     /// A tour on loopback: a server and pretend sites, nothing else needed
     Demo(DemoArguments),
 }

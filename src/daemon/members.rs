@@ -197,9 +197,9 @@ mod tests {
     use crate::health::check::{ProbeKind, TcpProbe};
     use crate::health::plan::{Identity, Plan, ProbeAddress, Target, Thresholds, Verdict};
     use crate::health::table::Table;
+    use crate::health::{Engine, Failure, FailureKind, Now, Outcome};
     use crate::snapshot;
     use crate::steer::overlay::{Builder, Laid};
-    use crate::health::{Engine, Failure, FailureKind, Now, Outcome};
 
     /// Statuses after each target's probes: "d" fails until it is down, "u" passes, "f"
     /// passes and fails once, "?" is never probed.

@@ -39,6 +39,7 @@ impl Keeper {
         peer: &str,
     ) -> Result<OverrideDone, ApiError> {
         let mut changing = lock(&self.changing);
+        changing.is_ours()?;
         let now_s = self.now_s();
         let entry = asked::entry(request, peer, now_s)?;
         let before = Arc::clone(&lock(&self.now).kept);
@@ -76,6 +77,7 @@ impl Keeper {
         peer: &str,
     ) -> Result<OverrideDone, ApiError> {
         let mut changing = lock(&self.changing);
+        changing.is_ours()?;
         let now_s = self.now_s();
         let target = asked::target(&request.target)?;
         let actor = asked::actor(request.actor.as_deref(), peer)?;

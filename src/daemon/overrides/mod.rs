@@ -28,8 +28,8 @@ use arc_swap::ArcSwap;
 use self::audit::{Audit, Line, Outcome, rfc3339};
 use self::kept::{Kept, OVERRIDES_FILE};
 use super::state::StateDir;
-use crate::admin::Journal;
 use crate::admin::types::EventKind;
+use crate::admin::{ApiError, Journal};
 use crate::clock::Clock;
 use crate::metrics::OverrideTotals;
 use crate::overrides::{self, Compiled, Kind};
@@ -60,6 +60,31 @@ pub(super) struct Keeper {
 struct Changing {
     state: Option<Arc<StateDir>>,
     audit: Option<Audit>,
+    /// Another process has taken this one's place, and what is kept is its.
+    given_up: bool,
+}
+
+/// While it lives nothing changes: another process reads what is kept.
+pub(super) struct Held<'k>(MutexGuard<'k, Changing>);
+
+impl Held<'_> {
+    /// Nothing will change here any more.
+    pub(super) fn give_up(mut self) {
+        self.0.given_up = true;
+    }
+}
+
+impl Changing {
+    /// Whether there is still something to change.
+    fn is_ours(&self) -> Result<(), ApiError> {
+        match self.given_up {
+            false => Ok(()),
+            true => {
+                let why = "another process has taken this server's place: ask again";
+                Err(ApiError::NotReady(why.to_owned()))
+            }
+        }
+    }
 }
 
 /// What is in force.
@@ -91,7 +116,7 @@ impl Keeper {
         }
         let now = Now { kept: Arc::new(kept), compiled: Arc::default(), compiled_at_s: 0 };
         Ok(Keeper {
-            changing: Mutex::new(Changing { state, audit }),
+            changing: Mutex::new(Changing { state, audit, given_up: false }),
             now: Mutex::new(now),
             refusals: Default::default(),
             replaced: Mutex::default(),
@@ -116,6 +141,11 @@ impl Keeper {
         let mut now = lock(&self.now);
         self.compile_for(&mut now, serving);
         swap(serving.with_overlay(Arc::new(now.compiled.overlay.clone())))
+    }
+
+    /// Waits for a change under way, and lets others wait.
+    pub(super) fn hold(&self) -> Held<'_> {
+        Held(lock(&self.changing))
     }
 
     /// Compiles the book for `serving` as of now.

@@ -62,6 +62,9 @@ impl Keeper {
     /// Takes the steps that are due, and has what is then in force served.
     pub(super) fn take_due_steps(&self, serving: &Serving, serve: &mut dyn FnMut(&mut super::Now)) {
         let mut changing = lock(&self.changing);
+        if changing.is_ours().is_err() {
+            return;
+        }
         let now_s = self.now_s();
         let before = Arc::clone(&lock(&self.now).kept);
         let safety = &serving.snapshot.config.safety;

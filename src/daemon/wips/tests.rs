@@ -168,14 +168,17 @@ fn the_troubled_are_those_with_a_vip_that_is_not_up_or_overridden() {
 #[test]
 fn a_member_says_what_queries_see_and_why() {
     let serving = serving();
-    let c = one(&serving, &Name::parse("c.gslb.example.com").unwrap(), &told, &Deciders::default()).unwrap();
+    let c = one(&serving, &Name::parse("c.gslb.example.com").unwrap(), &told, &Deciders::default())
+        .unwrap();
     assert_eq!((c.policy.as_str(), c.available, c.members[0].weight), ("weighted", 1, 7));
     assert_eq!((c.members[0].pool.as_deref(), &c.members[0].datacenter), (Some("spares"), &None));
-    let d = one(&serving, &Name::parse("d.gslb.example.com").unwrap(), &told, &Deciders::default()).unwrap();
+    let d = one(&serving, &Name::parse("d.gslb.example.com").unwrap(), &told, &Deciders::default())
+        .unwrap();
     assert_eq!((d.policy.as_str(), d.ttl_s, d.members[0].pool.as_deref()), ("geo", 77, None));
 
     let laid = lay(&serving, 0, &[Override::Drained, Override::Drained, Override::None]);
-    let a = one(&laid, &Name::parse("www.gslb.example.com").unwrap(), &told, &Deciders::default()).unwrap();
+    let a = one(&laid, &Name::parse("www.gslb.example.com").unwrap(), &told, &Deciders::default())
+        .unwrap();
     assert_eq!(
         (a.name.as_str(), a.aliases.as_slice()),
         ("a.gslb.example.com", &["www.gslb.example.com".to_owned()][..])
@@ -186,19 +189,26 @@ fn a_member_says_what_queries_see_and_why() {
         (fra.effective.as_str(), fra.probed.as_str(), fra.available),
         ("drained", "up", false)
     );
-    let untold = one(&laid, &Name::parse("a.gslb.example.com").unwrap(), &|_| HashMap::new(), &Deciders::default());
+    let untold = one(
+        &laid,
+        &Name::parse("a.gslb.example.com").unwrap(),
+        &|_| HashMap::new(),
+        &Deciders::default(),
+    );
     let reason = untold.unwrap().members[0].reason.clone();
     assert_eq!(reason.as_deref(), Some("drained by an operator"));
 
     // Its own checks pass, but its site is lost.
     let id = verdict(&serving, 0, 2);
     serving.health.set(id, Word::new(State::Up, false, Override::None, TTL_CAP_NONE, 9));
-    let a = one(&serving, &Name::parse("a.gslb.example.com").unwrap(), &told, &Deciders::default()).unwrap();
+    let a = one(&serving, &Name::parse("a.gslb.example.com").unwrap(), &told, &Deciders::default())
+        .unwrap();
     let iad = &a.members[1];
     assert_eq!((iad.effective.as_str(), iad.probed.as_str()), ("down", "up"));
     assert_eq!(iad.reason.as_deref(), Some("check ready is down"));
     serving.health.set(id, Word::UP.held());
-    let a = one(&serving, &Name::parse("a.gslb.example.com").unwrap(), &told, &Deciders::default()).unwrap();
+    let a = one(&serving, &Name::parse("a.gslb.example.com").unwrap(), &told, &Deciders::default())
+        .unwrap();
     assert_eq!(a.members[1].effective, "held");
 }
 
