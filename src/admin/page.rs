@@ -111,6 +111,17 @@ mod tests {
     }
 
     #[test]
+    fn the_policy_allows_the_document_alone() {
+        let response = response();
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; connect-src 'self'; img-src 'self' data:"));
+        for part in [source(STYLE), source(SCRIPT)] {
+            assert!(policy.contains(&part), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+
+    #[test]
     fn no_script_turns_data_into_markup() {
         for way in [
             "innerHTML",

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use super::client::{Client, ClientError};
-use super::{EventsArguments, Failed, complain, operate};
+use super::{EventsArguments, Failed, complain, counted, operate};
 use crate::admin::types::{Event, EventKind, SaidOverride, Subject};
 
 /// Pause before a server is asked again.
@@ -184,7 +184,7 @@ fn override_words(what: &EventKind) -> String {
         EventKind::OverrideSet { said, at_s, break_glass, members, .. } => {
             let when = match at_s {
                 Some(_) => "planned".to_owned(),
-                None => format!("{members} members changed"),
+                None => format!("{} changed", counted(*members, "member")),
             };
             let glass = match break_glass {
                 Some(why) => format!(", SAFETY RULES PASSED OVER: {why}"),

@@ -53,8 +53,11 @@ async function follow() {
     why = "the server ended the stream";
   } catch (error) {
     if (live.abort !== abort) return; // A newer one took over.
-    if (error instanceof Refused) why = error.message;
-    else if (abort.signal.reason === "silence") why = "the server says nothing";
+    if (error instanceof Refused) {
+      // It answers, only not with a stream: what is shown is fetched with each try.
+      why = error.message;
+      fetchSoon();
+    } else if (abort.signal.reason === "silence") why = "the server says nothing";
     else if (!navigator.onLine) why = "this device is offline";
     else why = "the server does not answer";
   } finally {

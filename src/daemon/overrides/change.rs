@@ -39,7 +39,7 @@ impl Keeper {
         peer: &str,
     ) -> Result<OverrideDone, ApiError> {
         let mut changing = lock(&self.changing);
-        changing.is_ours()?;
+        changing.check_open()?;
         let now_s = self.now_s();
         let entry = asked::entry(request, peer, now_s)?;
         let before = Arc::clone(&lock(&self.now).kept);
@@ -77,7 +77,7 @@ impl Keeper {
         peer: &str,
     ) -> Result<OverrideDone, ApiError> {
         let mut changing = lock(&self.changing);
-        changing.is_ours()?;
+        changing.check_open()?;
         let now_s = self.now_s();
         let target = asked::target(&request.target)?;
         let actor = asked::actor(request.actor.as_deref(), peer)?;
@@ -265,6 +265,15 @@ pub(super) fn broken_text(broken: &Broken) -> String {
 }
 
 impl Changing {
+    fn check_open(&self) -> Result<(), ApiError> {
+        match self.frozen {
+            true => Err(ApiError::NotReady(
+                "an upgrade is under way: ask again in a few seconds".to_owned(),
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// Puts a change on the disk. Where that fails nothing of it is in force, nor will be
     /// after a restart.
     fn keep(&mut self, line: &Line, before: &Kept, after: &Kept) -> Result<(), ApiError> {

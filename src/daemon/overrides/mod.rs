@@ -28,8 +28,8 @@ use arc_swap::ArcSwap;
 use self::audit::{Audit, Line, Outcome, rfc3339};
 use self::kept::{Kept, OVERRIDES_FILE};
 use super::state::StateDir;
+use crate::admin::Journal;
 use crate::admin::types::EventKind;
-use crate::admin::{ApiError, Journal};
 use crate::clock::Clock;
 use crate::metrics::OverrideTotals;
 use crate::overrides::{self, Compiled, Kind};
@@ -58,33 +58,10 @@ pub(super) struct Keeper {
 
 /// Where changes go.
 struct Changing {
+    /// A new process has read what is kept, or is about to: nothing may change.
+    frozen: bool,
     state: Option<Arc<StateDir>>,
     audit: Option<Audit>,
-    /// Another process has taken this one's place, and what is kept is its.
-    given_up: bool,
-}
-
-/// While it lives nothing changes: another process reads what is kept.
-pub(super) struct Held<'k>(MutexGuard<'k, Changing>);
-
-impl Held<'_> {
-    /// Nothing will change here any more.
-    pub(super) fn give_up(mut self) {
-        self.0.given_up = true;
-    }
-}
-
-impl Changing {
-    /// Whether there is still something to change.
-    fn is_ours(&self) -> Result<(), ApiError> {
-        match self.given_up {
-            false => Ok(()),
-            true => {
-                let why = "another process has taken this server's place: ask again";
-                Err(ApiError::NotReady(why.to_owned()))
-            }
-        }
-    }
 }
 
 /// What is in force.
@@ -97,7 +74,8 @@ struct Now {
 }
 
 impl Keeper {
-    /// Reads what an earlier run kept.
+    /// Reads what an earlier run kept. What is taken over from a process that still runs
+    /// is its own until it has ended, and read only.
     ///
     /// # Errors
     /// The file is there and cannot be used: nobody knows what was drained.
@@ -105,18 +83,19 @@ impl Keeper {
         state: Option<Arc<StateDir>>,
         journal: Arc<Journal>,
         clock: Clock,
+        taken_over: bool,
     ) -> Result<Keeper, KeptError> {
         let kept = match &state {
             Some(state) => read(state)?,
             None => Kept::default(),
         };
         let mut audit = state.as_ref().map(|state| Audit::new(state.path()));
-        if let Some(audit) = &mut audit {
+        if let Some(audit) = audit.as_mut().filter(|_| !taken_over) {
             reconcile(audit, &kept, clock);
         }
         let now = Now { kept: Arc::new(kept), compiled: Arc::default(), compiled_at_s: 0 };
         Ok(Keeper {
-            changing: Mutex::new(Changing { state, audit, given_up: false }),
+            changing: Mutex::new(Changing { frozen: false, state, audit }),
             now: Mutex::new(now),
             refusals: Default::default(),
             replaced: Mutex::default(),
@@ -127,8 +106,11 @@ impl Keeper {
 
     /// The first serving of a run, under what is kept: what fell due while nobody was
     /// there has happened.
-    pub(super) fn begin(&self, serving: &Serving) -> Serving {
-        self.take_due_steps(serving, &mut |_| {});
+    pub(super) fn begin(&self, serving: &Serving, taken_over: bool) -> Serving {
+        // Else the timer's first look does it.
+        if !taken_over {
+            self.take_due_steps(serving, &mut |_| {});
+        }
         let mut now = lock(&self.now);
         self.compile_for(&mut now, serving);
         let overlay = Arc::new(now.compiled.overlay.clone());
@@ -141,11 +123,6 @@ impl Keeper {
         let mut now = lock(&self.now);
         self.compile_for(&mut now, serving);
         swap(serving.with_overlay(Arc::new(now.compiled.overlay.clone())))
-    }
-
-    /// Waits for a change under way, and lets others wait.
-    pub(super) fn hold(&self) -> Held<'_> {
-        Held(lock(&self.changing))
     }
 
     /// Compiles the book for `serving` as of now.
@@ -178,6 +155,12 @@ impl Keeper {
         };
         replaced.retain(|serving| readers(serving) > 1);
         replaced.is_empty()
+    }
+
+    /// Lets nothing change, once the change that is under way is over, or lets it again: a
+    /// new process goes on from what is kept.
+    pub(super) fn freeze(&self, frozen: bool) {
+        lock(&self.changing).frozen = frozen;
     }
 
     /// What there is to count.

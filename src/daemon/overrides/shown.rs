@@ -1,17 +1,14 @@
 //! Overrides as the API shows them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::kept::Kept;
 use super::{Keeper, lock};
 use crate::admin::types::{
     BrokenRule, OverrideEffect, OverrideKind, OverrideStatus, OverrideTarget, OverridesPage,
-    SaidOverride, WipEffect, WipStatus,
+    SaidOverride, WipEffect,
 };
-use crate::dns::Name;
 use crate::overrides::{Broken, Compiled, Effect, Entry, Kind, Stage, Target};
-use crate::snapshot::Serving;
 
 impl Keeper {
     /// All that is said now.
@@ -24,29 +21,6 @@ impl Keeper {
             now_s: self.now_s(),
             revision: kept.book.revision,
             overrides: kept.book.entries.iter().map(|e| status(e, &compiled, &kept)).collect(),
-        }
-    }
-}
-
-impl Keeper {
-    /// Notes in `statuses` which override decides of each member.
-    pub(in crate::daemon) fn name_deciders(&self, serving: &Serving, statuses: &mut [WipStatus]) {
-        let compiled = Arc::clone(&lock(&self.now).compiled);
-        // Of another snapshot, or another moment: the next look has it.
-        if compiled.overlay.is_empty() || compiled.overlay != *serving.overlay {
-            return;
-        }
-        let named = |status: &WipStatus| Some(Name::parse(&status.name).ok()?.to_lowercase());
-        let mut shown: HashMap<Box<[u8]>, &mut WipStatus> = statuses
-            .iter_mut()
-            .filter_map(|status| Some((named(status)?.wire().into(), status)))
-            .collect();
-        for (wip, wire, _) in serving.snapshot.config.wips.iter() {
-            let Some(status) = shown.get_mut(wire) else { continue };
-            let strategy = serving.snapshot.wips[wip as usize].strategy;
-            for (index, member) in status.members.iter_mut().enumerate() {
-                member.override_id = compiled.deciders.of(wip, strategy, index);
-            }
         }
     }
 }

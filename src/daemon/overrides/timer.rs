@@ -23,6 +23,8 @@ use crate::snapshot::Serving;
 
 /// How often the clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// The first look waits for the process before this one to end.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Starts the thread; it ends with the publisher.
 ///
@@ -30,13 +32,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// When the system gives no thread.
 pub(in crate::daemon) fn start(publisher: Weak<Publisher>) -> io::Result<()> {
     let run = move || {
+        std::thread::sleep(FIRST_LOOK);
         loop {
-            std::thread::sleep(LOOK_EVERY);
             let Some(publisher) = publisher.upgrade() else { return };
             if publisher.stopping.load(Ordering::Relaxed) {
                 return;
             }
             publisher.overrides.look(&publisher.cell);
+            drop(publisher);
+            std::thread::sleep(LOOK_EVERY);
         }
     };
     std::thread::Builder::new().name("overrides".to_owned()).spawn(run)?;
@@ -62,7 +66,7 @@ impl Keeper {
     /// Takes the steps that are due, and has what is then in force served.
     pub(super) fn take_due_steps(&self, serving: &Serving, serve: &mut dyn FnMut(&mut super::Now)) {
         let mut changing = lock(&self.changing);
-        if changing.is_ours().is_err() {
+        if changing.frozen {
             return;
         }
         let now_s = self.now_s();

@@ -47,7 +47,7 @@ impl Publisher {
         let taken_over = handed.is_some();
         let Handed { health, turns, events, version, pid } = handed.unwrap_or_default();
         let journal = Arc::new(Journal::resume(events, clock.unix_us()));
-        let overrides = Keeper::open(state.clone(), Arc::clone(&journal), clock)
+        let overrides = Keeper::open(state.clone(), Arc::clone(&journal), clock, taken_over)
             .map_err(|error| error.to_string())?;
         let transitions = Arc::<TransitionCounters>::default();
         let wake = Wake::default();
@@ -81,7 +81,7 @@ impl Publisher {
         journal.push(clock.unix_us(), loaded);
         let serving = Serving::new(Arc::new(snapshot), table, workers, None);
         serving.take_turns(&turns);
-        let serving = overrides.begin(&serving);
+        let serving = overrides.begin(&serving, taken_over);
         let now_s = u64::from(clock.now().unix_s);
         Ok(Publisher {
             cell: Arc::new(ArcSwap::from_pointee(serving)),

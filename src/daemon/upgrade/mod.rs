@@ -13,9 +13,8 @@
 //! one says that it is ready, whatever happens to it is its own affair: it is killed, and
 //! this server goes on as if nothing had been.
 //!
-//! While an upgrade is under way no config is loaded. From when the new process has its
-//! config until it answers, nothing is written to the state directory and overrides wait:
-//! it reads them.
+//! While an upgrade is under way no config is loaded and no override is taken. From when
+//! the new process has its config nothing is written to the state directory: it reads it.
 
 mod channel;
 mod letters;
@@ -163,6 +162,7 @@ impl Upgrader {
             return not_now("This server is stopping.");
         }
         tracing::info!(cause, program = %program.path().display(), "upgrade begins");
+        self.publisher.overrides.freeze(true);
         let begun = Instant::now();
         match self.attempt(program) {
             Ok((hello, successor)) => {
@@ -185,6 +185,7 @@ impl Upgrader {
                 })
             }
             Err(failed) => {
+                self.publisher.overrides.freeze(false);
                 self.publisher.wake.go_on();
                 let why = failed.to_string();
                 tracing::error!(cause, why, "no upgrade: this server goes on");
@@ -208,11 +209,9 @@ impl Upgrader {
             if !self.publisher.wake.pause(SAVE_WAIT) {
                 return Err(Failed::Own("the last write of the health state hangs"));
             }
-            let overrides = self.publisher.overrides.hold();
             self.give_state(&starting.channel)
                 .map_err(|error| Failed::at("did not take the state", error))?;
             starting.hear(READY, READY_WAIT, "did not become ready")?;
-            overrides.give_up();
             Ok((hello, prepared))
         };
         match talk() {

@@ -70,6 +70,7 @@ impl<'p> Starting<'p> {
         for name in MEANT_FOR_ONE_PROCESS {
             command.env_remove(name);
         }
+        // The right to low ports, which no other program that is started here gets.
         let lent = service::lend();
         let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn();
         drop(lent);
