@@ -115,6 +115,9 @@ pub enum ApiError {
     /// The disk does not take it, so nothing was changed: 503.
     #[error("{0}")]
     NotSaved(String),
+    /// This process cannot be replaced, or is being replaced: 409.
+    #[error("{0}")]
+    NoUpgrade(String),
     /// The process that was to take over cannot: 422.
     #[error("{0}")]
     UpgradeFailed(String),

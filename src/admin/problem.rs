@@ -103,6 +103,9 @@ impl From<ApiError> for Problem {
             ApiError::Conflict(detail) => {
                 (StatusCode::CONFLICT, "nothing-to-do", "There is nothing to do", detail)
             }
+            ApiError::NoUpgrade(detail) => {
+                (StatusCode::CONFLICT, "no-upgrade", "The server cannot be replaced now", detail)
+            }
             ApiError::UpgradeFailed(detail) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "upgrade-failed",

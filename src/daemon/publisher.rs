@@ -56,9 +56,6 @@ pub(super) struct Publisher {
     pub(super) journal: Arc<Journal>,
     /// Set once the server stops.
     pub(super) stopping: AtomicBool,
-    /// Set while another process gets ready to take over, and for good once it has: what
-    /// is kept on the disk is not to change.
-    pub(super) upgrading: AtomicBool,
     /// Unix second of the start.
     pub(super) started_at_s: u64,
     /// Unix second of the last load that was taken.

@@ -89,7 +89,6 @@ impl Publisher {
             transitions,
             journal,
             stopping: AtomicBool::new(false),
-            upgrading: AtomicBool::new(false),
             started_at_s: now_s,
             loaded_at_s: AtomicU64::new(now_s),
             state,

@@ -13,8 +13,8 @@
 //! one says that it is ready, whatever happens to it is its own affair: it is killed, and
 //! this server goes on as if nothing had been.
 //!
-//! While an upgrade is under way no config is loaded, nothing is written to the state
-//! directory, and no override is taken: the new server has read them.
+//! While an upgrade is under way no config is loaded and no override is taken. From when
+//! the new process has its config nothing is written to the state directory: it reads it.
 
 mod channel;
 mod letters;
@@ -142,7 +142,7 @@ impl Upgrader {
     /// Replaces this server. Returns when the new one answers, or when it is clear that
     /// it never will.
     pub(super) fn upgrade(&self, cause: &str) -> Result<Upgraded, ApiError> {
-        let not_now = |why: &str| Err(ApiError::NotReady(why.to_owned()));
+        let not_now = |why: &str| Err(ApiError::NoUpgrade(why.to_owned()));
         let _one = match self.one_at_a_time.try_lock() {
             Ok(one) => one,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -162,7 +162,6 @@ impl Upgrader {
             return not_now("This server is stopping.");
         }
         tracing::info!(cause, program = %program.path().display(), "upgrade begins");
-        self.publisher.upgrading.store(true, Ordering::SeqCst);
         self.publisher.overrides.freeze(true);
         let begun = Instant::now();
         match self.attempt(program) {
@@ -186,7 +185,6 @@ impl Upgrader {
                 })
             }
             Err(failed) => {
-                self.publisher.upgrading.store(false, Ordering::SeqCst);
                 self.publisher.overrides.freeze(false);
                 self.publisher.wake.go_on();
                 let why = failed.to_string();
