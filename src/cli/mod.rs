@@ -96,9 +96,6 @@ enum Command {
         /// Made if it is not there
         directory: PathBuf,
     },
-    /// Have a new process of the installed version take a running server's place, without
-    /// a query lost
-    Upgrade(OperateArguments),
     /// A tour on loopback: a server and pretend sites, nothing else needed
     Demo(DemoArguments),
 }
