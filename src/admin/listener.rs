@@ -23,12 +23,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
 use self::bind::Socket;
 pub use self::bind::{BindError, Bound, Ownership, bind, bind_or_take};
 use super::api::{self, Connection};
 use super::desk::Desk;
 use super::stream::Streaming;
+use super::tls::Tls;
 use crate::log::Sparse;
 
 /// Most connections at once.
@@ -97,7 +99,8 @@ pub(super) async fn serve_within(
     shutdown: impl Future<Output = ()> + Send,
     limits: Limits,
 ) -> io::Result<()> {
-    let connections = Connections::new(api::router(desk, bound.guard, &limits), limits);
+    let router = api::router(desk, bound.guard, &limits);
+    let connections = Connections::new(router, bound.tls, limits);
     match bound.socket {
         Socket::Tcp(listener) => {
             listener.set_nonblocking(true)?;
@@ -172,6 +175,7 @@ async fn accept_all<A: Accept>(
 /// The open connections, oldest first.
 struct Connections {
     router: Router,
+    tls: Option<Arc<Tls>>,
     limits: Limits,
     tasks: JoinSet<()>,
     by_age: VecDeque<(AbortHandle, Arc<Streaming>)>,
@@ -179,9 +183,10 @@ struct Connections {
 }
 
 impl Connections {
-    fn new(router: Router, limits: Limits) -> Connections {
+    fn new(router: Router, tls: Option<Arc<Tls>>, limits: Limits) -> Connections {
         let (stopping, _) = watch::channel(false);
-        Connections { router, limits, tasks: JoinSet::new(), by_age: VecDeque::new(), stopping }
+        let (tasks, by_age) = (JoinSet::new(), VecDeque::new());
+        Connections { router, tls, limits, tasks, by_age, stopping }
     }
 
     fn start<S>(&mut self, stream: S, peer: String)
@@ -199,7 +204,15 @@ impl Connections {
             Connection { peer, streaming: Arc::clone(&streaming), stopping: stopping.clone() };
         let router = self.router.clone().layer(axum::Extension(shared));
         let kept = Arc::clone(&streaming);
-        let task = self.tasks.spawn(connection(stream, router, self.limits, streaming, stopping));
+        let limits = self.limits;
+        let task = match self.tls.clone() {
+            None => self.tasks.spawn(connection(stream, router, limits, streaming, stopping)),
+            Some(tls) => self.tasks.spawn(async move {
+                if let Some(stream) = handshake(stream, tls, limits.head).await {
+                    connection(stream, router, limits, streaming, stopping).await;
+                }
+            }),
+        };
         self.by_age.push_back((task, kept));
     }
 
@@ -219,6 +232,20 @@ impl Connections {
         // The rest is aborted when the set is dropped.
         let _ = timeout(self.limits.stop, all).await;
     }
+}
+
+/// Speaks TLS from here on; none: the client does not, or takes too long.
+async fn handshake<S>(stream: S, tls: Arc<Tls>, limit: Duration) -> Option<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let accept = async {
+        // It may read files.
+        let acceptor = tokio::task::spawn_blocking(move || tls.acceptor()).await.ok()?;
+        let accepted = acceptor.accept(stream).await;
+        accepted.inspect_err(|error| tracing::debug!(%error, "admin TLS handshake")).ok()
+    };
+    timeout(limit, accept).await.ok().flatten()
 }
 
 /// One connection from its first byte to its end. Its errors are its client's.

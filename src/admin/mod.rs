@@ -20,12 +20,14 @@ mod page;
 pub mod problem;
 pub mod process;
 mod stream;
+mod tls;
 pub mod types;
 
 pub use desk::{ApiError, Desk};
 pub use guard::TokenError;
 pub use journal::{Batch, EVENTS_KEPT, Journal, Reader};
 pub use listener::{BindError, Bound, Ownership, bind, bind_or_take, serve};
+pub use tls::{TlsError, check_tls};
 
 #[cfg(test)]
 mod tests;

@@ -104,6 +104,9 @@ pub(super) struct OperateArguments {
     /// File that holds the server's token
     #[arg(long, env = client::TOKEN_FILE_VARIABLE, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+    /// PEM file with authorities to trust beside the system's, for https://
+    #[arg(long, env = client::CA_FILE_VARIABLE, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -195,6 +198,9 @@ pub(super) struct ServersArguments {
     /// File that holds the servers' token
     #[arg(long, env = client::TOKEN_FILE_VARIABLE, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+    /// PEM file with authorities to trust beside the system's, for https://
+    #[arg(long, env = client::CA_FILE_VARIABLE, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -3,16 +3,18 @@
 //! Every failure says what to do about it, because a person reads it. It must
 //! not know how the server does what is asked, only `admin::types`.
 
+mod connect;
 mod events;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Response, StatusCode, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::connect::{authorization, chain, is_here};
 pub use self::events::Events;
 use crate::admin::problem::{self, Problem};
 use crate::admin::types::{
@@ -25,6 +27,8 @@ use crate::admin::types::{
 pub const SERVER_DEFAULT: &str = "http://127.0.0.1:8053";
 /// Environment variable that names one.
 pub const SERVER_VARIABLE: &str = "WINDROSE_SERVER";
+/// Environment variable that names a file with authorities to trust.
+pub const CA_FILE_VARIABLE: &str = "WINDROSE_CA_FILE";
 /// Environment variable that names the file with its token.
 pub const TOKEN_FILE_VARIABLE: &str = "WINDROSE_TOKEN_FILE";
 
@@ -52,6 +56,15 @@ impl Client {
     /// A client of `server`: `http://127.0.0.1:8053`, `https://gtm1.example.net`
     /// or "unix:/run/windrose/admin.sock". Nothing is connected yet.
     pub fn new(server: &str, token_file: Option<&Path>) -> Result<Client, ClientError> {
+        Client::trusting(server, token_file, None)
+    }
+
+    /// The same, trusting the authorities in `ca_file` as well as the system's.
+    pub fn trusting(
+        server: &str,
+        token_file: Option<&Path>,
+        ca_file: Option<&Path>,
+    ) -> Result<Client, ClientError> {
         let bad = |reason: &str| ClientError::Server {
             server: server.to_owned(),
             reason: reason.to_owned(),
@@ -81,6 +94,8 @@ impl Client {
         if base.scheme() == "http" {
             // Without TLS no roots are loaded: a host without any works too.
             builder = builder.tls_certs_only([]);
+        } else if let Some(path) = ca_file {
+            builder = builder.tls_certs_merge(connect::authorities(path)?);
         }
         if let Some(path) = socket {
             builder = builder.unix_socket(path);
@@ -263,48 +278,20 @@ impl Client {
 
     fn failed(&self, error: &reqwest::Error) -> ClientError {
         let server = self.server.clone();
-        if error.is_connect() {
+        if let Some(reason) = connect::tls_trouble(error) {
+            ClientError::Tls { server, reason }
+        } else if error.is_connect() {
             ClientError::Connect { server, reason: chain(error) }
         } else if error.is_timeout() {
             ClientError::Late { server }
         } else {
-            self.strange(chain(error))
+            self.strange(connect::not_http(error, &self.base))
         }
     }
 
     fn strange(&self, reason: String) -> ClientError {
         ClientError::Strange { server: self.server.clone(), reason }
     }
-}
-
-/// Whether `base` is on this host, where no proxy belongs in between.
-fn is_here(base: &Url) -> bool {
-    match base.host_str() {
-        Some("localhost") => true,
-        Some(host) => host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.to_canonical().is_loopback()),
-        None => false,
-    }
-}
-
-fn authorization(path: &Path) -> Result<HeaderMap, ClientError> {
-    let unusable = |reason: String| ClientError::Token { file: path.to_owned(), reason };
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", text.trim()))
-        .map_err(|_| unusable("it holds more than one line of text".to_owned()))?;
-    value.set_sensitive(true);
-    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
-}
-
-/// The last cause of an error: what the system or TLS said.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
 }
 
 //------------ ClientError ----------------------------------------------------
@@ -338,6 +325,22 @@ pub enum ClientError {
         /// As given.
         server: String,
         /// What the system says.
+        reason: String,
+    },
+    /// The roots to trust cannot be read.
+    #[error("cannot use the CA file {}: {reason}", file.display())]
+    Authorities {
+        /// As given.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// Somebody answers there who is not to be trusted, or does not speak TLS.
+    #[error("not speaking to {server}: {reason}")]
+    Tls {
+        /// As given.
+        server: String,
+        /// What is wrong with its certificate, and what to do.
         reason: String,
     },
     /// It does not take the token, or wants one.

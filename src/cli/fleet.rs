@@ -100,7 +100,11 @@ pub(super) fn clients(arguments: &ServersArguments) -> Result<Vec<(String, Clien
     for server in &arguments.servers {
         let server = server.trim();
         if !clients.iter().any(|(known, _)| known == server) {
-            let client = Client::new(server, arguments.token_file.as_deref())?;
+            let client = Client::trusting(
+                server,
+                arguments.token_file.as_deref(),
+                arguments.ca_file.as_deref(),
+            )?;
             clients.push((server.to_owned(), client));
         }
     }

@@ -15,7 +15,8 @@ pub(super) fn ask<T>(
     arguments: &OperateArguments,
     request: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
 ) -> Result<T, Failed> {
-    let client = Client::new(&arguments.server, arguments.token_file.as_deref());
+    let (token_file, ca_file) = (arguments.token_file.as_deref(), arguments.ca_file.as_deref());
+    let client = Client::trusting(&arguments.server, token_file, ca_file);
     let client = client?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime?.block_on(request(client)).map_err(Failed::from)

@@ -16,8 +16,10 @@ use crate::health::check::{ProbeKind, Require};
 use crate::health::plan::{Failback, LimiterRules, ProbeAddress};
 use crate::steer::{Families, OnAllDown, Policy};
 
+mod admin;
 mod watching;
 
+pub use self::admin::{Admin, AdminListen, AdminTls};
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 
@@ -102,44 +104,6 @@ impl Default for Server {
             chaos_version: None,
             tcp_connections_max: 1_000,
             tcp_idle_timeout_ms: 10_000,
-        }
-    }
-}
-
-/// `[admin]`
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Admin {
-    /// Address of the admin listener; none: there is none.
-    pub listen: Option<AdminListen>,
-    /// File that holds the bearer token.
-    pub token_file: Option<PathBuf>,
-}
-
-/// Where the admin listener is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum AdminListen {
-    /// "127.0.0.1:8053"
-    Tcp(SocketAddr),
-    /// "unix:/run/windrose/admin.sock"
-    Unix(PathBuf),
-}
-
-impl AdminListen {
-    /// Whether others than this host's users can reach it, so that `token_file`
-    /// must be set.
-    pub fn requires_token(&self) -> bool {
-        match self {
-            AdminListen::Tcp(address) => !address.ip().to_canonical().is_loopback(),
-            AdminListen::Unix(_) => false,
-        }
-    }
-}
-
-impl std::fmt::Display for AdminListen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            AdminListen::Tcp(address) => address.fmt(f),
-            AdminListen::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

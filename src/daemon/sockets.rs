@@ -42,7 +42,10 @@ impl Sockets {
         let dns = listen::bind_or_take(listen, &options, inherited)?;
         let token_file = config.admin.token_file.as_deref();
         let admin = match (&config.admin.listen, admin) {
-            (Some(listen), given) => Some(admin::bind_or_take(listen, token_file, given)?),
+            (Some(listen), given) => {
+                let bound = admin::bind_or_take(listen, token_file, given)?;
+                Some(bound.with_tls(config.admin.tls.as_ref())?)
+            }
             (None, None) => None,
             (None, Some(_)) => {
                 return Err(StartError::AdminSockets(
@@ -64,7 +67,8 @@ impl Sockets {
         let dns = listen::bind_or_take(&config.server.listen, &options, from.addresses())?;
         let token_file = config.admin.token_file.as_deref();
         let bind_admin = |listen: &AdminListen| {
-            admin::bind_or_take(listen, token_file, from.admin(&listen.to_string()))
+            admin::bind_or_take(listen, token_file, from.admin(&listen.to_string()))?
+                .with_tls(config.admin.tls.as_ref())
         };
         let admin = config.admin.listen.as_ref().map(bind_admin).transpose()?;
         Ok(Sockets { dns, admin })

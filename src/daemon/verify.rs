@@ -1,5 +1,6 @@
 //! Checks that cannot work on this host, as problems with their place in the config.
 
+use crate::admin;
 use crate::config::Origins;
 use crate::config::model::{CheckId, Config};
 use crate::probe::{Checked, Flaw, verify};
@@ -34,6 +35,23 @@ pub(super) fn checks(
             None => problem,
         });
     }
+}
+
+/// Looks at the admin listener's certificate and key, and adds what is wrong. One that
+/// goes bad while it is in force is a warning, likewise: the listener keeps what it read.
+pub(super) fn admin(config: &Config, in_force: Option<&Config>, problems: &mut Problems) {
+    let Some(tls) = &config.admin.tls else { return };
+    let Err(error) = admin::check_tls(tls) else { return };
+    let code = if error.is_unreadable { "file-unreadable" } else { "file-invalid" };
+    let goes_on = in_force.is_some_and(|config| config.admin.tls.as_ref() == Some(tls));
+    let title = format!("the admin listener cannot speak TLS: {error}");
+    let problem = match goes_on {
+        true => Problem::warning(code, title),
+        false => Problem::error(code, title),
+    };
+    let spot = if error.is_key { tls.spots.1 } else { tls.spots.0 };
+    problems
+        .push(problem.at_with(spot, "").help("PEM files: the certificate's chain, and its key"));
 }
 
 fn problem(flaw: &Flaw, name: &str) -> Problem {

@@ -105,7 +105,7 @@ test("a WIP is drained at a site by keyboard alone, DNS follows, and it is clear
   const entry = page.locator("#override-list .override");
   await entry.waitFor();
   assert.match(await entry.textContent(), /drain.*shop\.gslb\.example at fra.*leaking pipe.*kim.*until it is cleared/s);
-  await row(page, "shop").locator("td.t-drained", { hasText: "leaking pipe (kim" }).waitFor();
+  await row(page, "shop").locator("td.t-drained", { hasText: /leaking pipe – kim$/ }).waitFor();
   await page.locator("#event-list li", { hasText: "drain of shop.gslb.example at fra" }).waitFor();
   await picture(page, "drained");
   await clear(page, "Clear drain of shop.gslb.example at fra");

@@ -13,13 +13,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use socket2::SockRef;
 
 use crate::admin::guard::{self, Guard, TokenError};
-use crate::config::model::AdminListen;
+use crate::admin::tls::{Tls, TlsError};
+use crate::config::model::{AdminListen, AdminTls};
 
 /// A bound admin listener that does not serve yet.
 #[derive(Debug)]
 pub struct Bound {
     pub(super) socket: Socket,
     pub(super) guard: Guard,
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 #[derive(Debug)]
@@ -60,10 +62,16 @@ pub fn bind_or_take(
         (AdminListen::Unix(path), None) => bind_unix(path),
     };
     let socket = socket.map_err(|error| BindError::Socket { listen: listen.to_string(), error })?;
-    Ok(Bound { socket, guard: Guard::new(listen, token_file) })
+    Ok(Bound { socket, guard: Guard::new(listen, token_file), tls: None })
 }
 
 impl Bound {
+    /// Speaks TLS with the certificate and key in these files, if there are any.
+    pub fn with_tls(self, files: Option<&AdminTls>) -> Result<Bound, BindError> {
+        let tls = files.map(Tls::new).transpose()?;
+        Ok(Bound { tls: tls.map(Arc::new), ..self })
+    }
+
     /// The address bound, with its real port; none for a unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.socket {
@@ -194,6 +202,9 @@ pub enum BindError {
         /// As configured.
         listen: String,
     },
+    /// It cannot speak TLS.
+    #[error("admin listener: {0}")]
+    Tls(#[from] TlsError),
     /// The token's file is of no use.
     #[error("admin listener: token file {} {error}", file.display())]
     Token {

@@ -82,7 +82,8 @@ function cell(members, toggle) {
 /** Why a member is as it is: an operator's reason before the probes'. */
 function reasonOf(member) {
   const entry = overrides.find((entry) => entry.id === member.override_id);
-  return entry ? `${entry.reason} (${entry.actor})` : member.reason;
+  // From where it was said stands with the override.
+  return entry ? `${entry.reason} – ${entry.actor.replace(/ \([^()]*\)$/, "")}` : member.reason;
 }
 
 function details(wip) {

@@ -56,6 +56,12 @@ section! {
     TOKEN_FILE "token_file" Kind::Text { what: "a path", example: "\"/etc/windrose/admin.token\"" },
         Absent("no token is asked for; allowed on loopback and unix sockets only"),
         "File with the bearer token.";
+    TLS_CERTIFICATE "tls_certificate" Kind::Text { what: "a path", example: "\"/etc/windrose/admin.crt\"" },
+        Absent("it speaks plain HTTP"),
+        "PEM file with the certificate with which it speaks TLS, and those between it and a root. Needs `tls_key`. A renewed one counts within seconds.";
+    TLS_KEY "tls_key" Kind::Text { what: "a path", example: "\"/etc/windrose/admin.key\"" },
+        Absent("it speaks plain HTTP"),
+        "PEM file with the certificate's key.";
 }
 
 section! {

@@ -8,7 +8,7 @@ use crate::config::keys::{
 };
 use crate::config::mistakes;
 use crate::config::model::{
-    Admin, AdminListen, Geo, Health, Log, LogFormat, Metrics, Safety, Server,
+    Admin, AdminListen, AdminTls, Geo, Health, Log, LogFormat, Metrics, Safety, Server,
 };
 use crate::config::reader::{At, Context, Item, Table};
 use crate::config::values::{self, Bad};
@@ -71,7 +71,41 @@ pub(super) fn admin(table: &Table<'_>, cx: &mut Context<'_>) -> Admin {
                 .help("or listen on loopback or a unix socket"),
         );
     }
-    Admin { listen, token_file }
+    let tls = admin_tls(table, cx);
+    match &listen {
+        Some(AdminListen::Unix(_)) if tls.is_some() => cx.problems.push(
+            Problem::error("conflicting-keys", "a unix socket does not speak TLS")
+                .at_with(table.spot_of(&a::TLS_CERTIFICATE, cx), "")
+                .help("nobody can listen in on it: leave out tls_certificate and tls_key"),
+        ),
+        Some(listen) if listen.requires_token() && tls.is_none() && token_file.is_some() => {
+            cx.problems.push(
+                Problem::warning("token-in-clear", "the admin token travels in clear text")
+                    .at_with(table.spot_of(&a::LISTEN, cx), "reachable from other hosts")
+                    .help("set tls_certificate and tls_key, or have something in front speak TLS"),
+            );
+        }
+        _ => {}
+    }
+    Admin { listen, token_file, tls }
+}
+
+/// Both keys, or neither. What the files hold is looked at where files are read.
+fn admin_tls(table: &Table<'_>, cx: &mut Context<'_>) -> Option<AdminTls> {
+    let certificate: Option<PathBuf> = table.value(&a::TLS_CERTIFICATE, cx, Item::existing_file);
+    let key: Option<PathBuf> = table.value(&a::TLS_KEY, cx, Item::existing_file);
+    let spots = (table.spot_of(&a::TLS_CERTIFICATE, cx), table.spot_of(&a::TLS_KEY, cx));
+    let missing = match (table.has(&a::TLS_CERTIFICATE), table.has(&a::TLS_KEY)) {
+        (true, false) => Some(("tls_key", "admin.key", spots.0)),
+        (false, true) => Some(("tls_certificate", "admin.crt", spots.1)),
+        _ => None,
+    };
+    if let Some((missing, file, spot)) = missing {
+        let title = format!("[admin] {missing} is missing: a certificate and its key go together");
+        let help = format!("add: {missing} = \"/etc/windrose/{file}\"");
+        cx.problems.push(Problem::error("missing-key", title).at_with(spot, "").help(help));
+    }
+    Some(AdminTls { certificate: certificate?, key: key?, spots })
 }
 
 /// `Some(None)` is "off".
