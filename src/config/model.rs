@@ -17,7 +17,6 @@ use crate::health::plan::{Failback, LimiterRules, ProbeAddress};
 use crate::steer::{Families, OnAllDown, Policy};
 
 mod watching;
-
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 

@@ -1,4 +1,5 @@
-//! Requests about how the server is watched: its log, its webhooks.
+//! Requests about how the server is watched: its log, its webhooks, what it tells
+//! those who are to help.
 
 use std::sync::Arc;
 
@@ -50,4 +51,14 @@ pub(super) async fn test_webhook(
     let desk = Arc::clone(&shared.desk);
     let tested = shared.calls.run(move || desk.test_webhook(&name)).await?;
     Ok(Json(tested?).into_response())
+}
+
+pub(super) async fn support_bundle(
+    State(shared): State<Arc<Shared>>,
+    Extension(Connection { peer, .. }): Extension<Connection>,
+) -> Result<Response, Problem> {
+    tracing::info!(%peer, "support bundle asked for over the admin listener");
+    let desk = Arc::clone(&shared.desk);
+    let bundle = shared.calls.run(move || desk.support_bundle()).await?;
+    Ok(Json(bundle).into_response())
 }
