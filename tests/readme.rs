@@ -67,7 +67,10 @@ fn the_readmes_other_config_is_understood_too() {
     std::fs::write(&token, "0123456789abcdef\n").unwrap();
     let configs = blocks(&readme, "toml");
     assert_eq!(configs.len(), 2);
-    let text = configs[1].1.replace("/etc/windrose/admin.token", token.to_str().unwrap());
+    let made = rcgen::generate_simple_self_signed(["gtm1.example.net".to_owned()]).unwrap();
+    std::fs::write(directory.path().join("admin.crt"), made.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("admin.key"), made.signing_key.serialize_pem()).unwrap();
+    let text = configs[1].1.replace("/etc/windrose", directory.path().to_str().unwrap());
     // It is an addition to the first one, which has the zone.
     std::fs::write(
         directory.path().join("windrose.toml"),
@@ -83,6 +86,15 @@ fn every_page_the_readme_links_to_is_there() {
     let links = readme.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
     let files = links.filter(|link| !link.starts_with("http") && !link.starts_with('#'));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let missing: Vec<&str> = files.filter(|file| !root.join(file).exists()).collect();
+    let is_there = |link: &&str| match link.split_once('#') {
+        Some((file, section)) => {
+            let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+            let headings = text.lines().filter(|line| line.starts_with('#'));
+            let anchor = |line: &str| line.trim_start_matches('#').trim().to_lowercase();
+            headings.map(anchor).any(|words| words.replace(' ', "-") == section)
+        }
+        None => root.join(link).exists(),
+    };
+    let missing: Vec<&str> = files.filter(|link| !is_there(link)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use super::*;
 use crate::admin::types::{
-    BrokenRule, DatacentersPage, EventKind, OverrideStatus, ReloadRefused, SimulateRequest,
-    Simulation, Status, SupportBundle, Upgraded, WipStatus, WipsPage, WipsRequest,
+    BrokenRule, ChecksPage, ChecksRequest, ClearRequest, DatacentersPage, EventKind,
+    ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus,
+    OverrideDone, OverrideRequest, OverrideStatus, OverridesPage, ReloadRefused, ReloadReport,
+    SimulateRequest, Simulation, Status, SupportBundle, Upgraded, WebhookTested, WebhooksPage,
+    WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;
