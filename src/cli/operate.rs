@@ -22,9 +22,41 @@ pub(super) fn ask<T>(
     runtime?.block_on(request(client)).map_err(Failed::from)
 }
 
+/// One server's, or that of each in a list: a list is what `WINDROSE_SERVER` holds where
+/// overrides are said to several.
 pub(super) fn status(arguments: &OperateArguments) -> Result<(), Failed> {
-    let status = ask(arguments, async |client: Client| client.status().await)?;
-    if arguments.json { print_json(&status) } else { print(&status_text(&status)) }
+    let servers: Vec<&str> = arguments.server.split(',').map(str::trim).collect();
+    let ask_one = |server: &str| {
+        let arguments = OperateArguments { server: server.to_owned(), ..arguments.clone() };
+        ask(&arguments, async |client: Client| client.status().await)
+    };
+    if let [server] = servers[..] {
+        let status = ask_one(server)?;
+        return if arguments.json { print_json(&status) } else { print(&status_text(&status)) };
+    }
+    let statuses: Vec<_> = servers.into_iter().map(|server| (server, ask_one(server))).collect();
+    let failed = statuses.iter().filter(|(_, status)| status.is_err()).count();
+    if arguments.json {
+        let shown = statuses.iter().map(|(server, status)| match status {
+            Ok(status) => serde_json::json!({ "server": server, "status": status }),
+            Err(Failed(why)) => serde_json::json!({ "server": server, "error": why }),
+        });
+        print_json(&shown.collect::<Vec<_>>())?;
+    } else {
+        for (server, status) in &statuses {
+            let text = match status {
+                Ok(status) => status_text(status),
+                Err(Failed(why)) => format!("NO ANSWER: {why}\n"),
+            };
+            print(&format!("== {server}\n{text}"))?;
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        failed => {
+            Err(Failed(format!("{} did not say how it is", counted(failed as u64, "server"))))
+        }
+    }
 }
 
 pub(super) fn reload(arguments: &OperateArguments) -> Result<(), Failed> {
@@ -138,7 +170,14 @@ fn overrides_text(text: &mut String, page: &OverridesPage) {
     if page.overrides.is_empty() {
         return;
     }
-    let _ = writeln!(text, "OVERRIDDEN: {}", counted(page.overrides.len() as u64, "override"));
+    let refused = page.overrides.iter().filter(|status| status.phase == "refused").count() as u64;
+    let others = page.overrides.len() as u64 - refused;
+    if others > 0 {
+        let _ = writeln!(text, "OVERRIDDEN: {}", counted(others, "override"));
+    }
+    if refused > 0 {
+        let _ = writeln!(text, "REFUSED as their time came: {}", counted(refused, "override"));
+    }
     let words = Words { now: jiff::Zoned::now() };
     for status in page.overrides.iter().take(OVERRIDES_SHOWN_MAX) {
         let mut lines = String::new();

@@ -146,5 +146,6 @@ fn actor() -> String {
     let user = named("SUDO_USER").or_else(|| named("USER")).or_else(|| named("LOGNAME"));
     let system = rustix::system::uname();
     let host = system.nodename().to_string_lossy();
-    format!("{}@{host}", user.as_deref().unwrap_or("unknown"))
+    let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    format!("{user}@{host}")
 }

@@ -26,7 +26,7 @@ section! {
         "Who answered: NSID (RFC 5001) and the CHAOS name id.server.";
     STATE_DIR "state_dir" Kind::Text { what: "a path", example: "\"/var/lib/windrose\"" },
         Absent("nothing outlives the process"),
-        "Directory for health verdicts and zone serials; it has one server.";
+        "Directory for overrides and their audit log, health verdicts and zone serials; it has one server. Without it no override is taken.";
     USER "user" Kind::Text { what: "a user's name, or the numbers of a user and a group", example: "\"windrose\"" },
         Absent("the user it is started as"),
         "Who a server that is started as root becomes once its sockets are bound; it keeps the right to bind ports below 1024 (and to raw packets for icmp checks), and no other.";
