@@ -338,7 +338,7 @@ fn a_reload_serves_nothing_without_its_overrides() {
 
 #[test]
 fn several_servers_take_a_change_all_or_none() {
-    let both = format!("[wip.\"{SHOP}\"]\n");
+    let both = format!("[wip.\"{SHOP}\"]\nttl = \"2s\"\nttl_min = \"1s\"\n");
     let one_place = Place::new(&both);
     let one = Server::start(&one_place);
     let place =
@@ -387,6 +387,13 @@ fn several_servers_take_a_change_all_or_none() {
     let (code, said) = run(&[&shop[..], &["--even-if-unreachable"]].concat());
     assert_eq!((code, one.ask(SHOP).as_str()), (0, IAD), "{said}");
     assert!(said.contains(&format!("NOT on {second}: ")), "{said}");
+    // It may go on answering: nobody may take the datacenter away yet.
+    let waiting = [&shop[..], &["--even-if-unreachable", "--wait"]].concat();
+    let (code, said) = run(&waiting);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains(&format!("NOT drained: {second} could not be told")), "{said}");
+    let (code, said) = run(&[&waiting[..], &["--json"]].concat());
+    assert!(code == 1 && said.contains("\"drained\": false"), "{said}");
     let (code, said) = run(&["overrides", "--json"]);
     assert_eq!(code, 1, "one of them cannot be asked: {said}");
 }

@@ -53,9 +53,11 @@ pub(super) enum Outcome {
     Applied,
     /// It does not take it.
     Refused,
+    /// Nothing is said there that could be cleared.
+    NothingToClear,
     /// It could not be asked.
     Unreachable,
-    /// It may have it or not: it did not say in time.
+    /// It may have it or not: it did not say in time, or broke off.
     Unknown,
 }
 
@@ -99,12 +101,13 @@ pub(super) fn clients(arguments: &ServersArguments) -> Result<Vec<(String, Clien
     let mut clients: Vec<(String, Client)> = Vec::new();
     for server in &arguments.servers {
         let server = server.trim();
-        if !clients.iter().any(|(known, _)| known == server) {
-            let client = Client::trusting(
-                server,
-                arguments.token_file.as_deref(),
-                arguments.ca_file.as_deref(),
-            )?;
+        let client = Client::trusting(
+            server,
+            arguments.token_file.as_deref(),
+            arguments.ca_file.as_deref(),
+        )?;
+        // Told twice, it would refuse the second time: its revision is another by then.
+        if !clients.iter().any(|(_, known)| known.is_same_server(&client)) {
             clients.push((server.to_owned(), client));
         }
     }
@@ -117,9 +120,17 @@ pub(super) async fn apply(change: &Change, clients: Vec<(String, Client)>, how: 
     let mut servers = ask_all(dry.collect(), Outcome::WouldApply).await;
     let may_be_left_out =
         |part: &Part| how.even_if_unreachable && part.outcome == Outcome::Unreachable;
-    let would = servers.iter().filter(|part| part.outcome == Outcome::WouldApply).count();
-    let agreed =
-        would > 0 && servers.iter().all(|p| p.outcome == Outcome::WouldApply || may_be_left_out(p));
+    // One that was dead when the others were told has nothing to clear: it is as wanted.
+    if let Change::Clear(_) = change {
+        servers.iter_mut().filter(|part| has_nothing(part)).for_each(|part| {
+            part.outcome = Outcome::NothingToClear;
+        });
+    }
+    let is_fine = |part: &Part, taken: Outcome| {
+        part.outcome == taken || part.outcome == Outcome::NothingToClear || may_be_left_out(part)
+    };
+    let agreed = servers.iter().any(|part| part.outcome == Outcome::WouldApply)
+        && servers.iter().all(|part| is_fine(part, Outcome::WouldApply));
     if !agreed || how.dry_run {
         return Account { dry_run: how.dry_run, done: agreed, begun: false, servers };
     }
@@ -136,7 +147,7 @@ pub(super) async fn apply(change: &Change, clients: Vec<(String, Client)>, how: 
             *slot = part;
         }
     }
-    let done = servers.iter().all(|p| p.outcome == Outcome::Applied || may_be_left_out(p));
+    let done = servers.iter().all(|part| is_fine(part, Outcome::Applied));
     Account { dry_run: false, done, begun: true, servers }
 }
 
@@ -167,8 +178,9 @@ fn part(
             part.error = Some(error.to_string());
             part.outcome = match error {
                 ClientError::Problem { problem, .. } => {
+                    let is_open = taken == Outcome::Applied && may_have_taken(&problem);
                     part.problem = Some(*problem);
-                    Outcome::Refused
+                    if is_open { Outcome::Unknown } else { Outcome::Refused }
                 }
                 ClientError::Connect { .. } => Outcome::Unreachable,
                 // It may have been taken: what was asked is under way, or its reply is.
@@ -184,3 +196,23 @@ fn part(
     }
     part
 }
+
+/// Whether a server that was told to change may have done so although it reports this: it
+/// gave up waiting for itself, or broke off.
+fn may_have_taken(problem: &Problem) -> bool {
+    // These two say that nothing was changed.
+    problem.status >= 500 && !["not-saved", "not-ready"].contains(&kind(problem))
+}
+
+/// Whether a server that was asked to clear knows of nothing to clear.
+fn has_nothing(part: &Part) -> bool {
+    part.problem.as_ref().is_some_and(|p| p.status == 404 && kind(p) == "not-found")
+}
+
+/// The last word of a problem's type.
+fn kind(problem: &Problem) -> &str {
+    problem.kind.rsplit(':').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use super::arguments::{
     ChangeArguments, ClearArguments, DrainArguments, SayArguments, ServersArguments,
     TargetArguments,
 };
-use super::fleet::{self, Account, Change, How};
+use super::fleet::{self, Account, Change, How, Outcome};
 use super::{Failed, print, print_json, when};
 use crate::admin::types::{ClearRequest, OverrideKind, OverrideRequest, OverrideTarget};
 
@@ -88,7 +88,7 @@ fn make(change: &Change, arguments: &ChangeArguments, is_waiting: bool) -> Resul
 }
 
 async fn waited(account: &Account, is_json: bool) -> Result<(), Failed> {
-    let result = wait::until_drained(&account.servers).await;
+    let result = wait::until_drained(&account.servers).await.and_then(|()| untold(account));
     if is_json {
         let mut value = serde_json::to_value(account)?;
         value["drained"] = json!(result.is_ok());
@@ -98,6 +98,20 @@ async fn waited(account: &Account, is_json: bool) -> Result<(), Failed> {
     }
     result?;
     print("drained: no answer that names them is still valid")
+}
+
+/// Those that have it are drained: an error that names the servers that do not, if any.
+fn untold(account: &Account) -> Result<(), Failed> {
+    let parts = account.servers.iter().filter(|part| part.outcome == Outcome::Unreachable);
+    let untold: Vec<&str> = parts.map(|part| part.server.as_str()).collect();
+    if untold.is_empty() {
+        return Ok(());
+    }
+    Err(Failed(format!(
+        "NOT drained: {} could not be told, and may go on answering with them; where it was \
+         told, no answer that names them is still valid",
+        untold.join(", ")
+    )))
 }
 
 /// `overrides`

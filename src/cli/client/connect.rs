@@ -2,13 +2,30 @@
 //! it does not come about, in words that tell what to do.
 
 use std::io;
-use std::path::Path;
+use std::path::{Components, Path};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Url};
 use rustls::CertificateError;
 
-use super::{CA_FILE_VARIABLE, ClientError};
+use super::{CA_FILE_VARIABLE, Client, ClientError};
+
+impl Client {
+    /// Whether both speak to one server, as far as their addresses tell.
+    pub(in crate::cli) fn is_same_server(&self, other: &Client) -> bool {
+        fn socket(client: &Client) -> Option<Components<'_>> {
+            client.server.strip_prefix("unix:").map(|path| Path::new(path).components())
+        }
+        fn parts(base: &Url) -> (&str, Option<&str>, Option<u16>, &str) {
+            // A port that goes without saying is not in `port`.
+            (base.scheme(), base.host_str(), base.port(), base.path().trim_end_matches('/'))
+        }
+        match (socket(self), socket(other)) {
+            (None, None) => parts(&self.base) == parts(&other.base),
+            (a, b) => a == b,
+        }
+    }
+}
 
 /// The authorities in a PEM file.
 pub(super) fn authorities(path: &Path) -> Result<Vec<Certificate>, ClientError> {

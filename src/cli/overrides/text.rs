@@ -162,8 +162,13 @@ fn refusal(part: &Part, is_only: bool) -> String {
         _ if is_only => "",
         Outcome::Unreachable => "NOT REACHED: ",
         Outcome::Unknown => "NOT KNOWN: ",
+        Outcome::NothingToClear => "nothing to clear: ",
         _ => "REFUSED: ",
     };
+    if part.outcome == Outcome::Unknown {
+        let why = part.error.as_deref().unwrap_or("it did not say in time");
+        return format!("{head}{why}\n  It may be in force or not: `windrose overrides` tells.");
+    }
     let Some(problem) = part.problem.as_ref().filter(|problem| !problem.broken.is_empty()) else {
         return format!("{head}{}", part.error.as_deref().unwrap_or("it did not say why"));
     };
