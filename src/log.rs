@@ -77,6 +77,11 @@ pub fn flush() {
     flush_within(FLUSH_WITHIN);
 }
 
+/// The last lines that were said, as they were written; some hundred at most.
+pub fn last_lines() -> String {
+    QUEUE.get().map(Queue::last_lines).unwrap_or_default()
+}
+
 fn flush_within(within: Duration) {
     if let Some(queue) = QUEUE.get() {
         queue.flush(within);

@@ -241,6 +241,65 @@ fn the_log_level_is_set_while_it_runs_and_goes_back_by_itself() {
 }
 
 #[test]
+fn a_support_bundle_has_what_is_needed_and_no_secret() {
+    let place = tempfile::tempdir().unwrap();
+    let secret = place.path().join("secret");
+    fs::write(&secret, "hunter2-secret-file\n").unwrap();
+    let server = Server::start(&format!(
+        "# hunter2-comment\n[health_check.web]\ntype = \"http\"\nport = 1\n\
+         path = \"/ready?key=hunter2-query\"\n\
+         headers = {{ Authorization = \"Bearer hunter2-header\" }}\n\
+         [health_check.login]\ntype = \"tcp\"\nport = 1\nsend = \"AUTH hunter2-send\\r\\n\"\n\
+         [webhook.oncall]\nevents = [\"check\"]\n\
+         url = \"http://me:hunter2-user@127.0.0.1:1/hunter2-path?key=hunter2-key\"\n\
+         secret_file = \"{}\"\nheaders = {{ X-Api-Key = \"hunter2-webhook\" }}\n\
+         [wip.\"shop.gslb.example.com\"]\nhealth_check = [\"web\", \"login\"]\n",
+        secret.display()
+    ));
+    server.command(&["log", "trace,notify=info"]);
+    until("deliveries fail", || server.log().contains("the webhook fails"));
+    let unpacked = |arguments: &[&str], name: &str| {
+        let file = place.path().join(format!("{name}.tar.gz"));
+        let said = server
+            .run(&[&["support-bundle", "--output", file.to_str().unwrap()], arguments].concat());
+        assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+        let directory = place.path().join(name);
+        fs::create_dir(&directory).unwrap();
+        let tar = Command::new("tar").arg("-xzf").arg(&file).arg("-C").arg(&directory).status();
+        assert!(tar.unwrap().success());
+        let all = Command::new("grep").args(["-r", ""]).arg(&directory).output().unwrap();
+        text(&all.stdout)
+    };
+    let whole = unpacked(&[], "running");
+    assert!(!whole.contains("hunter2"), "{}", &whole[whole.find("hunter2").unwrap() - 200..]);
+    for part in [
+        "status.json",
+        "checks.json",
+        "metrics.txt",
+        "events.jsonl",
+        "log.txt",
+        "host.txt",
+        "state.txt",
+        "webhooks.json",
+        "log-level.json",
+        "last_result",
+        "Authorization",
+        "windrose_dns_queries_total",
+        "/ready?[redacted]",
+        "config_loaded",
+        "udp-",
+    ] {
+        assert!(whole.contains(part), "{part}");
+    }
+    let config = server.path.to_str().unwrap();
+    let stopped = unpacked(&["--config", config], "stopped");
+    assert!(!stopped.contains("hunter2") && stopped.contains("Authorization"), "{stopped}");
+    fs::write(&server.path, "headers = \"hunter2-broken\n").unwrap();
+    let broken = unpacked(&["--config", config], "broken");
+    assert!(!broken.contains("hunter2") && broken.contains("not TOML"), "{broken}");
+}
+
+#[test]
 fn a_lost_member_is_seen_in_checks_events_and_metrics() {
     let fra = BackEnd::start("127.0.9.1", 0);
     let port = fra.port;

@@ -7,7 +7,7 @@ use super::types::{
     BrokenRule, ChecksPage, ChecksRequest, ClearRequest, DatacentersPage, ExplainRequest,
     FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, OverrideDone,
     OverrideRequest, OverridesPage, ReloadRefused, ReloadReport, SimulateRequest, Simulation,
-    Status, Upgraded, WebhookTested, WebhooksPage, WipStatus, WipsPage, WipsRequest,
+    Status, SupportBundle, Upgraded, WebhookTested, WebhooksPage, WipStatus, WipsPage, WipsRequest,
 };
 use crate::dns::Name;
 
@@ -31,6 +31,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Logs more or less from now on.
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError>;
+
+    /// What whoever is to help needs to see, with secrets out.
+    fn support_bundle(&self) -> SupportBundle;
 
     /// How the webhooks are.
     fn webhooks(&self) -> WebhooksPage;

@@ -163,7 +163,8 @@ mod tests {
     use crate::config::model::AdminTls;
 
     fn files(directory: &Path) -> AdminTls {
-        let spot = crate::problem::Spot::default();
+        let mut sources = crate::problem::Sources::default();
+        let spot = crate::problem::Spot::new(sources.add("windrose.toml").unwrap(), 0..1);
         AdminTls {
             certificate: directory.join("admin.crt"),
             key: directory.join("admin.key"),

@@ -6,6 +6,7 @@ mod health;
 mod log;
 mod overrides;
 mod simulation;
+mod support;
 mod upgrade;
 mod webhooks;
 mod wips;
@@ -30,6 +31,7 @@ pub use self::simulation::{
     Flow, MOVES_MAX, Moves, Share, SimulateRequest, Simulation, ThoughtOverride, WEIGHTS_MAX,
     WeightedNetwork, WipMoves,
 };
+pub use self::support::SupportBundle;
 pub use self::upgrade::Upgraded;
 pub use self::webhooks::{WebhookStatus, WebhookTested, WebhooksPage};
 pub use self::wips::{

@@ -172,6 +172,18 @@ fn seconds(text: &str) -> Result<u64, String> {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct SupportArguments {
+    /// The archive to write [default: windrose-support-TIME.tar.gz]
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Without a running server: from this config file and what this host says
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) operate: OperateArguments,
+}
+
+#[derive(Args, Debug)]
 pub(super) struct EventsArguments {
     #[command(flatten)]
     pub(super) operate: OperateArguments,

@@ -69,6 +69,9 @@ impl Client {
             server: server.to_owned(),
             reason: reason.to_owned(),
         };
+        if server.contains(',') {
+            return Err(bad("this command speaks to one server: name it with --server"));
+        }
         let socket = server.strip_prefix("unix:");
         let base = match socket {
             Some(path) if !path.starts_with('/') => {

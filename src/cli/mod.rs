@@ -18,6 +18,7 @@ mod operate;
 mod overrides;
 mod serve;
 mod simulate;
+mod support;
 mod webhook;
 mod when;
 
@@ -77,6 +78,8 @@ enum Command {
     Limiter(LimiterCommand),
     /// Show or set what a running server logs
     Log(LogArguments),
+    /// Gather what whoever is to help needs to see, with secrets out
+    SupportBundle(SupportArguments),
     /// Look at a running server's webhooks, and try them
     #[command(subcommand)]
     Webhook(WebhookCommand),
@@ -124,6 +127,7 @@ pub fn run() -> ExitCode {
         Command::Failback(arguments) => operate::fail_back(arguments),
         Command::Limiter(LimiterCommand::Release(arguments)) => operate::release(&arguments),
         Command::Log(arguments) => log::run(&arguments),
+        Command::SupportBundle(arguments) => support::run(&arguments),
         Command::Webhook(command) => webhook::run(&command),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Upgrade(arguments) => operate::upgrade(&arguments),

@@ -13,13 +13,13 @@ use super::simulate::Simulations;
 use super::think::think_down;
 use super::upgrade::Upgrader;
 use super::watching::Watching;
-use super::{checks, log_level, members, metrics, operate, supervised, wips};
+use super::{checks, log_level, members, metrics, operate, supervised, support, wips};
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ClearRequest, ConfigProblem, ConfigStatus, DatacenterStatus,
     DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
     LogStatus, OverrideDone, OverrideRequest, OverridesPage, ReloadRefused, ReloadReport,
-    SimulateRequest, Simulation, Status, Upgraded, WebhookTested, WebhooksPage, WipStatus,
-    WipsPage, WipsRequest,
+    SimulateRequest, Simulation, Status, SupportBundle, Upgraded, WebhookTested, WebhooksPage,
+    WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{ApiError, Desk, Journal};
 use crate::answer::explain::{self, Request};
@@ -142,6 +142,10 @@ impl Desk for FrontDesk {
 
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         log_level::set(&self.runtime, request, u64::from(self.publisher.clock.now().unix_s))
+    }
+
+    fn support_bundle(&self) -> SupportBundle {
+        support::of_server(self, &self.publisher, &self.runtime)
     }
 
     fn webhooks(&self) -> WebhooksPage {

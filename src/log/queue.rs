@@ -16,6 +16,10 @@ use tracing_subscriber::fmt::MakeWriter;
 const LINES_MAX: usize = 65_536;
 /// Their bytes: as many lines of 500 each.
 const BYTES_MAX: usize = 32 << 20;
+/// Lines that are kept when they are written, for those who ask later.
+const LAST_MAX: usize = 500;
+/// Longer ones are not kept.
+const LAST_LENGTH_MAX: usize = 4 << 10;
 /// Written in one go, roughly.
 const BATCH_BYTES: usize = 16 << 10;
 
@@ -40,6 +44,8 @@ struct State {
     /// Since it was said last.
     lost: u64,
     writing: bool,
+    /// The last that were put in, written or not.
+    last: VecDeque<Vec<u8>>,
 }
 
 impl State {
@@ -102,6 +108,12 @@ impl Queue {
 
     fn put(&self, line: &[u8]) {
         let mut state = self.state();
+        if line.len() <= LAST_LENGTH_MAX {
+            if state.last.len() == LAST_MAX {
+                state.last.pop_front();
+            }
+            state.last.push_back(line.to_vec());
+        }
         if !state.has_room(line.len(), self.0.lines_max) {
             state.lost = state.lost.saturating_add(1);
             return;
@@ -120,6 +132,12 @@ impl Queue {
         let busy = |state: &mut State| state.writing || !state.lines.is_empty() || state.lost > 0;
         let idle = self.0.idle.wait_timeout_while(self.state(), within, busy);
         drop(idle);
+    }
+
+    /// What was put in last.
+    pub(super) fn last_lines(&self) -> String {
+        let last = self.state().last.iter().flatten().copied().collect();
+        String::from_utf8(last).unwrap_or_default()
     }
 
     /// Never held while anything is written.
@@ -220,6 +238,7 @@ mod tests {
         queue.flush(LONG);
         let text: Vec<u8> = seen.try_iter().flatten().collect();
         assert!(String::from_utf8(text).unwrap() == lines.concat());
+        assert!(queue.last_lines() == lines[lines.len() - LAST_MAX..].concat());
     }
 
     #[test]

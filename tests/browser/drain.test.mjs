@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { Sites } from "./support/sites.mjs";
 import { Server, until } from "./support/server.mjs";
-import { launch, open, picture, serious, wrongs } from "./support/browser.mjs";
+import { isFocused, launch, open, picture, serious, wrongs } from "./support/browser.mjs";
 import { SITES, address, config } from "./support/world.mjs";
 
 const sites = new Sites();
@@ -46,7 +46,7 @@ const overrides = async () => (await server.get("/api/v1/overrides")).overrides;
 /** Presses Tab until `locator` has the focus. */
 async function tabTo(page, locator, most = 80) {
   for (let pressed = 0; pressed < most; pressed++) {
-    if (await locator.evaluate((node) => node === document.activeElement)) return;
+    if (await isFocused(page, locator)) return;
     await page.keyboard.press("Tab");
   }
   assert.fail(`not reached by ${most} tabs: ${locator}`);
@@ -101,7 +101,7 @@ test("a WIP is drained at a site by keyboard alone, DNS follows, and it is clear
   assert.ok((await answers("ledger.gslb.example")).has(address("fra")), "another WIP goes on there");
   await tabTo(page, dialog(page).getByRole("button", { name: "Close" }));
   await page.keyboard.press("Enter");
-  assert.ok(await drain.evaluate((node) => node === document.activeElement), "the focus is where it was");
+  await until("the focus is where it was", () => isFocused(page, drain));
   const entry = page.locator("#override-list .override");
   await entry.waitFor();
   assert.match(await entry.textContent(), /drain.*shop\.gslb\.example at fra.*leaking pipe.*kim.*until it is cleared/s);

@@ -119,6 +119,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/api/v1/simulate", post(think::simulate)),
         ("/api/v1/overrides", get(overrides::list).post(overrides::say)),
         ("/api/v1/overrides/clear", post(overrides::clear)),
+        ("/api/v1/support-bundle", get(watching::support_bundle)),
         ("/api/v1/webhooks", get(watching::webhooks)),
         ("/api/v1/webhooks/{name}/test", post(watching::test_webhook)),
         ("/api/v1/upgrade", post(act::upgrade)),

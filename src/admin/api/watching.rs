@@ -1,4 +1,5 @@
-//! Requests about how the server is watched: its log, its webhooks.
+//! Requests about how the server is watched: its log, its webhooks, what it tells
+//! those who are to help.
 
 use std::sync::Arc;
 
@@ -48,4 +49,14 @@ pub(super) async fn test_webhook(
     tracing::info!(%peer, webhook = name, "test of a webhook asked for over the admin listener");
     let desk = Arc::clone(&shared.desk);
     shared.calls.json(move || desk.test_webhook(&name)).await
+}
+
+pub(super) async fn support_bundle(
+    State(shared): State<Arc<Shared>>,
+    Extension(Connection { peer, .. }): Extension<Connection>,
+) -> Result<Response, Problem> {
+    tracing::info!(%peer, "support bundle asked for over the admin listener");
+    let desk = Arc::clone(&shared.desk);
+    let bundle = shared.calls.run(move || desk.support_bundle()).await?;
+    Ok(Json(bundle).into_response())
 }

@@ -9,8 +9,8 @@ use crate::admin::stream;
 use crate::admin::types::{
     ChecksPage, ChecksRequest, ClearRequest, DatacentersPage, Event, EventsRequest, ExplainRequest,
     FailbackRequest, FailedBack, LimiterReleased, LogRequest, LogStatus, NoBody, OverrideDone,
-    OverrideRequest, OverridesPage, ReloadReport, SimulateRequest, Simulation, Status, Upgraded,
-    WebhookTested, WebhooksPage, WipStatus, WipsPage, WipsRequest,
+    OverrideRequest, OverridesPage, ReloadReport, SimulateRequest, Simulation, Status,
+    SupportBundle, Upgraded, WebhookTested, WebhooksPage, WipStatus, WipsPage, WipsRequest,
 };
 use crate::answer::explain::Explanation;
 use crate::metrics::text;
@@ -138,6 +138,9 @@ fn acting(schemas: &mut Schemas) -> Vec<Endpoint> {
             .gives::<Upgraded>(schemas, "It has.")
             .problem(409, "This server cannot be replaced so, or is being replaced already.")
             .problem(422, "The new process could not take over: this one goes on."),
+        Endpoint::get("/api/v1/support-bundle", "support_bundle")
+            .summary("What whoever is to help needs to see, with secrets out")
+            .gives::<SupportBundle>(schemas, "Texts by their names."),
         Endpoint::get("/api/v1/webhooks", "webhooks")
             .summary("Webhooks, and how deliveries go")
             .gives::<WebhooksPage>(schemas, "All of them."),

@@ -17,8 +17,8 @@ use super::types::{
     BrokenRule, CheckStatus, ChecksPage, ChecksRequest, ClearRequest, ConfigProblem,
     DatacentersPage, ExplainRequest, FailbackRequest, FailedBack, LimiterReleased, LogRequest,
     LogStatus, OverrideDone, OverrideRequest, OverrideStatus, OverridesPage, ReloadRefused,
-    ReloadReport, SimulateRequest, Simulation, Status, Upgraded, WebhookTested, WebhooksPage,
-    WipStatus, WipsPage, WipsRequest,
+    ReloadReport, SimulateRequest, Simulation, Status, SupportBundle, Upgraded, WebhookTested,
+    WebhooksPage, WipStatus, WipsPage, WipsRequest,
 };
 use super::*;
 use crate::config::model::AdminListen;
@@ -61,6 +61,9 @@ impl Desk for Pretend {
         Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
     }
 
+    fn support_bundle(&self) -> SupportBundle {
+        SupportBundle::default()
+    }
     fn webhooks(&self) -> WebhooksPage {
         WebhooksPage::default()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::admin::types::{
     BrokenRule, DatacentersPage, EventKind, OverrideStatus, ReloadRefused, SimulateRequest,
-    Simulation, Status, Upgraded, WipStatus, WipsPage, WipsRequest,
+    Simulation, Status, SupportBundle, Upgraded, WipStatus, WipsPage, WipsRequest,
 };
 use crate::admin::{self, ApiError, Desk, Journal};
 use crate::config::model::AdminListen;
@@ -39,6 +39,9 @@ impl Desk for Pretend {
     }
     fn set_log(&self, request: &LogRequest) -> Result<LogStatus, ApiError> {
         Ok(LogStatus { level: request.level.clone(), ..LogStatus::default() })
+    }
+    fn support_bundle(&self) -> SupportBundle {
+        SupportBundle::default()
     }
     fn webhooks(&self) -> WebhooksPage {
         WebhooksPage::default()

@@ -175,6 +175,27 @@ fn a_write_that_breaks_off_anywhere_leaves_the_old_state_or_the_new_one() {
     }
 }
 
+/// As `overrides.json`: text, whose beginning is no whole file either.
+#[test]
+fn overrides_that_break_off_anywhere_are_the_old_ones_or_the_new_ones() {
+    let text = |revision: u64, reason: &str| {
+        let entry = serde_json::json!({ "id": revision, "kind": "drain", "reason": reason });
+        let book = serde_json::json!({ "revision": revision, "entries": [entry] });
+        serde_json::to_vec_pretty(&serde_json::json!({ "version": 1, "book": book })).unwrap()
+    };
+    let (old, new) = (text(7, "short"), text(8, "longer than the one before it"));
+    for steps in 0..=new.len() + 4 {
+        let cut = Cut::holding(&old, steps, true);
+        let acknowledged = write_whole(&cut, Path::new(PATH), &new).is_ok();
+        assert_eq!(acknowledged, steps == new.len() + 4, "every byte, and four steps");
+        let killed = cut.after_kill();
+        assert!(killed == new || killed == old && !acknowledged, "{steps} steps");
+        for found in cut.after_power_loss() {
+            assert!(found == new || found == old && !acknowledged, "{steps} steps");
+        }
+    }
+}
+
 #[test]
 fn the_real_disk_takes_one_file_after_another() {
     let directory = tempfile::tempdir().unwrap();

@@ -62,4 +62,7 @@ export async function serious(page) {
     .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 120)).join(" | ")}`);
 }
 
+/** Whether `locator` has the focus. In one look: what is drawn anew in between is not missed. */
+export const isFocused = async (page, locator) => (await locator.and(page.locator(":focus")).count()) === 1;
+
 export const picture = (page, name, options = {}) => page.screenshot({ path: join(PICTURES, `${name}.png`), ...options });
