@@ -182,6 +182,9 @@ impl Daemon {
         let publisher = Publisher::start(path, loaded, prober, state, clock, workers, handed)
             .map_err(StartError::Config)?;
         let publisher = Arc::new(publisher);
+        let held_publisher = Arc::clone(&publisher);
+        // A load writes state, which is that of the server before until this one is ready.
+        let held = from.as_ref().map(|_| held_publisher.hold_loads());
         let watching = Watching::start(&publisher.journal, &config, runtime.handle(), workers);
         let query_log = Arc::clone(watching.query_log());
         let _ = publisher.watching.set(watching);
@@ -227,6 +230,8 @@ impl Daemon {
         overrides::start_timer(Arc::downgrade(&publisher)).map_err(system)?;
         if let Some(from) = from {
             from.ready(Arc::downgrade(&running))?;
+            drop(held);
+            publisher.own_state();
             admin_file.iter().for_each(|file| file.set(from.has_admin_file()));
         }
         Ok(Daemon {

@@ -78,6 +78,7 @@ pub(super) struct Line {
 /// The log of one state directory.
 #[derive(Debug)]
 pub(super) struct Audit {
+    directory: PathBuf,
     path: PathBuf,
     old_path: PathBuf,
     length_max: u64,
@@ -88,6 +89,7 @@ pub(super) struct Audit {
 impl Audit {
     pub(super) fn new(directory: &Path) -> Audit {
         Audit {
+            directory: directory.to_owned(),
             path: directory.join(AUDIT_FILE),
             old_path: directory.join(AUDIT_OLD_FILE),
             length_max: LENGTH_MAX,
@@ -113,6 +115,13 @@ impl Audit {
             let file = self.path.display();
             tracing::error!(%file, %error, "cannot write the audit log now: the line follows");
             self.owed.extend(encoded(line));
+        }
+    }
+
+    /// Writes the lines that are owed, if the disk takes them now.
+    pub(super) fn pay(&mut self) {
+        if !self.owed.is_empty() && self.append_bytes(&self.owed).is_ok() {
+            self.owed.clear();
         }
     }
 
@@ -144,15 +153,17 @@ impl Audit {
         }
         let mut options = OpenOptions::new();
         let mut file = options.create(true).append(true).open(&self.path)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        let name_synced = || match length {
+            // The name is new.
+            0 => File::open(&self.directory)?.sync_all(),
+            _ => Ok(()),
+        };
+        let written =
+            file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| name_synced());
         if let Err(error) = written {
             // A line that is there in part, or that nobody waits for any more.
             let _ = file.set_len(length);
             return Err(error);
-        }
-        if length == 0 {
-            // The name is new.
-            File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
         }
         Ok(())
     }
@@ -286,5 +297,19 @@ mod tests {
     fn times_read_as_people_and_programs_write_them() {
         assert_eq!(rfc3339(1_795_391_340), "2026-11-22T23:49:00Z");
         assert_eq!(rfc3339(u64::MAX), u64::MAX.to_string());
+    }
+
+    #[test]
+    fn a_line_whose_name_is_not_safe_is_taken_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut audit = Audit::new(directory.path());
+        audit.directory = directory.path().join("is-not-there");
+        assert!(audit.append(&line(1, Outcome::Accepted)).is_err());
+        assert_eq!(fs::metadata(&audit.path).unwrap().len(), 0);
+        assert_eq!(audit.last_tried().unwrap(), None);
+        audit.append_or_owe(&line(2, Outcome::Accepted));
+        audit.directory = directory.path().to_owned();
+        audit.pay();
+        assert_eq!(audit.last_tried().unwrap(), Some((2, true)));
     }
 }

@@ -60,8 +60,10 @@ impl Publisher {
             prober.restore(saved).map_err(|error| error.to_string())?;
         }
         let table = prober.apply(plan).map_err(|error| error.to_string())?;
-        if let Some(state) = &state {
-            save_serials(state, &snapshot.serials);
+        match &state {
+            Some(_) if taken_over => wake.hold(),
+            Some(state) => save_serials(state, &snapshot.serials),
+            None => {}
         }
         let generation = snapshot.generation;
         let cause = if taken_over { "upgrade" } else { "start" }.to_owned();
@@ -106,6 +108,16 @@ impl Publisher {
             read: Mutex::new(read),
             looked: Mutex::new(None),
         })
+    }
+
+    /// The state directory is this process's from now on, and no more that of the one whose
+    /// place it has taken.
+    pub(in crate::daemon) fn own_state(&self) {
+        if let Some(state) = &self.state {
+            save_serials(state, &self.serving().snapshot.serials);
+        }
+        self.wake.go_on();
+        self.overrides.freeze(false);
     }
 
     /// Lets no load begin, once the one that runs is over.

@@ -66,6 +66,12 @@ impl Wake {
         }
     }
 
+    /// Writes nothing until it is to go on: what is on the disk is another process's.
+    pub(in crate::daemon) fn hold(&self) {
+        self.0.rests.store(true, Ordering::Release);
+        self.0.pause.store(true, Ordering::Release);
+    }
+
     /// Writes a last time and then no more; false: that hangs. Without a saver there is
     /// nothing to wait for.
     pub(in crate::daemon) fn pause(&self, within: Duration) -> bool {

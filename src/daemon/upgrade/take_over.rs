@@ -1,7 +1,8 @@
 //! The side of the server that takes another's place.
 //!
 //! Until it says that it is ready, nothing it does may harm the one at work: it shuts no
-//! socket down, removes no file, and writes no state.
+//! socket down, removes no file, and writes no state: it loads nothing anew, saves nothing,
+//! and takes no override.
 
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
