@@ -435,6 +435,49 @@ fn turns_move_what_their_shares_lose() {
     }
 }
 
+/// The shares of IPv4 clients among members that take turns, `count` of them: their names
+/// and addresses, and in which state.
+fn shares_in_turn(members: &[&str], settings: &str, word: impl Fn(&str) -> Word) -> Vec<f64> {
+    let sites = members.iter().enumerate();
+    let sites: String =
+        sites.map(|(n, vips)| format!("[datacenter.dc{n}]\nvip = [{vips}]\n")).collect();
+    let names: Vec<String> = (0..members.len()).map(|n| format!("\"dc{n}\"")).collect();
+    let names = names.join(", ");
+    let wip = format!(
+        "[wip.\"w.example.com\"]\nhealth_check = \"c\"\npolicy = \"round-robin\"\n\
+         members = [{names}]\n{settings}"
+    );
+    let up = load(&format!("{sites}{wip}"), &[("203.0.112.0/24", "country=DE")]);
+    let state = with_words(&up, word);
+    let told = compared(&state, &state, &weighted(&[("203.0.112.0/24", 1.0)]));
+    told.all.shares.iter().map(|(_, share)| share[0]).collect()
+}
+
+#[test]
+fn turns_are_shared_alike_by_those_whose_turn_comes() {
+    let thirds = |shares: Vec<f64>, what: &str| {
+        let are_thirds = shares.iter().all(|share| (share - 1.0 / 3.0).abs() < 1e-9);
+        assert!(are_thirds && shares.len() == 3, "{what}: {shares:?}");
+    };
+    let v4 = |n: usize| format!("\"192.0.{n}.1\"");
+    // One of four has no address of the family, and takes no turn in it.
+    let members = ["\"2001:db8::1\"".to_owned(), v4(1), v4(2), v4(3)];
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    let independent = "families = \"independent\"";
+    thirds(shares_in_turn(&members, independent, |_| Word::UP), "families");
+    let members: Vec<String> = (0..7).map(v4).collect();
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    let is_one_of = |name: &str| ["dc0", "dc3", "dc4"].contains(&name);
+    let drained = |name: &str| match is_one_of(name) {
+        true => Word::UP.with_override(Override::Drained),
+        false => down(1),
+    };
+    thirds(shares_in_turn(&members, "", drained), "drained in good health");
+    let lost_last = |name: &str| down(if is_one_of(name) { 9 } else { 1 });
+    let settings = "on_all_down = \"last-known-good\"";
+    thirds(shares_in_turn(&members, settings, lost_last), "lost last");
+}
+
 #[test]
 fn hash_moves_the_lost_members_clients_alone() {
     let up = two_sites("policy = \"hash\"\nmembers = [\"fra\", \"iad\"]");

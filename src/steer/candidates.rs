@@ -104,6 +104,14 @@ impl Question<'_> {
         vip
     }
 
+    /// Whether a VIP of a candidate is one itself, of the asked family, but for its ramp.
+    #[inline]
+    pub(super) fn may_answer(&self, vip: u16, candidates: Candidates) -> bool {
+        self.row.sees(vip)
+            && self.strategy.vips[usize::from(vip)].record.rtype() == self.rtype
+            && candidates.takes(self.word(vip))
+    }
+
     fn vip_among(
         &self,
         pool: &PoolEntry,
@@ -113,9 +121,7 @@ impl Question<'_> {
     ) -> Option<u16> {
         let vips = &self.strategy.members[usize::from(member)].vips;
         let fits = |&vip: &u16| {
-            self.row.sees(vip)
-                && self.strategy.vips[usize::from(vip)].record.rtype() == self.rtype
-                && candidates.takes(self.word(vip))
+            self.may_answer(vip, candidates)
                 && (candidates != Candidates::Taking || self.is_taken(pool, member, self.word(vip)))
         };
         let mut fitting = vips.clone().filter(fits);

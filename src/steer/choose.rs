@@ -115,7 +115,7 @@ pub(super) fn choose_by_walk(question: &Question<'_>, room: &mut Room) -> Decisi
 /// The stages before the last resort, and whom they take. To a client that a ramp
 /// leaves out a member is as good as down; only when nobody else is available is a
 /// cold site better than none.
-const STAGES: [(Stage, Candidates); 5] = [
+pub(super) const STAGES: [(Stage, Candidates); 5] = [
     (Stage::Available, Candidates::Taking),
     (Stage::BelowMinimum, Candidates::Taking),
     (Stage::Available, Candidates::Available),
@@ -277,7 +277,7 @@ impl Walk<'_, '_> {
 }
 
 impl PoolEntry {
-    fn is_usable(&self, stage: Stage, set: Set) -> bool {
+    pub(super) fn is_usable(&self, stage: Stage, set: Set) -> bool {
         let minimum = if stage == Stage::Available { self.min_available } else { 1 };
         set.count() >= u32::from(minimum.max(1))
     }
@@ -369,7 +369,7 @@ impl<'a> Question<'a> {
     }
 
     /// When the last of the WIP's VIPs stopped being available.
-    fn lost_last(&self) -> u32 {
+    pub(super) fn lost_last(&self) -> u32 {
         let vips = 0..self.strategy.vips.len() as u16;
         vips.filter(|&vip| self.counts(vip))
             .map(|vip| self.word(vip))

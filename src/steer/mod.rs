@@ -14,6 +14,7 @@ mod candidates;
 pub mod choose;
 #[cfg(test)]
 mod choose_tests;
+pub mod cycle;
 mod decision;
 pub mod hash;
 pub mod order;

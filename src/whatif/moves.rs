@@ -9,9 +9,10 @@ use std::net::IpAddr;
 
 use super::clients::Clients;
 use super::groups::Group;
-use super::side::{CYCLE_MAX, Mix, Side, TURNS, lcm};
+use super::side::{CYCLE_MAX, Mix, Side, TURNS};
 use crate::dns::types::rtype;
 use crate::steer::choose::Room;
+use crate::steer::cycle::common;
 
 /// Points and turns where a client's answers hang on both.
 const POINTS_WITH_TURNS: usize = 256;
@@ -109,7 +110,7 @@ impl Sides<'_> {
         let (mut cycle, mut uneven) = (1, false);
         for side in self.sides() {
             let (own, is_uneven) = side.cycle();
-            (cycle, uneven) = (lcm(cycle, own), uneven || is_uneven);
+            (cycle, uneven) = (common(cycle, own), uneven || is_uneven);
         }
         let (most, wanted) =
             if by_points { (TURNS_WITH_POINTS, TURNS_WITH_POINTS) } else { (CYCLE_MAX, TURNS) };

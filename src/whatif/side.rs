@@ -4,7 +4,8 @@
 //! Where turns are taken, a client's answer is a mixture: the shares over a whole cycle
 //! of turns if that is short, else over many turns.
 
-use std::net::IpAddr;
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::places::{NOBODY, Places};
 use crate::dns::types::rtype;
@@ -12,6 +13,7 @@ use crate::health::plan::VerdictId;
 use crate::health::table::{SHARE_FULL, TTL_CAP_NONE, Table, Word};
 use crate::snapshot::Snapshot;
 use crate::steer::choose::{Outcome, Question, Room, Stage, choose};
+use crate::steer::cycle::{self, common};
 use crate::steer::hash::ClientNetwork;
 use crate::steer::strategy::{Row, Strategy};
 use crate::steer::{OnAllDown, Policy};
@@ -119,40 +121,39 @@ impl<'a> Side<'a> {
         if !self.strategy.takes_turns {
             return (1, false);
         }
-        let several = self.strategy.pools.len() > 1;
-        let mut uneven = several && self.strategy.policy == Policy::Weighted || self.is_ramping;
-        let mut cycle = 1;
-        for pool in &self.strategy.pools {
-            uneven |= pool.policy == Policy::Weighted;
-            let members = usize::from(pool.members.start)..usize::from(pool.members.end);
-            let members = &self.strategy.members[members];
-            let available = members.iter().filter(|member| {
-                member.vips.clone().any(|vip| self.table.word(vip.into()).available())
-            });
-            let vips = members.iter().map(|member| self.vips_in_turn(member.vips.clone()));
-            let vips = vips.fold(1, |all, count| (1..=count).fold(all, lcm));
-            let of_members = match pool.policy {
-                Policy::RoundRobin | Policy::Weighted => {
-                    lcm(available.count().max(1) as u32, members.len() as u32)
-                }
-                Policy::Failover | Policy::Geo | Policy::Hash => 1,
-            };
-            cycle = lcm(cycle, of_members.saturating_mul(vips));
+        let pools = &self.strategy.pools;
+        let several = pools.len() > 1;
+        let uneven = self.is_ramping
+            || several && self.strategy.policy == Policy::Weighted
+            || pools.iter().any(|pool| pool.policy == Policy::Weighted);
+        // Whom a client's turns are among depends on the VIPs that it may get, on nothing
+        // else of its row.
+        let rows = match self.strategy.shows_all {
+            true => &self.strategy.rows[..1],
+            false => &self.strategy.rows,
+        };
+        let mut known = HashSet::new();
+        let mut all = 1;
+        for row in rows.iter().filter(|row| known.insert(&row.visible)) {
+            for rtype in [rtype::A, rtype::AAAA].into_iter().filter(|rtype| self.has(*rtype)) {
+                let question = self.question(row, Ipv4Addr::UNSPECIFIED.into(), rtype);
+                all = common(all, cycle::cycle(&question));
+            }
         }
-        if several && self.strategy.policy == Policy::RoundRobin {
-            let pools = (1..=self.strategy.pools.len() as u32).fold(1, lcm);
-            cycle = cycle.saturating_mul(pools);
-        }
-        (cycle, uneven)
+        (all, uneven)
     }
 
-    /// Most VIPs of one family among these.
-    fn vips_in_turn(&self, vips: std::ops::Range<u16>) -> u32 {
-        let of = |family| {
-            let fits = |vip: &u16| self.strategy.vips[usize::from(*vip)].record.rtype() == family;
-            vips.clone().filter(fits).count() as u32
-        };
-        of(rtype::A).max(of(rtype::AAAA))
+    fn question(&self, row: &'a Row, client: IpAddr, rtype: u16) -> Question<'_> {
+        Question {
+            strategy: self.strategy,
+            verdicts: &self.verdicts,
+            table: &self.table,
+            laid: &[],
+            row,
+            network: ClientNetwork::of(client),
+            turn: 0,
+            rtype,
+        }
     }
 
     /// The mixture of a client, over so many turns.
@@ -165,16 +166,7 @@ impl<'a> Side<'a> {
         room: &mut Room,
         mix: &mut Mix,
     ) {
-        let mut question = Question {
-            strategy: self.strategy,
-            verdicts: &self.verdicts,
-            table: &self.table,
-            laid: &[],
-            row: self.row(row),
-            network: ClientNetwork::of(client),
-            turn: 0,
-            rtype,
-        };
+        let mut question = self.question(self.row(row), client, rtype);
         let each = 1.0 / f64::from(turns);
         for turn in 0..turns {
             question.turn = turn;
@@ -233,25 +225,5 @@ impl Mix {
         for place in places {
             self.shares[place] += each / count as f64;
         }
-    }
-}
-
-/// The least common multiple, or more than [`CYCLE_MAX`].
-pub(super) fn lcm(a: u32, b: u32) -> u32 {
-    let (mut x, mut y) = (a, b);
-    while y > 0 {
-        (x, y) = (y, x % y);
-    }
-    (a / x.max(1)).saturating_mul(b)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_common_multiple_does_not_overflow() {
-        assert_eq!((lcm(4, 6), lcm(1, 7), lcm(7, 7)), (12, 7, 7));
-        assert_eq!(lcm(u32::MAX, u32::MAX - 1), u32::MAX);
     }
 }
