@@ -13,6 +13,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use upgrade_support::load::Load;
 use upgrade_support::{Server, is_alive};
 
@@ -168,6 +170,35 @@ fn a_successor_that_hangs_is_given_up() {
     assert!(!is_alive(hung));
 }
 
+#[test]
+fn a_stop_during_an_upgrade_ends_both_processes_and_answers_what_came_before() {
+    let mut server = Server::start(1);
+    let pid_file = server.path("hanging");
+    // It has the sockets, and says no more.
+    let test = std::env::current_exe().unwrap();
+    server.replace_binary(&format!(
+        "echo $$ >{}; {PRETEND}=hang exec {} pretended_successor --exact",
+        pid_file.display(),
+        test.display()
+    ));
+    server.signal(Signal::USR2);
+    let hung = || std::fs::read_to_string(&pid_file).ok()?.trim().parse().ok();
+    server.until("the new process is there", || hung().is_some());
+    std::thread::sleep(Duration::from_millis(500));
+    let client = server.client();
+    let query = upgrade_support::load::query(1, "first.g.example", 1);
+    for _ in 0..20 {
+        client.send(&query).unwrap();
+    }
+    let begun = Instant::now();
+    assert!(server.terminate().success(), "{}", server.log());
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(!is_alive(hung().unwrap()), "the new process lives on");
+    for _ in 0..20 {
+        client.recv(&mut [0; 1_500]).unwrap();
+    }
+}
+
 /// No test: what [`a_successor_that_fails_in_any_way_changes_nothing`] starts, which goes
 /// some way and then fails.
 #[test]
@@ -192,6 +223,9 @@ fn pretended_successor() {
     }
     // All that comes, until there is no more for a while.
     line.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    if stage == "hang" {
+        std::thread::sleep(Duration::from_secs(100));
+    }
     let mut bytes = Vec::new();
     let _ = line.read_to_end(&mut bytes);
     assert!(!bytes.is_empty() || stage == "refuse");

@@ -31,6 +31,7 @@ mod series;
 mod simulate;
 mod sockets;
 mod state;
+mod stop;
 mod supervised;
 mod support;
 mod think;
@@ -44,9 +45,7 @@ mod wips;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch as signal;
@@ -63,16 +62,12 @@ use sockets::{TCP_RESPONDERS, tcp_options};
 use state::{Saver, StateDir};
 pub(crate) use support::of_files as support_of_files;
 pub(crate) use think::{all_up, think_down};
-use upgrade::{AdminSocket, LEAVE_WAIT, Program, Successor, TakeOver, Upgrader};
+use upgrade::{AdminSocket, Program, TakeOver, Upgrader};
 pub use user::{BecomeError, become_user, user_to_become};
 use watching::Watching;
 
 /// Threads of the runtime that serves TCP and the admin listener.
 const RUNTIME_THREADS: usize = 2;
-/// Longest wait for the runtime's tasks at a stop.
-const STOP_WAIT: Duration = Duration::from_secs(2);
-/// Longest wait for requests to the admin listener, when another process has it.
-const ADMIN_WAIT: Duration = Duration::from_secs(3);
 
 //------------ Daemon ---------------------------------------------------------
 
@@ -321,65 +316,6 @@ impl Daemon {
                 }
             }
         })
-    }
-
-    /// Stops: no new queries, state is saved, probes end, threads join. Where another
-    /// process has taken over, state is its, and so are connections.
-    pub fn stop(self) {
-        let successor = self.upgrader.successor().borrow().clone();
-        if let Some(successor) = successor {
-            return self.leave(&successor);
-        }
-        tracing::info!("stopping");
-        self.publisher.stopping.store(true, Ordering::Relaxed);
-        self.publisher.teller.stopping();
-        let _ = self.stop.send(true);
-        match Arc::try_unwrap(self.running) {
-            Ok(running) => {
-                running.stop();
-            }
-            // The admin listener still counts with it; its sockets close with the process.
-            Err(running) => drop(running),
-        }
-        if let Some(saver) = self.saver {
-            saver.stop();
-        }
-        self.publisher.stop();
-        if let Some(watching) = self.publisher.watching.get() {
-            watching.stop();
-        }
-        self.runtime.shutdown_timeout(STOP_WAIT);
-        join_watcher(&self.watcher);
-    }
-
-    /// Gives everything to the process that answers already, and ends.
-    fn leave(self, successor: &Successor) {
-        let _ = self.stop.send(true);
-        self.running.hand_over(LEAVE_WAIT, |moved| successor.take(&moved));
-        // Probes of two would be twice as many.
-        self.publisher.stop();
-        if let Some(task) = self.admin_task {
-            // Whoever asked for the upgrade gets an answer.
-            let ended =
-                self.runtime.block_on(async { tokio::time::timeout(ADMIN_WAIT, task).await });
-            if ended.is_err() {
-                tracing::warn!("the admin listener does not end: not waiting for it");
-            }
-        }
-        if let Some(saver) = self.saver {
-            saver.stop();
-        }
-        self.runtime.shutdown_timeout(STOP_WAIT);
-        join_watcher(&self.watcher);
-        tracing::info!(pid = successor.pid, "handed over: this process ends");
-    }
-}
-
-fn join_watcher(watcher: &JoinHandle<()>) {
-    // It may be in the middle of a load, which nobody needs any more.
-    let begun = Instant::now();
-    while !watcher.is_finished() && begun.elapsed() < STOP_WAIT {
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

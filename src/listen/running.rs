@@ -239,7 +239,8 @@ impl Running {
         self.tcp.adopt(moved);
     }
 
-    fn stop_now(&self) -> bool {
+    /// The same for listeners that others hold too.
+    pub fn stop_now(&self) -> bool {
         self.stop.set();
         self.asked().clear();
         self.tcp.drain();

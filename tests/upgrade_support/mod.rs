@@ -6,7 +6,7 @@ use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -104,6 +104,18 @@ impl Server {
         assert_eq!(output.status.code(), Some(1), "{output:?}\n{}", self.log());
         assert!(is_alive(self.pid));
         String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Stops the process that was started first, which is still the server.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        assert_eq!(self.pid, self.first.id());
+        self.signal(Signal::TERM);
+        self.first.wait().unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.pid).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// Loads a config with one WIP that is new.

@@ -59,6 +59,9 @@ const SAVE_WAIT: Duration = Duration::from_secs(5);
 /// does not read the reply it is owed.
 pub(super) const LEAVE_WAIT: Duration = Duration::from_secs(10);
 
+/// A stop came before the new process was ready.
+const STOPPING: Failed = Failed::Own("this server is stopping");
+
 /// The process that took over, and what is still to be done for it.
 #[derive(Debug)]
 pub(super) struct Successor {
@@ -167,7 +170,6 @@ impl Upgrader {
         match self.attempt(program) {
             Ok((hello, successor)) => {
                 // Whoever waits to load finds that there is nothing to load for.
-                self.publisher.stopping.store(true, Ordering::Relaxed);
                 drop(loads);
                 self.publisher.teller.handed_over(hello.pid);
                 if let (true, Some(admin)) = (successor.admin, &self.admin) {
@@ -197,13 +199,15 @@ impl Upgrader {
 
     /// The whole conversation, up to the word that the new process answers.
     fn attempt(&self, program: &Program) -> Result<(Hello, Successor), Failed> {
-        let running = self.running.upgrade().ok_or(Failed::Own("this server is stopping"))?;
         let mut starting = Starting::start(program, &self.publisher)?;
         let talk = || -> Result<(Hello, Prepared), Failed> {
             let hello = starting.word(HELLO, HELLO_WAIT, "did not begin")?;
+            // Held no longer than needed: a stop need not wait for it.
+            let running = self.running.upgrade().ok_or(STOPPING)?;
             running
                 .offered(|offered| self.offer(&starting.channel, offered))
                 .map_err(|error| Failed::at("did not take the sockets", error))?;
+            drop(running);
             let prepared = starting.word(PREPARED, PREPARED_WAIT, "was not prepared")?;
             // What is on the disk from here on is the new process's.
             if !self.publisher.wake.pause(SAVE_WAIT) {
@@ -212,6 +216,10 @@ impl Upgrader {
             self.give_state(&starting.channel)
                 .map_err(|error| Failed::at("did not take the state", error))?;
             starting.hear(READY, READY_WAIT, "did not become ready")?;
+            // Whoever was told to stop meanwhile means the service, not this process.
+            if self.publisher.stopping.swap(true, Ordering::AcqRel) {
+                return Err(STOPPING);
+            }
             Ok((hello, prepared))
         };
         match talk() {
