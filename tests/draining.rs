@@ -334,6 +334,148 @@ fn a_reload_serves_nothing_without_its_overrides() {
     assert_eq!(server.ask(SHOP), IAD, "it is back, and so is what was said of it");
 }
 
+//------------ When no answer is valid any more -------------------------------
+
+fn add(server: &Server, body: &Value) -> Value {
+    let (status, reply) = server.post("/api/v1/overrides", body);
+    assert_eq!(status, 200, "{reply}");
+    reply
+}
+
+#[test]
+fn what_was_out_already_is_drained_when_its_answers_have_expired() {
+    let place = Place::new(&format!("[wip.\"{SHOP}\"]\nttl = \"60s\"\nttl_min = \"1s\"\n"));
+    let server = Server::start(&place);
+    let first = add(&server, &drain(&json!({ "datacenter": "fra", "wip": SHOP })));
+    let drained_at_s = first["drained_at_s"].as_u64().unwrap();
+    assert!(drained_at_s >= first["now_s"].as_u64().unwrap() + 60, "{first}");
+    std::thread::sleep(Duration::from_secs(1));
+    let second = add(&server, &drain(&json!({ "datacenter": "fra" })));
+    assert_eq!(second["drained_at_s"], drained_at_s, "{second}");
+    // What another said no more decides of is answered until then.
+    let mut up = drain(&json!({ "datacenter": "fra" }));
+    up["kind"] = json!("force-up");
+    assert!(add(&server, &up)["drained_at_s"].is_null());
+    let body = json!({ "target": { "datacenter": "fra" } });
+    let (status, reply) = server.post("/api/v1/overrides/clear", &body);
+    assert_eq!(status, 200, "{reply}");
+    let back_s = reply["now_s"].as_u64().unwrap();
+    let page = server.overrides();
+    assert!(page["overrides"][0]["drained_at_s"].as_u64().unwrap() >= back_s + 60, "{page}");
+}
+
+#[test]
+fn a_drain_with_nobody_in_its_place_never_says_that_it_is_done() {
+    let place = Place::new(&format!("[wip.\"{SHOP}\"]\nttl = \"2s\"\nttl_min = \"1s\"\n"));
+    let server = Server::start(&place);
+    let url = server.url();
+    add(&server, &drain(&json!({ "datacenter": "iad" })));
+    let mut all = drain(&json!({ "datacenter": "fra" }));
+    all["break_glass"] = json!("a test");
+    all["dry_run"] = json!(true);
+    let reply = add(&server, &all);
+    assert!(reply["drained_at_s"].is_null(), "{reply}");
+    let output = windrose(&[
+        "drain",
+        "--datacenter",
+        "fra",
+        "--reason",
+        "a test",
+        "--break-glass",
+        "a test",
+        "--wait",
+        "--server",
+        &url,
+    ]);
+    let (said, error) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{said}{error}");
+    assert!(said.contains("still answered as the last resort"), "{said}");
+    assert!(error.contains("not drained: ") && error.contains("force-down ends that"), "{error}");
+    assert_eq!(server.ask(SHOP), FRA);
+    let mut down = drain(&json!({ "datacenter": "fra" }));
+    down["kind"] = json!("force-down");
+    down["break_glass"] = json!("a test");
+    let reply = add(&server, &down);
+    assert!(
+        reply["drained_at_s"].as_u64() > reply["now_s"].as_u64(),
+        "answered until now: {reply}"
+    );
+    assert_eq!(server.ask(SHOP), IAD);
+}
+
+#[test]
+fn answers_of_before_a_reload_that_lowered_the_ttl_are_waited_for() {
+    let place = Place::new(&format!("[wip.\"{SHOP}\"]\nttl = \"300s\"\nttl_min = \"1s\"\n"));
+    let server = Server::start(&place);
+    let now_s = server.overrides()["now_s"].as_u64().unwrap();
+    let config = fs::read_to_string(place.config()).unwrap();
+    fs::write(place.config(), config.replace("300s", "5s")).unwrap();
+    assert_eq!(server.request("POST", "/api/v1/reload", "").unwrap().0, 200);
+    let reply = add(&server, &drain(&json!({ "datacenter": "fra" })));
+    assert!(reply["drained_at_s"].as_u64().unwrap() >= now_s + 300, "{reply}");
+}
+
+#[test]
+fn a_plan_that_another_hid_counts_from_when_it_showed() {
+    let place = Place::new(&format!("[wip.\"{SHOP}\"]\nttl = \"60s\"\nttl_min = \"1s\"\n"));
+    let server = Server::start(&place);
+    let now_s = server.overrides()["now_s"].as_u64().unwrap();
+    let mut planned = drain(&json!({ "datacenter": "fra" }));
+    planned["at_s"] = json!(now_s + 5);
+    add(&server, &planned);
+    let mut up = drain(&json!({ "datacenter": "fra", "wip": SHOP }));
+    up["kind"] = json!("force-up");
+    add(&server, &up);
+    std::thread::sleep(Duration::from_secs(3));
+    let body = json!({ "target": { "datacenter": "fra", "wip": SHOP } });
+    assert_eq!(server.post("/api/v1/overrides/clear", &body).0, 200);
+    until("it begins", || server.ask(SHOP) == IAD);
+    let page = server.overrides();
+    let drained_at_s = page["overrides"][0]["drained_at_s"].as_u64().unwrap();
+    assert!((now_s + 63..=now_s + 65).contains(&drained_at_s), "{now_s} {page}");
+}
+
+#[test]
+fn what_time_brought_is_written_as_soon_as_the_disk_takes_it() {
+    let place = Place::new(&format!("[wip.\"{SHOP}\"]\n"));
+    let server = Server::start(&place);
+    let mut planned = drain(&json!({ "datacenter": "fra" }));
+    planned["at_s"] = json!(server.overrides()["now_s"].as_u64().unwrap() + 2);
+    add(&server, &planned);
+    let aside = place.state().join("overrides.json.new");
+    fs::create_dir(&aside).unwrap();
+    until("it begins", || server.ask(SHOP) == IAD);
+    let kept = || fs::read_to_string(place.state().join("overrides.json")).unwrap();
+    assert!(kept().contains("\"planned\""), "{}", kept());
+    fs::remove_dir(&aside).unwrap();
+    until("it is kept", || kept().contains("\"in-force\""));
+}
+
+#[test]
+fn counts_are_the_same_whatever_is_laid_over_and_loaded() {
+    let place = Place::new(&format!("[wip.\"{SHOP}\"]\n"));
+    let server = Server::start(&place);
+    let counted = || {
+        let metrics = server.request("GET", "/metrics", "").unwrap().1;
+        let lines = metrics.lines().filter(|line| line.starts_with("windrose_wip_"));
+        lines
+            .filter(|line| line.contains("{") && line.contains("_total"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..7 {
+        assert_eq!(server.ask(SHOP), FRA);
+    }
+    let before = counted();
+    assert!(before.iter().any(|line| line.ends_with(" 7")), "{before:?}");
+    add(&server, &drain(&json!({ "datacenter": "fra" })));
+    assert_eq!(counted(), before);
+    assert_eq!(server.request("POST", "/api/v1/reload", "").unwrap().0, 200);
+    assert_eq!(counted(), before);
+    assert_eq!(server.ask(SHOP), IAD);
+    assert_ne!(counted(), before);
+}
+
 //------------ The command line -----------------------------------------------
 
 #[test]

@@ -156,6 +156,43 @@ fn a_successor_that_fails_in_any_way_changes_nothing() {
 }
 
 #[test]
+fn an_override_is_refused_during_an_upgrade_and_taken_after_it() {
+    let mut server = Server::start(1);
+    let drain = |server: &Server| {
+        server.run(&["drain", "--datacenter", "a", "--wip", "first.g.example", "--reason", "test"])
+    };
+    let overrides = |server: &Server| {
+        let page = String::from_utf8_lossy(&server.command("overrides").stdout).into_owned();
+        page.matches("\"created_at_s\"").count()
+    };
+    // One that takes its time, and then fails.
+    let begun = server.path("begun");
+    server.replace_binary(&format!("touch {}; sleep 2; exit 3", begun.display()));
+    std::thread::scope(|scope| {
+        let failing = scope.spawn(|| server.upgrade_fails());
+        server.until("it has begun", || begun.exists());
+        let output = drain(&server);
+        let said = format!("{output:?}");
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("an upgrade is under way") && said.contains("503"), "{said}");
+        assert!(failing.join().unwrap().contains("exit status: 3"));
+    });
+    assert_eq!((overrides(&server), server.ask("first.g.example")), (0, Some(1)));
+    assert!(drain(&server).status.success(), "the one at work goes on");
+    assert_eq!(server.ask("first.g.example"), Some(2));
+    let clear = ["clear", "--datacenter", "a", "--wip", "first.g.example"];
+    assert!(server.run(&clear).status.success());
+    // One that does not: whichever of the two answers, what it took is there afterwards.
+    server.restore_binary();
+    server.upgrade();
+    let output = drain(&server);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!((overrides(&server), server.ask("first.g.example")), (1, Some(2)));
+    server.upgrade();
+    assert_eq!((overrides(&server), server.ask("first.g.example")), (1, Some(2)));
+}
+
+#[test]
 #[ignore = "waits for a limit of ten seconds; .ci/run upgrade runs it"]
 fn a_successor_that_hangs_is_given_up() {
     let mut server = Server::start(2);

@@ -102,20 +102,20 @@ impl Desk for FrontDesk {
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<serde_json::Value, ApiError> {
-        let serving = self.publisher.serving();
+        let told = self.publisher.overrides.told(&self.publisher.cell);
+        let serving = &told.serving;
         let number = rtype::parse(&request.record_type).ok_or_else(|| {
             ApiError::Invalid(format!(
                 "\"{}\" is no record type: write A, AAAA or TYPE65",
                 request.record_type
             ))
         })?;
-        let thought = think_down(&serving, &request.down).map_err(ApiError::NotFound)?;
-        let told = self.publisher.overrides.told();
+        let thought = think_down(serving, &request.down).map_err(ApiError::NotFound)?;
         // What the prober knows belongs to what is served, whatever is thought.
         let detail_of =
-            |id: VerdictId| members::detail(&self.publisher, &self.runtime, &serving, id);
+            |id: VerdictId| members::detail(&self.publisher, &self.runtime, serving, id);
         let explanation = explain::explain(
-            thought.as_ref().unwrap_or(&serving),
+            thought.as_ref().unwrap_or(serving),
             &Request {
                 name: &request.name,
                 rtype: number,
@@ -163,15 +163,15 @@ impl Desk for FrontDesk {
     }
 
     fn wips(&self, request: &WipsRequest) -> Result<WipsPage, ApiError> {
-        let serving = self.publisher.serving();
-        let told = self.publisher.overrides.told();
-        wips::page(&serving, request, &|ids| self.details(&serving, ids), told.deciders())
+        let told = self.publisher.overrides.told(&self.publisher.cell);
+        let serving = &told.serving;
+        wips::page(serving, request, &|ids| self.details(serving, ids), told.deciders())
     }
 
     fn wip(&self, name: &Name) -> Result<WipStatus, ApiError> {
-        let serving = self.publisher.serving();
-        let told = self.publisher.overrides.told();
-        wips::one(&serving, name, &|ids| self.details(&serving, ids), told.deciders())
+        let told = self.publisher.overrides.told(&self.publisher.cell);
+        let serving = &told.serving;
+        wips::one(serving, name, &|ids| self.details(serving, ids), told.deciders())
     }
 
     fn datacenters(&self) -> DatacentersPage {

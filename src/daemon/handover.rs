@@ -5,6 +5,7 @@
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use super::overrides::HeldStill;
 use super::publisher::{Publisher, RETIRE_LOOKS, RETIRE_PAUSE};
 use crate::snapshot::Serving;
 
@@ -12,12 +13,14 @@ impl Publisher {
     /// Swaps `serving` in, under what operators say, and gives back what was served before
     /// it. Counts follow when no worker counts under the old snapshot any more, which takes
     /// no longer than a batch. The caller holds `current`, a serving of that snapshot.
-    pub(super) fn hand_over(&self, serving: &Serving, current: &Arc<Serving>) -> Arc<Serving> {
+    pub(super) fn hand_over(
+        &self,
+        serving: &Serving,
+        current: &Arc<Serving>,
+        overrides: &HeldStill<'_>,
+    ) -> Arc<Serving> {
         let _no_scrape = self.lock_handover();
-        let (old, serving) = self.overrides.lay_over(serving, |serving| {
-            let serving = Arc::new(serving);
-            (self.cell.swap(Arc::clone(&serving)), serving)
-        });
+        let (old, serving) = overrides.lay_over(serving, &self.cell);
         let ours = 1 + usize::from(Arc::ptr_eq(&old, current));
         for _ in 0..RETIRE_LOOKS {
             // Whatever overlay it is under, a worker counts in the same place.

@@ -254,6 +254,8 @@ impl Publisher {
             changes.allowed_automatically().map_err(refused)?;
         }
         let prober = self.prober().ok_or_else(|| refused("the server is stopping".to_owned()))?;
+        // May wait for a change that is being kept on the disk.
+        let overrides = self.overrides.hold_still();
         let plan = std::mem::take(&mut snapshot.plan);
         snapshot.plan = plan.clone();
         let generation = snapshot.generation;
@@ -267,7 +269,8 @@ impl Publisher {
         let _ = prober.set_limits(limits);
         let serving = Serving::new(Arc::new(snapshot), table, self.workers, Some(current));
         self.forget_transitions(&serving);
-        loading.retired.push(self.hand_over(&serving, current));
+        loading.retired.push(self.hand_over(&serving, current, &overrides));
+        drop(overrides);
         // The file has the names of what was probed before.
         self.wake.changed();
         loading.geo = geo;

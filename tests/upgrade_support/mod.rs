@@ -69,8 +69,14 @@ impl Server {
 
     /// Runs a command of the CLI against it.
     pub(crate) fn command(&self, name: &str) -> Output {
+        self.run(&[name])
+    }
+
+    /// The same with arguments.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let socket = format!("unix:{}", self.path("admin.sock").display());
-        Command::new(BINARY).args([name, "--json", "--server", &socket]).output().unwrap()
+        let to = ["--json", "--server", &socket];
+        Command::new(BINARY).args(arguments).args(to).output().unwrap()
     }
 
     pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {

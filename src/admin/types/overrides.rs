@@ -161,7 +161,8 @@ pub struct OverrideStatus {
     /// nothing newer is said.
     pub members: u64,
     /// When the longest-lived answer that names a member it took out has expired; none:
-    /// it took none out, or not yet.
+    /// it took none out, or not yet, or one that it drains is still answered as the last
+    /// resort, for nobody else was available.
     #[serde(default)]
     pub drained_at_s: Option<u64>,
 }
@@ -186,7 +187,8 @@ pub struct OverrideDone {
     /// planned, those that it would break if it began now.
     pub broken: Vec<BrokenRule>,
     /// When the longest-lived answer that names a member taken out has expired; none:
-    /// none was taken out, or not yet.
+    /// none was taken out, or not yet, or one that is drained is still answered as the
+    /// last resort, for nobody else is available.
     pub drained_at_s: Option<u64>,
 }
 

@@ -18,6 +18,16 @@ pub(in crate::cli) struct Words {
     pub(in crate::cli) now: Zoned,
 }
 
+/// Of a drain that has nobody to take the place of its members.
+pub(super) const LAST_RESORT: &str = "where nobody else is available they are still answered as the last resort; force-down ends that";
+
+/// Whether the server knows of no moment at which a drain in force will be done.
+fn is_last_resort(status: &OverrideStatus) -> bool {
+    let is_in_force = matches!(status.phase.as_str(), "in-force" | "overdue");
+    let is_drain = status.kind == OverrideKind::Drain;
+    is_drain && is_in_force && status.members > 0 && status.drained_at_s.is_none()
+}
+
 impl Words {
     /// What became of a change, server by server.
     pub(super) fn account(&self, account: &Account) -> String {
@@ -92,6 +102,9 @@ impl Words {
             let at = self.time(drained_at_s);
             let _ = writeln!(text, "  the last answer that names them expires at {at} (in {in_s})");
         }
+        if done.added.as_ref().is_some_and(is_last_resort) {
+            let _ = writeln!(text, "  {LAST_RESORT}");
+        }
         text
     }
 
@@ -132,6 +145,9 @@ impl Words {
             let at = self.time(drained_at_s);
             let left = when::span(drained_at_s - now_s);
             let _ = writeln!(text, "    answers that name them are valid until {at} (for {left})");
+        }
+        if is_last_resort(status) {
+            let _ = writeln!(text, "    {LAST_RESORT}");
         }
         if let Some(why) = &status.refused {
             let _ = writeln!(text, "    the safety rules: {why}");

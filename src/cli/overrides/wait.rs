@@ -44,9 +44,25 @@ async fn on(client: &Client, server: &str, id: u64) -> Result<(), Failed> {
             let why = status.refused.as_deref().unwrap_or_default();
             return Err(gone(&format!("when its time came the safety rules forbade it: {why}")));
         }
+        if let Some(why) = never(status) {
+            return Err(gone(why));
+        }
         let Some(left_s) = left_s(status, page.now_s) else { return Ok(()) };
         tokio::time::sleep(Duration::from_secs(left_s).clamp(LOOK_EVERY / 10, LOOK_EVERY)).await;
     }
+}
+
+/// Why it is in force and no moment is known at which it is drained; none: one is, or
+/// will be.
+fn never(status: &OverrideStatus) -> Option<&'static str> {
+    let is_in_force = matches!(status.phase.as_str(), "in-force" | "overdue");
+    if !is_in_force || status.drained_at_s.is_some() {
+        return None;
+    }
+    Some(match status.members {
+        0 => "newer overrides decide of all members that it means",
+        _ => super::text::LAST_RESORT,
+    })
 }
 
 /// Seconds until it is worth another look; none: it is drained.
@@ -79,6 +95,20 @@ fn still_waiting(error: &ClientError, since: &mut Option<Instant>) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stays_in_answers_is_not_waited_for() {
+        let status = |phase: &str, members, drained_at_s| OverrideStatus {
+            phase: phase.to_owned(),
+            members,
+            drained_at_s,
+            ..OverrideStatus::default()
+        };
+        assert_eq!(never(&status("planned", 0, None)), None);
+        assert_eq!(never(&status("in-force", 1, Some(7))), None);
+        assert!(never(&status("in-force", 1, None)).unwrap().contains("last resort"));
+        assert!(never(&status("in-force", 0, None)).unwrap().contains("newer overrides"));
+    }
 
     #[test]
     fn it_is_drained_when_the_servers_clock_says_so() {

@@ -1,12 +1,10 @@
 //! Changes that operators ask for.
 
-use std::sync::Arc;
-
 use arc_swap::ArcSwap;
 
 use super::audit::{Line, Outcome, rfc3339};
-use super::drained::drained_at_s;
 use super::kept::{Kept, OVERRIDES_FILE};
+use super::told::Told;
 use super::{Changing, Keeper, asked, lock, shown};
 use crate::admin::ApiError;
 use crate::admin::types::{ClearRequest, EventKind, OverrideDone, OverrideRequest};
@@ -42,8 +40,9 @@ impl Keeper {
         changing.check_open()?;
         let now_s = self.now_s();
         let entry = asked::entry(request, peer, now_s)?;
-        let before = Arc::clone(&lock(&self.now).kept);
-        check_revision(&before, request.expected_revision)?;
+        let was = self.told(cell);
+        let before = &was.kept;
+        check_revision(before, request.expected_revision)?;
         let (_, removed) = before.book.clear(&entry.target);
         if removed.is_empty() && before.book.entries.len() >= OVERRIDES_MAX {
             let why = format!("there are {OVERRIDES_MAX} overrides, which is the most: clear some");
@@ -60,13 +59,13 @@ impl Keeper {
             removed,
             added: after.entries.last().map(|entry| entry.id),
         };
-        let serving = cell.load_full();
-        let safety = &serving.snapshot.config.safety;
-        let judgement = judge(&serving, &before.book, &after, now_s, safety);
+        let snapshot = &was.serving.snapshot;
+        let safety = &snapshot.config.safety;
+        let judgement = judge(&was.serving, &before.book, &after, now_s, safety);
         if judgement.effect.members_matched == 0 {
-            return Err(asked::means_nobody(&asked.target, &serving.snapshot.config));
+            return Err(asked::means_nobody(&asked.target, &snapshot.config));
         }
-        self.make(&mut changing, cell, &serving, &before, judgement, &asked)
+        self.make(&mut changing, cell, &was, judgement, &asked)
     }
 
     /// Takes back what was said of a target.
@@ -83,8 +82,9 @@ impl Keeper {
         let actor = asked::actor(request.actor.as_deref(), peer)?;
         let reason = asked::optional_text("reason", request.reason.as_deref())?;
         let break_glass = asked::optional_text("break_glass", request.break_glass.as_deref())?;
-        let before = Arc::clone(&lock(&self.now).kept);
-        check_revision(&before, request.expected_revision)?;
+        let was = self.told(cell);
+        let before = &was.kept;
+        check_revision(before, request.expected_revision)?;
         let (after, removed) = before.book.clear(&target);
         if removed.is_empty() {
             let there: Vec<String> =
@@ -101,10 +101,10 @@ impl Keeper {
         let added = None;
         let asked =
             Asked { what: "clear", target, actor, reason, break_glass, dry_run, removed, added };
-        let serving = cell.load_full();
-        let safety = &serving.snapshot.config.safety;
-        let judgement = judge(&serving, &before.book, &after, now_s, safety);
-        self.make(&mut changing, cell, &serving, &before, judgement, &asked)
+        let snapshot = &was.serving.snapshot;
+        let safety = &snapshot.config.safety;
+        let judgement = judge(&was.serving, &before.book, &after, now_s, safety);
+        self.make(&mut changing, cell, &was, judgement, &asked)
     }
 
     /// Makes a change that was judged, or refuses it whole.
@@ -112,14 +112,14 @@ impl Keeper {
         &self,
         changing: &mut Changing,
         cell: &ArcSwap<Serving>,
-        serving: &Serving,
-        before: &Arc<Kept>,
+        was: &Told,
         judgement: Judgement,
         asked: &Asked,
     ) -> Result<OverrideDone, ApiError> {
         let Judgement { effect, broken, foreseen, book, compiled } = judgement;
         let now_s = self.now_s();
-        let mut kept = Kept { book, drained_at_s: before.drained_at_s.clone() };
+        let before = &was.kept;
+        let mut kept = was.kept_after(book, &compiled, now_s);
         let entered = asked.added.and_then(|id| kept.book.entry(id)).cloned();
         let mut line = Line {
             time: rfc3339(now_s),
@@ -150,35 +150,22 @@ impl Keeper {
             }
             return Err(ApiError::Unsafe { detail, broken: shown::broken(&broken) });
         }
-        let said_at_s = entered.as_ref().map_or(now_s, |entry| entry.created_at_s);
-        let drained_s = drained_at_s(serving, &compiled.overlay, now_s, said_at_s);
-        // Said anew of those that are out already: their answers expire as they did.
-        let earlier_s = asked.removed.iter().filter_map(|e| before.drained_at_s.get(&e.id)).max();
-        let is_out = |entry: &&Entry| entry.kind.takes_out() && entry.stage == Stage::InForce;
-        if let Some(entry) = entered.as_ref().filter(is_out) {
-            let drained_s = drained_s.max(earlier_s.copied()).unwrap_or(now_s);
-            kept.drained_at_s.insert(entry.id, drained_s);
-        }
-        let done = OverrideDone {
-            now_s,
+        let done = |kept: &Kept| OverrideDone {
+            now_s: self.now_s(),
             revision: if asked.dry_run { before.book.revision } else { kept.book.revision },
             dry_run: asked.dry_run,
-            added: entered.as_ref().map(|entry| shown::status(entry, &compiled, &kept)),
+            added: entered.as_ref().map(|entry| shown::status(entry, &compiled, kept)),
             removed: asked.removed.iter().map(|e| shown::status(e, &compiled, before)).collect(),
             effect: shown::effect(&effect),
             broken: shown::broken(if broken.is_empty() { &foreseen } else { &broken }),
             drained_at_s: entered.as_ref().and_then(|e| kept.drained_at_s.get(&e.id)).copied(),
         };
         if asked.dry_run {
-            return Ok(done);
+            return Ok(done(&kept));
         }
-        kept.tidy();
         changing.keep(&line, before, &kept)?;
-        {
-            let mut now = lock(&self.now);
-            now.kept = Arc::new(kept);
-            self.serve(&mut now, cell);
-        }
+        kept = self.put_in_force(changing, was, &kept, &compiled, cell);
+        let done = done(&kept);
         self.tell_change(asked, entered.as_ref(), done.effect.members_changed);
         Ok(done)
     }
@@ -288,7 +275,10 @@ impl Changing {
         };
         audit.append(line).map_err(|error| refusal(super::audit::AUDIT_FILE, &error))?;
         let bytes = after.encode();
-        let Err(error) = state.write_overrides(&bytes) else { return Ok(()) };
+        let Err(error) = state.write_overrides(&bytes) else {
+            self.is_unwritten = false;
+            return Ok(());
+        };
         // The last step may have failed alone: then the new file is in place, and would
         // count after a restart.
         if state.read_overrides().is_ok_and(|found| found.is_some_and(|found| found == bytes)) {

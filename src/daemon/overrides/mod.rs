@@ -7,9 +7,11 @@
 //! ```
 //!
 //! Two locks. `changing` is held by whoever changes the book, from the first look at it
-//! until it is served: changes come one after another, each judged upon the last. `now` is
-//! held only to read or swap, so that neither a reload nor a reader waits for the disk.
-//! Where both are held, `changing` was taken first.
+//! until it is served: changes come one after another, each judged upon the last. A reload
+//! takes it too, before it publishes, so that a change is served under the snapshot that it
+//! was judged by. `now` is held only to read or swap, so that no reader waits for the disk.
+//! Where several are held, they were taken in this order: the publisher's `loading`,
+//! `changing`, its `handover`, `now`.
 
 mod asked;
 mod audit;
@@ -22,10 +24,12 @@ mod told;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
 use self::audit::{Audit, Line, Outcome, rfc3339};
+use self::drained::{Lifetimes, greatest_lowered_ttl_s};
 use self::kept::{Kept, OVERRIDES_FILE};
 use super::state::StateDir;
 use crate::admin::Journal;
@@ -37,6 +41,7 @@ use crate::snapshot::Serving;
 
 pub(super) use self::kept::KeptError;
 pub(super) use self::timer::start as start_timer;
+use self::told::Told;
 
 /// Keys in `[safety]`, in the order in which refusals are counted.
 pub(super) const RULES: [&str; 3] = ["min_members", "min_datacenters", "max_datacenters_changed"];
@@ -62,6 +67,29 @@ struct Changing {
     frozen: bool,
     state: Option<Arc<StateDir>>,
     audit: Option<Audit>,
+    /// What is in force is not, or not quite, what the file says.
+    is_unwritten: bool,
+    /// When it was last tried to write it.
+    tried: Instant,
+}
+
+impl Changing {
+    fn new(state: Option<Arc<StateDir>>, audit: Option<Audit>, frozen: bool) -> Changing {
+        Changing { frozen, state, audit, is_unwritten: false, tried: Instant::now() }
+    }
+
+    /// Writes what the disk did not take when it was to.
+    fn write_again(&mut self, kept: &Kept) {
+        if let Some(audit) = &mut self.audit {
+            audit.pay();
+        }
+        let Some(state) = self.state.as_ref().filter(|_| self.is_unwritten) else { return };
+        self.tried = Instant::now();
+        match state.write_overrides(&kept.encode()) {
+            Ok(()) => self.is_unwritten = false,
+            Err(error) => tracing::error!(%error, "the overrides in force cannot be kept"),
+        }
+    }
 }
 
 /// What is in force.
@@ -71,11 +99,12 @@ struct Now {
     compiled: Arc<Compiled>,
     /// Unix second for which it was compiled.
     compiled_at_s: u64,
+    lifetimes: Lifetimes,
 }
 
 impl Keeper {
     /// Reads what an earlier run kept. What is taken over from a process that still runs
-    /// is its own until it has ended, and read only.
+    /// is its own until this one says that it is ready: until then the book is frozen here.
     ///
     /// # Errors
     /// The file is there and cannot be used: nobody knows what was drained.
@@ -93,9 +122,14 @@ impl Keeper {
         if let Some(audit) = audit.as_mut().filter(|_| !taken_over) {
             reconcile(audit, &kept, clock);
         }
-        let now = Now { kept: Arc::new(kept), compiled: Arc::default(), compiled_at_s: 0 };
+        let now = Now {
+            kept: Arc::new(kept),
+            compiled: Arc::default(),
+            compiled_at_s: 0,
+            lifetimes: Lifetimes::default(),
+        };
         Ok(Keeper {
-            changing: Mutex::new(Changing { frozen: false, state, audit }),
+            changing: Mutex::new(Changing::new(state, audit, taken_over)),
             now: Mutex::new(now),
             refusals: Default::default(),
             replaced: Mutex::default(),
@@ -107,22 +141,22 @@ impl Keeper {
     /// The first serving of a run, under what is kept: what fell due while nobody was
     /// there has happened.
     pub(super) fn begin(&self, serving: &Serving, taken_over: bool) -> Serving {
-        // Else the timer's first look does it.
+        let bare = serving.with_overlay(Arc::clone(&serving.overlay));
+        let cell = ArcSwap::from_pointee(bare);
+        self.serve(&mut lock(&self.now), &cell);
+        // Else the timer does it, once the book is this process's.
         if !taken_over {
-            self.take_due_steps(serving, &mut |_| {});
+            self.take_due_steps(&cell);
         }
-        let mut now = lock(&self.now);
-        self.compile_for(&mut now, serving);
-        let overlay = Arc::new(now.compiled.overlay.clone());
-        serving.with_overlay(overlay)
+        // Nobody has read any of them.
+        lock(&self.replaced).clear();
+        serving.with_overlay(Arc::clone(&cell.load().overlay))
     }
 
-    /// Puts `serving` in force under what is in force, with no moment between: `swap` gives
-    /// back what was served before.
-    pub(super) fn lay_over<T>(&self, serving: &Serving, swap: impl FnOnce(Serving) -> T) -> T {
-        let mut now = lock(&self.now);
-        self.compile_for(&mut now, serving);
-        swap(serving.with_overlay(Arc::new(now.compiled.overlay.clone())))
+    /// Lets no change begin, once the one that is under way is served, for as long as what
+    /// this gives back lives: what is judged by one snapshot is served under it.
+    pub(super) fn hold_still(&self) -> HeldStill<'_> {
+        HeldStill { keeper: self, _changing: lock(&self.changing) }
     }
 
     /// Compiles the book for `serving` as of now.
@@ -140,10 +174,37 @@ impl Keeper {
         if now.compiled.overlay == *serving.overlay {
             return;
         }
-        let next = serving.with_overlay(Arc::new(now.compiled.overlay.clone()));
+        let next = Arc::new(serving.with_overlay(Arc::new(now.compiled.overlay.clone())));
         drop(serving);
-        let old = cell.swap(Arc::new(next));
+        let old = cell.swap(Arc::clone(&next));
+        if !now.compiled.announced.is_empty() {
+            now.lifetimes.announce(Some(&old.overlay), &next, self.now_s());
+        }
         lock(&self.replaced).push(old);
+    }
+
+    /// Puts in force what was judged and kept. What follows from the moment at which it
+    /// was is in what this gives back, and on the disk soon.
+    fn put_in_force(
+        &self,
+        changing: &mut Changing,
+        was: &Told,
+        kept: &Kept,
+        compiled: &Compiled,
+        cell: &ArcSwap<Serving>,
+    ) -> Kept {
+        {
+            let mut now = lock(&self.now);
+            now.kept = Arc::new(kept.clone());
+            self.serve(&mut now, cell);
+        }
+        // The disk may have taken its time: until now the old answers were given.
+        let served = was.kept_after(kept.book.clone(), compiled, self.now_s());
+        if served != *kept {
+            changing.is_unwritten = true;
+            lock(&self.now).kept = Arc::new(served.clone());
+        }
+        served
     }
 
     /// Frees what no worker reads any more. True: nothing is left. Those that are the same
@@ -160,7 +221,12 @@ impl Keeper {
     /// Lets nothing change, once the change that is under way is over, or lets it again: a
     /// new process goes on from what is kept.
     pub(super) fn freeze(&self, frozen: bool) {
-        lock(&self.changing).frozen = frozen;
+        let mut changing = lock(&self.changing);
+        if frozen {
+            let kept = Arc::clone(&lock(&self.now).kept);
+            changing.write_again(&kept);
+        }
+        changing.frozen = frozen;
     }
 
     /// What there is to count.
@@ -191,6 +257,37 @@ impl Keeper {
 
     fn now_s(&self) -> u64 {
         u64::from(self.clock.now().unix_s)
+    }
+}
+
+/// See [`Keeper::hold_still`].
+pub(super) struct HeldStill<'k> {
+    keeper: &'k Keeper,
+    _changing: MutexGuard<'k, Changing>,
+}
+
+impl HeldStill<'_> {
+    /// Puts `serving` in force under what is in force, with no moment between. Gives back
+    /// what was served before, and what is now.
+    pub(super) fn lay_over(
+        &self,
+        serving: &Serving,
+        cell: &ArcSwap<Serving>,
+    ) -> (Arc<Serving>, Arc<Serving>) {
+        let lowered_s = greatest_lowered_ttl_s(&cell.load().snapshot, &serving.snapshot);
+        let mut now = lock(&self.keeper.now);
+        self.keeper.compile_for(&mut now, serving);
+        let next = serving.with_overlay(Arc::new(now.compiled.overlay.clone()));
+        let next = Arc::new(next);
+        let old = cell.swap(Arc::clone(&next));
+        let now_s = self.keeper.now_s();
+        if let Some(ttl_s) = lowered_s {
+            now.lifetimes.lowered(ttl_s, now_s);
+        }
+        if !now.compiled.announced.is_empty() {
+            now.lifetimes.announce(None, &next, now_s);
+        }
+        (old, next)
     }
 }
 

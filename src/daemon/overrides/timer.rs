@@ -2,18 +2,18 @@
 //!
 //! A thread looks at the wall clock a few times a second, for that is the clock that
 //! operators plan by, and it may jump either way. What falls due takes effect even where
-//! the disk takes nothing: after a restart it falls due again.
+//! the disk takes nothing: it is written again until it does, and falls due again after a
+//! restart before that.
 
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
 use super::audit::{Line, Outcome, rfc3339};
 use super::change::broken_text;
-use super::drained::drained_at_s;
 use super::kept::Kept;
 use super::{Changing, Keeper, lock, shown};
 use crate::admin::types::EventKind;
@@ -23,8 +23,8 @@ use crate::snapshot::Serving;
 
 /// How often the clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// The first look waits for the process before this one to end.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// How often it is tried to keep what the disk did not take.
+const WRITE_EVERY: Duration = Duration::from_secs(2);
 
 /// Starts the thread; it ends with the publisher.
 ///
@@ -32,7 +32,6 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// When the system gives no thread.
 pub(in crate::daemon) fn start(publisher: Weak<Publisher>) -> io::Result<()> {
     let run = move || {
-        std::thread::sleep(FIRST_LOOK);
         loop {
             let Some(publisher) = publisher.upgrade() else { return };
             if publisher.stopping.load(Ordering::Relaxed) {
@@ -51,6 +50,7 @@ impl Keeper {
     /// Does what is due.
     fn look(&self, cell: &ArcSwap<Serving>) {
         self.free_replaced(&cell.load_full());
+        self.write_again();
         let now_s = self.now_s();
         {
             let now = lock(&self.now);
@@ -60,39 +60,37 @@ impl Keeper {
                 return;
             }
         }
-        self.take_due_steps(&cell.load_full(), &mut |now| self.serve(now, cell));
+        self.take_due_steps(cell);
+    }
+
+    /// Tries to keep what the disk did not take.
+    fn write_again(&self) {
+        let mut changing = lock(&self.changing);
+        if changing.is_unwritten && !changing.frozen && changing.tried.elapsed() >= WRITE_EVERY {
+            let kept = Arc::clone(&lock(&self.now).kept);
+            changing.write_again(&kept);
+        }
     }
 
     /// Takes the steps that are due, and has what is then in force served.
-    pub(super) fn take_due_steps(&self, serving: &Serving, serve: &mut dyn FnMut(&mut super::Now)) {
+    pub(super) fn take_due_steps(&self, cell: &ArcSwap<Serving>) {
         let mut changing = lock(&self.changing);
         if changing.frozen {
             return;
         }
         let now_s = self.now_s();
-        let before = Arc::clone(&lock(&self.now).kept);
+        let was = self.told(cell);
+        let (serving, before) = (&was.serving, &was.kept.book);
         let safety = &serving.snapshot.config.safety;
-        let Some((book, happened)) = overrides::tick(serving, &before.book, now_s, safety) else {
+        let Some((book, happened)) = overrides::tick(serving, before, now_s, safety) else {
             // Answers are announced, or announced no more.
-            serve(&mut lock(&self.now));
+            self.serve(&mut lock(&self.now), cell);
             return;
         };
-        let mut kept = Kept { book, drained_at_s: before.drained_at_s.clone() };
-        let compiled = overrides::overlay(&serving.snapshot, &kept.book, now_s);
-        for step in happened.iter().filter(|step| step.what == Step::Started) {
-            if step.entry.kind.takes_out() {
-                let said_at_s = step.entry.created_at_s;
-                let drained_s = drained_at_s(serving, &compiled.overlay, now_s, said_at_s);
-                kept.drained_at_s.insert(step.entry.id, drained_s.unwrap_or(now_s));
-            }
-        }
-        kept.tidy();
-        changing.keep_steps(&happened, &before.book, &kept, now_s);
-        {
-            let mut now = lock(&self.now);
-            now.kept = Arc::new(kept);
-            serve(&mut now);
-        }
+        let compiled = overrides::overlay(&serving.snapshot, &book, now_s);
+        let kept = was.kept_after(book, &compiled, now_s);
+        changing.keep_steps(&happened, before, &kept, now_s);
+        self.put_in_force(&mut changing, &was, &kept, &compiled, cell);
         for step in &happened {
             self.tell_step(step);
         }
@@ -160,7 +158,11 @@ impl Changing {
             });
         }
         if let Err(error) = state.write_overrides(&kept.encode()) {
-            tracing::error!(%error, "what time brought cannot be kept: after a restart it falls due again");
+            tracing::error!(%error, "what time brought cannot be kept now: it is tried again");
+            self.is_unwritten = true;
+            self.tried = Instant::now();
+        } else {
+            self.is_unwritten = false;
         }
     }
 }
