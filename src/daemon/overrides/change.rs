@@ -64,6 +64,8 @@ impl Keeper {
         let safety = &serving.snapshot.config.safety;
         let judgement = judge(&serving, &before.book, &after, now_s, safety);
         if judgement.effect.members_matched == 0 {
+            // A suggestion may take its time: nobody else waits for it.
+            drop(changing);
             return Err(asked::means_nobody(&asked.target, &serving.snapshot.config));
         }
         self.make(&mut changing, cell, &serving, &before, judgement, &asked)
