@@ -127,7 +127,7 @@ impl Desk {
         let below = new.sunk_below(&old, self.world.safety.min_members as usize);
         let named = judgement.broken.iter().flat_map(|broken| broken.wips.iter().cloned());
         prop_assert_eq!(named.collect::<BTreeSet<_>>(), below);
-        if new.available.is_superset(&old.available) {
+        if new.available_to.is_superset(&old.available_to) {
             prop_assert!(judgement.broken.is_empty(), "nothing is taken out: {:?}", judgement);
         }
         // What is planned is shown as if it began now.

@@ -564,6 +564,17 @@ fn whoever_asks_can_stop_it() {
 }
 
 #[test]
+fn a_network_that_is_there_twice_counts_twice() {
+    let up = two_sites("members = [\"fra\", \"iad\"]");
+    let lost = with_words(&up, |name| if name == "fra" { down(1) } else { Word::UP });
+    // All of Germany's, and as much again of America's.
+    let mut list = vec![("203.0.112.0/24", 1e12); 1_000];
+    list.extend([("198.51.96.0/22", 1e15), ("198.51.97.0/24", 1e-9)]);
+    let told = compared(&up, &lost, &weighted(&list));
+    assert!((told.all.moved - 0.5).abs() < 1e-9, "{:?}", told.all);
+}
+
+#[test]
 fn no_more_names_are_listed_than_asked_for() {
     let up = two_sites("members = [\"fra\", \"iad\"]");
     let lost = with_words(&up, |name| if name == "fra" { down(1) } else { Word::UP });

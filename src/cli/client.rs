@@ -132,13 +132,6 @@ impl Client {
         }
     }
 
-    fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        // Behind a proxy the API may stand below a path of its own.
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        url
-    }
-
     async fn ask<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,

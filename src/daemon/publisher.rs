@@ -44,6 +44,13 @@ const LOAD_NICENESS: i32 = 10;
 /// Longest that a waking worker waits for it: the usual slice is some milliseconds.
 const LOAD_SLICE: Duration = Duration::from_micros(100);
 
+/// Makes this thread one of those that load or think while others answer.
+pub(super) fn give_way() {
+    if let Err(error) = udp_batch::give_way(LOAD_NICENESS, LOAD_SLICE) {
+        tracing::debug!(%error, "loads run at the priority of everything else");
+    }
+}
+
 /// The sole writer of what is served.
 pub(super) struct Publisher {
     /// What workers read.
@@ -156,9 +163,7 @@ impl Publisher {
     pub(super) fn reload(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
         std::thread::scope(|scope| {
             let load = || {
-                if let Err(error) = udp_batch::give_way(LOAD_NICENESS, LOAD_SLICE) {
-                    tracing::debug!(%error, "loads run at the priority of everything else");
-                }
+                give_way();
                 self.reload_here(cause)
             };
             match std::thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, load) {

@@ -5,6 +5,7 @@
 use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
+use super::publisher;
 use super::think::{frozen, think_down, think_said};
 use crate::admin::ApiError;
 use crate::admin::types::{
@@ -50,7 +51,20 @@ impl Simulations {
         };
         let started = Instant::now();
         let go_on = || started.elapsed() < TIME_MAX;
-        simulate(serving, request, &weights, limit, &go_on)
+        // A thread of its own: a priority that was lowered cannot be raised again.
+        std::thread::scope(|scope| {
+            let think = || {
+                publisher::give_way();
+                simulate(serving, request, &weights, limit, &go_on)
+            };
+            match std::thread::Builder::new().name("simulate".to_owned()).spawn_scoped(scope, think)
+            {
+                Ok(thread) => {
+                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                }
+                Err(error) => Err(ApiError::NotReady(format!("no thread can be started: {error}"))),
+            }
+        })
     }
 }
 
@@ -147,4 +161,74 @@ fn moves(moves: whatif::Moves) -> Moves {
 
 fn rounded(share: f64) -> f64 {
     (share * SHARE_STEPS).round() / SHARE_STEPS
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::admin::types::WeightedNetwork;
+    use crate::config::{self, Files};
+    use crate::geo::BaseTable;
+    use crate::health::table::Table;
+    use crate::snapshot::{self, Input, Serials};
+
+    struct NoFile;
+
+    impl Files for NoFile {
+        fn read(&self, _: &Path) -> std::io::Result<Vec<u8>> {
+            Ok(Vec::new())
+        }
+
+        fn glob(&self, _: &str) -> Result<Vec<PathBuf>, String> {
+            Ok(Vec::new())
+        }
+
+        fn exists(&self, _: &Path) -> bool {
+            true
+        }
+    }
+
+    fn serving() -> Serving {
+        let config = config::load(Path::new("windrose.toml"), &NoFile).config.unwrap();
+        let input = Input {
+            config: Arc::new(config),
+            base: Arc::new(BaseTable::from_networks(&[])),
+            serials: Serials::default(),
+            now_s: 1_800_000_000,
+            generation: 1,
+        };
+        let (snapshot, _) = snapshot::compile(input).unwrap();
+        let table = Table::new(snapshot.plan.verdicts.len());
+        Serving::new(Arc::new(snapshot), Arc::new(table), 1, None)
+    }
+
+    #[test]
+    fn one_at_a_time_and_the_others_are_told_to_come_again() {
+        let (simulations, serving) = (Simulations::default(), serving());
+        let request = SimulateRequest { down: vec!["fra".to_owned()], ..Default::default() };
+        let busy = simulations.one.lock().unwrap();
+        let refused = simulations.run(&serving, &request).unwrap_err();
+        assert!(matches!(&refused, ApiError::NotReady(_)), "{refused:?}");
+        assert!(refused.to_string().contains("another simulation runs"), "{refused}");
+        drop(busy);
+        // It is run, and finds that there is no such datacenter.
+        let refused = simulations.run(&serving, &request).unwrap_err();
+        assert!(matches!(&refused, ApiError::NotFound(_)), "{refused:?}");
+    }
+
+    #[test]
+    fn weights_that_have_no_sum_are_refused() {
+        for weight in [0.0, -1.0, 1e-300, 1e300, f64::NAN, f64::INFINITY] {
+            let network = "192.0.2.0/24".to_owned();
+            let request = SimulateRequest {
+                weights: vec![WeightedNetwork { network, weight }],
+                ..SimulateRequest::default()
+            };
+            let refused = weights(&request).unwrap_err().to_string();
+            assert!(refused.contains("write a number from 1e-9 to 1e15"), "{refused}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::dns::types::rtype;
 use crate::health::table::Word;
 use crate::snapshot::{Serving, Snapshot, WipEntry};
 use crate::steer::overlay::{Laid, Overlay};
@@ -48,6 +49,8 @@ pub(super) struct Measured {
     pub(super) below: u64,
     /// Names of the first of them.
     pub(super) below_named: Vec<String>,
+    /// Those of them that have enough members, but not for clients of either family.
+    pub(super) below_by_family: u64,
     /// Datacenters that members are taken out of.
     pub(super) taken: BTreeSet<u32>,
 }
@@ -86,8 +89,10 @@ pub(super) fn measure(
         if measured.effect.wips.len() < WIPS_NAMED_MAX {
             measured.effect.wips.push(difference.named(snapshot, wip, entry));
         }
-        if difference.after < difference.before && difference.after < min_members {
+        let is_below = difference.after < difference.before && difference.after < min_members;
+        if is_below || difference.loses_family(min_members) {
             measured.below += 1;
+            measured.below_by_family += u64::from(!is_below);
             if measured.below_named.len() < WIPS_NAMED_MAX {
                 measured.below_named.push(snapshot.wip_name(wip));
             }
@@ -151,6 +156,8 @@ struct Difference {
     taken: BTreeSet<u32>,
     before: u64,
     after: u64,
+    /// The same of those that can be answered to who asks for A, and for AAAA.
+    families: [[u64; 2]; 2],
 }
 
 impl Pair {
@@ -175,15 +182,22 @@ impl Pair {
         if difference.changed.is_empty() {
             return difference;
         }
-        let available = |serving: &Serving| -> Vec<bool> {
-            let words: Vec<bool> = serving.words(wip).map(Word::available).collect();
-            let members = strategy.members.iter();
-            members.map(|entry| entry.vips.clone().any(|vip| words[usize::from(vip)])).collect()
+        let words =
+            |serving: &Serving| -> Vec<bool> { serving.words(wip).map(Word::available).collect() };
+        let words = [words(&self.before), words(&self.after)];
+        let available = |words: &[bool], counts: &dyn Fn(u16) -> bool| -> Vec<bool> {
+            let is_up = |vip: u16| words[usize::from(vip)] && counts(vip);
+            strategy.members.iter().map(|entry| entry.vips.clone().any(is_up)).collect()
         };
-        let (before, after) = (available(&self.before), available(&self.after));
+        let before = available(&words[0], &|_| true);
+        let after = available(&words[1], &|_| true);
         let same = self.same_members(entry.strategy);
         difference.before = count(&before, &same);
         difference.after = count(&after, &same);
+        difference.families = [rtype::A, rtype::AAAA].map(|family| {
+            let is_of = |vip: u16| strategy.vips[usize::from(vip)].record.rtype() == family;
+            [0, 1].map(|side| count(&available(&words[side], &is_of), &same))
+        });
         let known = snapshot.members_of(entry.strategy);
         for (member, known) in known.enumerate() {
             let Some(datacenter) = known.datacenter else { continue };
@@ -223,6 +237,12 @@ fn count(available: &[bool], same: &[u16]) -> u64 {
 }
 
 impl Difference {
+    /// Whether a family that had as many members as are wanted has them no more: others
+    /// that are left are nobody to its clients.
+    fn loses_family(&self, min_members: u64) -> bool {
+        self.families.iter().any(|[before, after]| *before >= min_members && *after < min_members)
+    }
+
     fn named(&self, snapshot: &Snapshot, wip: u32, entry: &WipEntry) -> WipEffect {
         let names: Vec<&str> =
             snapshot.members_of(entry.strategy).map(|member| member.name.as_str()).collect();

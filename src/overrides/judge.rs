@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::book::{Book, Changed};
-use super::effect::{Effect, in_service, measure, named};
+use super::effect::{Effect, Measured, in_service, measure, named};
 use super::entry::{Entry, Stage};
 use super::lay::{Compiled, overlay};
 use super::rules::{Rule, datacenter_names};
@@ -140,7 +140,7 @@ impl Court<'_> {
         if measured.below > 0 {
             broken.push(Broken {
                 rule: "min_members",
-                detail: below_text(measured.below, &measured.below_named, min_members),
+                detail: below_text(&measured, min_members),
                 wips: measured.below_named,
                 wips_total: measured.below,
             });
@@ -210,14 +210,18 @@ pub(super) fn why(broken: &[Broken]) -> String {
     lines.join("; ")
 }
 
-fn below_text(total: u64, named: &[String], minimum: u64) -> String {
+fn below_text(measured: &Measured, minimum: u64) -> String {
+    let (total, named) = (measured.below, &measured.below_named);
     const SHOWN: usize = 3;
     let shown = named.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
     let rest = total - named.len().min(SHOWN) as u64;
     let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
     let wips = if total == 1 { "WIP" } else { "WIPs" };
     let members = if minimum == 1 { "member" } else { "members" };
-    format!("{total} {wips} would have fewer than {minimum} available {members}: {shown}{rest}")
+    let whose = if measured.below_by_family == 0 { "" } else { " for IPv4 or for IPv6" };
+    format!(
+        "{total} {wips} would have fewer than {minimum} available {members}{whose}: {shown}{rest}"
+    )
 }
 
 //------------ Datacenters changed --------------------------------------------

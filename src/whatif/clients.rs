@@ -10,12 +10,13 @@
 //! client's own network (`hash`, ties, ramps), its points are asked one by one: they
 //! are spread evenly over its weight, so that few tell of many.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use ipnet::IpNet;
 
+use super::Stopped;
 use super::weights::Weighted;
 use crate::geo::{self, BaseTable, ClassId, Piece};
 use crate::steer::hash::{SCOPE_V4, SCOPE_V6};
@@ -61,12 +62,14 @@ pub(super) struct Cell {
 
 impl Clients {
     /// Of both tables. `networks`: all that operators' rules name in either config.
-    /// `weights`: none for the address space.
+    /// `weights`: none for the address space. `go_on` is asked again and again.
     pub(super) fn new(
         tables: [&BaseTable; 2],
         networks: &[IpNet],
         weights: &[Weighted],
-    ) -> Clients {
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Clients, Stopped> {
+        let weights = &merged(weights)[..];
         let all: Vec<IpNet> = networks
             .iter()
             .copied()
@@ -74,17 +77,18 @@ impl Clients {
             .collect();
         let measure = if weights.is_empty() { Measure::AddressSpace } else { Measure::Weights };
         let mut density = Density::new(tables, weights, networks.len());
-        let mut sums = Sums::of(tables, &all, &density);
+        let walk = Walk { tables, networks: &all, go_on };
+        let mut sums = Sums::of(&walk, &mut density)?;
         if sums.totals == [0.0; 2] {
             // Nobody's place is known: all that could be clients count.
             density.is_place_known = None;
-            sums = Sums::of(tables, &all, &density);
+            sums = Sums::of(&walk, &mut density)?;
         }
         let families = sums.families(measure);
         let mut clients = Clients { cells: Vec::new(), points: Vec::new(), families, measure };
         clients.fill(&sums);
-        clients.spread(tables, &all, &density, &sums);
-        clients
+        clients.spread(&walk, &mut density, &sums)?;
+        Ok(clients)
     }
 
     /// Addresses of a cell, spread evenly over it.
@@ -118,14 +122,13 @@ impl Clients {
     /// Puts the points where they belong.
     fn spread(
         &mut self,
-        tables: [&BaseTable; 2],
-        networks: &[IpNet],
-        density: &Density,
+        walk: &Walk<'_>,
+        density: &mut Density<'_>,
         sums: &Sums,
-    ) {
+    ) -> Result<(), Stopped> {
         // Of each cell: the weight gone by, and how many points are placed.
         let mut gone = vec![(0.0, 0usize); self.cells.len()];
-        geo::for_each_piece(tables, networks, &mut |piece| {
+        walk.for_each_piece(&mut |piece| {
             let each = density.of(&piece);
             if each == 0.0 {
                 return;
@@ -142,7 +145,44 @@ impl Clients {
                 *placed += 1;
             }
             *before = after;
+        })
+    }
+}
+
+/// The same networks with the same weights, each once.
+fn merged(weights: &[Weighted]) -> Vec<Weighted> {
+    let mut merged: BTreeMap<IpNet, f64> = BTreeMap::new();
+    for weighted in weights {
+        *merged.entry(weighted.network).or_default() += weighted.weight;
+    }
+    merged.into_iter().map(|(network, weight)| Weighted { network, weight }).collect()
+}
+
+//------------ Walk -----------------------------------------------------------
+
+/// So many pieces are visited before it is asked again whether to go on.
+const PIECES_UNASKED: u32 = 1_024;
+
+/// All pieces, as often as they are wanted.
+struct Walk<'a> {
+    tables: [&'a BaseTable; 2],
+    networks: &'a [IpNet],
+    go_on: &'a dyn Fn() -> bool,
+}
+
+impl Walk<'_> {
+    fn for_each_piece(&self, visit: &mut dyn FnMut(Piece<'_>)) -> Result<(), Stopped> {
+        let (mut count, mut goes_on) = (0_u32, true);
+        geo::for_each_piece(self.tables, self.networks, &mut |piece| {
+            if goes_on && count.is_multiple_of(PIECES_UNASKED) {
+                goes_on = (self.go_on)();
+            }
+            count = count.wrapping_add(1);
+            if goes_on {
+                visit(piece);
+            }
         });
+        if goes_on { Ok(()) } else { Err(Stopped) }
     }
 }
 
@@ -155,6 +195,8 @@ struct Density<'a> {
     first: usize,
     /// By class, of both tables; none: any place counts as known.
     is_place_known: Option<[Vec<bool>; 2]>,
+    /// Of the chains of each family that were asked about, the sum of their weights.
+    chains: [Vec<Option<f64>>; 2],
 }
 
 impl<'a> Density<'a> {
@@ -164,10 +206,10 @@ impl<'a> Density<'a> {
             places.map(|place| place.point.is_some() || place.continent.is_some()).collect()
         };
         let is_place_known = weights.is_empty().then(|| tables.map(known));
-        Density { weights, first, is_place_known }
+        Density { weights, first, is_place_known, chains: Default::default() }
     }
 
-    fn of(&self, piece: &Piece<'_>) -> f64 {
+    fn of(&mut self, piece: &Piece<'_>) -> f64 {
         if self.weights.is_empty() {
             let known = |known: &[Vec<bool>; 2]| {
                 (0..2).any(|side| known[side][piece.classes[side] as usize])
@@ -175,8 +217,14 @@ impl<'a> Density<'a> {
             let counts = piece.is_client && self.is_place_known.as_ref().is_none_or(known);
             return if counts { 1.0 } else { 0.0 };
         }
-        let own = piece.networks.iter().filter_map(|&at| at.checked_sub(self.first));
-        own.map(|at| self.weights[at].weight / size(&self.weights[at].network)).sum()
+        let (known, at) = (&mut self.chains[usize::from(!piece.is_v4)], piece.chain as usize);
+        if known.len() <= at {
+            known.resize(at + 1, None);
+        }
+        *known[at].get_or_insert_with(|| {
+            let own = piece.networks.iter().filter_map(|&at| at.checked_sub(self.first));
+            own.map(|at| self.weights[at].weight / size(&self.weights[at].network)).sum()
+        })
     }
 }
 
@@ -211,9 +259,9 @@ struct Sum {
 }
 
 impl Sums {
-    fn of(tables: [&BaseTable; 2], networks: &[IpNet], density: &Density<'_>) -> Sums {
+    fn of(walk: &Walk<'_>, density: &mut Density<'_>) -> Result<Sums, Stopped> {
         let mut sums = Sums::default();
-        geo::for_each_piece(tables, networks, &mut |piece| {
+        walk.for_each_piece(&mut |piece| {
             let weight = density.of(&piece) * piece.size();
             if weight == 0.0 {
                 return;
@@ -231,8 +279,8 @@ impl Sums {
             sum.weight += weight;
             sum.networks = sum.networks.saturating_add(hashed_networks(&piece));
             sums.totals[usize::from(!piece.is_v4)] += weight;
-        });
-        sums
+        })?;
+        Ok(sums)
     }
 
     fn families(&self, measure: Measure) -> [f64; 2] {

@@ -118,7 +118,7 @@ pub fn compare(
 ) -> Result<Comparison, Stopped> {
     let states = [before, after];
     let tables = states.map(|state| &*state.snapshot.base);
-    let clients = Clients::new(tables, &networks(states), weights);
+    let clients = Clients::new(tables, &networks(states), weights, go_on)?;
     let mut comparer = Comparer {
         states,
         clients,

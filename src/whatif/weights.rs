@@ -7,17 +7,21 @@
 //! ```
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 
 use crate::geo;
+
+/// What weighs less or more could vanish beside others, or have no sum.
+const WEIGHTS: RangeInclusive<f64> = 1e-9..=1e15;
 
 /// A network of clients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weighted {
     /// Where they are.
     pub network: IpNet,
-    /// More than 0 and finite.
+    /// From 1e-9 to 1e15.
     pub weight: f64,
 }
 
@@ -39,8 +43,11 @@ impl Weighted {
         if geo::hides_ipv4(&parsed) {
             return Err(format!("{network} hides IPv4 clients: name their IPv4 network"));
         }
-        if !weight.is_finite() || weight <= 0.0 {
-            return Err(format!("the weight of {network} is {weight}: write a number above 0"));
+        if !WEIGHTS.contains(&weight) {
+            let (least, most) = (WEIGHTS.start(), WEIGHTS.end());
+            return Err(format!(
+                "the weight of {network} is {weight:e}: write a number from {least:e} to {most:e}"
+            ));
         }
         Ok(Weighted { network: parsed, weight })
     }
@@ -94,10 +101,12 @@ mod tests {
             ("192.0.2.0/33 1", "is no network"),
             ("192.0.2.1/24 1", "write 192.0.2.0/24"),
             ("192.0.2.0/24 many", "line 1: \"many\" is no number"),
-            ("192.0.2.0/24 0", "write a number above 0"),
-            ("192.0.2.0/24 -1", "write a number above 0"),
-            ("192.0.2.0/24 NaN", "write a number above 0"),
-            ("192.0.2.0/24 inf", "write a number above 0"),
+            ("192.0.2.0/24 0", "is 0e0: write a number from 1e-9 to 1e15"),
+            ("192.0.2.0/24 -1", "write a number from"),
+            ("192.0.2.0/24 NaN", "is NaN: write a number from"),
+            ("192.0.2.0/24 1\n192.0.3.0/24 1e999", "line 2: the weight of 192.0.3.0/24 is inf: "),
+            ("192.0.2.0/24 1e308", "is 1e308: write a number from"),
+            ("192.0.2.0/24 1e-300", "is 1e-300: write a number from"),
             ("2002::/16 1", "hides IPv4 clients"),
             ("# nothing\n", "it holds no network"),
         ] {

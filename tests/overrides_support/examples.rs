@@ -103,6 +103,39 @@ fn a_refusal_says_which_rule_and_what_would_be() {
     );
 }
 
+/// A family whose last member leaves has nobody, whoever is left for the other.
+#[test]
+fn a_drain_may_not_leave_a_family_with_nobody() {
+    let both = |text: &str, n: u8| {
+        text.replace(&format!("\"192.0.2.{n}\""), &format!("[\"192.0.2.{n}\", \"2001:db8::{n}\"]"))
+    };
+    let mut files = MemoryFiles::default();
+    files.insert("windrose.toml", both(&both(CONFIG, 1), 3));
+    let serving = serving::load("windrose.toml", &files, BaseTable::from_networks(&[])).unwrap();
+    set_member(&serving, "ams", false);
+    // Of fra only IPv4 is up, of iad only IPv6.
+    let snapshot = &serving.snapshot;
+    let shop = (0..).find(|wip| snapshot.wip_name(*wip) == "shop.example.com").unwrap();
+    let entry = &snapshot.wips[shop as usize];
+    let strategy = snapshot.strategy(entry);
+    let verdicts = snapshot.verdicts(entry, strategy);
+    let down = Word::new(State::Down, false, Override::None, 0, NOW_S as u32);
+    for (vip, &verdict) in strategy.vips.iter().zip(verdicts) {
+        let is_up = ["192.0.2.1", "2001:db8::3"].contains(&&*vip.record.address().to_string());
+        serving.health.set(verdict, if is_up { Word::UP } else { down });
+    }
+    let of_shop = |name| say(Kind::Drain, Target::new(Some(name), Some("shop.*"), None).unwrap());
+    for name in ["fra", "iad"] {
+        assert_eq!(
+            details(&serving, &Book::default(), of_shop(name), &Safety::default()),
+            ["min_members: 1 WIP would have fewer than 1 available member for IPv4 or for IPv6: \
+              shop.example.com"],
+        );
+    }
+    let none = Safety { min_members: 0, ..Safety::default() };
+    assert_eq!(details(&serving, &Book::default(), of_shop("fra"), &none), [""; 0]);
+}
+
 #[test]
 fn what_lowers_no_count_passes_even_below_the_least() {
     let serving = serve();

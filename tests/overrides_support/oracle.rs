@@ -17,6 +17,8 @@ pub(crate) struct Place {
     pub(crate) member: String,
     pub(crate) datacenter: Option<String>,
     addresses: BTreeSet<IpAddr>,
+    /// The family of each VIP: true of IPv6.
+    families: Vec<bool>,
     ttl_s: u64,
     /// Its verdicts, one for each VIP.
     verdicts: Vec<u32>,
@@ -46,6 +48,7 @@ pub(crate) fn places(serving: &Serving) -> Vec<Place> {
                 member: member.name.clone(),
                 datacenter: datacenter.map(|datacenter| datacenter.name.clone()),
                 addresses: member.vips.iter().map(|vip| vip.address).collect(),
+                families: member.vips.iter().map(|vip| vip.address.is_ipv6()).collect(),
                 ttl_s: u64::from(settings.ttl_s),
                 verdicts: all[first..first + vips].to_vec(),
                 at: (wip, entry.strategy, at),
@@ -110,6 +113,12 @@ impl Place {
         (0..self.verdicts.len()).any(|vip| self.word(serving, book, vip).available())
     }
 
+    /// Whether it can be answered to clients of a family.
+    fn is_available_to(&self, is_v6: bool, serving: &Serving, book: &Book) -> bool {
+        let mut of_family = (0..self.verdicts.len()).filter(|&vip| self.families[vip] == is_v6);
+        of_family.any(|vip| self.word(serving, book, vip).available())
+    }
+
     /// Whether it is known now to be taken out before an answer of now has expired.
     fn leaves_soon(&self, book: &Book, now_s: u64) -> bool {
         let decider = self.decider(book);
@@ -143,6 +152,10 @@ pub(crate) struct Counts {
     pub(crate) in_service: BTreeSet<String>,
     /// Available members of WIPs, by their place.
     pub(crate) available: BTreeSet<usize>,
+    /// The same of each family.
+    pub(crate) available_to: BTreeSet<(usize, bool)>,
+    /// Available members of each WIP in each family.
+    families: BTreeMap<(String, bool), usize>,
 }
 
 pub(crate) fn counts(places: &[Place], serving: &Serving, book: &Book) -> Counts {
@@ -156,16 +169,33 @@ pub(crate) fn counts(places: &[Place], serving: &Serving, book: &Book) -> Counts
             counts.available.insert(index);
         }
     }
+    for is_v6 in [false, true] {
+        let mut distinct: BTreeMap<&str, BTreeSet<&BTreeSet<IpAddr>>> = BTreeMap::new();
+        for (index, place) in places.iter().enumerate() {
+            let of_wip = distinct.entry(&place.wip).or_default();
+            if place.is_available_to(is_v6, serving, book) {
+                of_wip.insert(&place.addresses);
+                counts.available_to.insert((index, is_v6));
+            }
+        }
+        let of = distinct.into_iter().map(|(wip, of)| ((wip.to_owned(), is_v6), of.len()));
+        counts.families.extend(of);
+    }
     counts.wips = distinct.into_iter().map(|(wip, of)| (wip.to_owned(), of.len())).collect();
     counts
 }
 
 impl Counts {
-    /// WIPs that are below the least allowed and have fewer than before.
+    /// WIPs that are below the least allowed and have fewer than before, or that were not
+    /// below it for a family and are.
     pub(crate) fn sunk_below(&self, before: &Counts, minimum: usize) -> BTreeSet<String> {
         let sunk =
             |(wip, count): &(&String, &usize)| **count < minimum && **count < before.wips[*wip];
-        self.wips.iter().filter(sunk).map(|(wip, _)| wip.clone()).collect()
+        let lost = |(key, count): &(&(String, bool), &usize)| {
+            **count < minimum && before.families[*key] >= minimum
+        };
+        let whole = self.wips.iter().filter(sunk).map(|(wip, _)| wip.clone());
+        whole.chain(self.families.iter().filter(lost).map(|((wip, _), _)| wip.clone())).collect()
     }
 
     /// Datacenters that have lost an available member.

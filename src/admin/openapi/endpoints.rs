@@ -179,7 +179,8 @@ fn thinking(schemas: &mut Schemas) -> Vec<Endpoint> {
             .summary("How answers would move, were sites lost or members overridden")
             .takes::<SimulateRequest>(schemas, false)
             .gives::<Simulation>(schemas, "How they would.")
-            .problem(404, "There is no such datacenter."),
+            .problem(404, "There is no such datacenter.")
+            .problem(503, "Another simulation runs, or this one takes too long."),
     ]
 }
 

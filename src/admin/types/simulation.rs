@@ -45,7 +45,7 @@ pub struct ThoughtOverride {
 pub struct WeightedNetwork {
     /// "192.0.2.0/24"
     pub network: String,
-    /// Its weight beside the others'; more than 0.
+    /// Its weight beside the others', from 1e-9 to 1e15.
     pub weight: f64,
 }
 

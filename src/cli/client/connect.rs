@@ -11,6 +11,14 @@ use rustls::CertificateError;
 use super::{CA_FILE_VARIABLE, Client, ClientError};
 
 impl Client {
+    /// Where `path` of its API is.
+    pub(super) fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        // Behind a proxy the API may stand below a path of its own.
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+
     /// Whether both speak to one server, as far as their addresses tell.
     pub(in crate::cli) fn is_same_server(&self, other: &Client) -> bool {
         fn socket(client: &Client) -> Option<Components<'_>> {

@@ -184,9 +184,16 @@ fn wip_names(config: &Config) -> impl Iterator<Item = String> {
         .filter_map(|(_, wire, _)| Some(crate::dns::Name::from_wire(wire).ok()?.to_string()))
 }
 
+/// A longer text is no mistyped name: none has so many bytes.
+const SUGGESTED_LENGTH_MAX: usize = 255;
+
 /// "; did you mean \"fra\"?"
 fn nearest<'n>(named: &str, known: impl Iterator<Item = &'n str>) -> String {
     const ALIKE: f64 = 0.8;
+    // It is compared with every name there is, a million perhaps.
+    if named.len() > SUGGESTED_LENGTH_MAX {
+        return String::new();
+    }
     let scored = known.map(|name| (strsim::jaro_winkler(named, name), name));
     let best = scored.filter(|(score, _)| *score >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
     best.map_or_else(String::new, |(_, name)| format!("; did you mean \"{name}\"?"))
