@@ -179,13 +179,15 @@ impl Daemon {
         // From here to the first answer all is quick: what happens at the server before is
         // no longer seen here.
         let handed = from.as_ref().map(|from| from.take_state()).transpose()?;
+        let last = handed.as_ref().and_then(|handed| handed.events.last());
+        // What happened before there was anybody to tell is told too, but not twice.
+        let told_before = last.map_or(0, |event| event.id);
         let publisher = Publisher::start(path, loaded, prober, state, clock, workers, handed)
             .map_err(StartError::Config)?;
         let publisher = Arc::new(publisher);
-        let watching = Watching::start(&publisher.journal, &config, runtime.handle(), workers);
+        let watching = Watching::new(&publisher.journal, runtime.handle(), workers);
         let query_log = Arc::clone(watching.query_log());
         let _ = publisher.watching.set(watching);
-        runtime.spawn(watching::follow(Arc::clone(&publisher)));
         let factory = responder::Factory::new(&publisher, &query_log, udp_threads);
         let options = StartOptions { tcp: tcp_options(&config), ..StartOptions::default() };
         let running = bound
@@ -229,6 +231,7 @@ impl Daemon {
             from.ready(Arc::downgrade(&running))?;
             admin_file.iter().for_each(|file| file.set(from.has_admin_file()));
         }
+        runtime.spawn(watching::follow(Arc::clone(&publisher), told_before));
         Ok(Daemon {
             publisher,
             running,
@@ -351,8 +354,13 @@ impl Daemon {
     fn leave(self, successor: &Successor) {
         let _ = self.stop.send(true);
         self.running.hand_over(LEAVE_WAIT, |moved| successor.take(&moved));
+        let watching = self.publisher.watching.get();
+        // Before the other's file has grown to where this one would put it aside.
+        watching.inspect(|watching| watching.stop_logging());
         // Probes of two would be twice as many.
         self.publisher.stop();
+        // The other process tells what comes after what was handed to it, and no more.
+        watching.inspect(|watching| watching.stop());
         if let Some(task) = self.admin_task {
             // Whoever asked for the upgrade gets an answer.
             let ended =
