@@ -275,3 +275,63 @@ fn pretended_successor() {
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null").unwrap()).unwrap();
     std::thread::sleep(Duration::from_secs(100));
 }
+
+/// Takes deliveries and gives the bodies of all.
+fn receiver() -> (u16, std::sync::Arc<std::sync::Mutex<String>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let taken = std::sync::Arc::<std::sync::Mutex<String>>::default();
+    let bodies = std::sync::Arc::clone(&taken);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = std::io::BufReader::new(stream.unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            while std::io::BufRead::read_line(&mut stream, &mut line).unwrap() > 2 {
+                let (name, value) = line.split_once(':').unwrap_or_default();
+                if name.eq_ignore_ascii_case("content-length") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            let said = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            // Counted even where nobody is left to hear of it.
+            let _ = stream.get_mut().write_all(said);
+            *bodies.lock().unwrap() += &(String::from_utf8(body).unwrap() + "\n");
+        }
+    });
+    (port, taken)
+}
+
+#[test]
+fn webhooks_are_told_once_and_the_query_log_ends_well() {
+    let mut server = Server::start(1);
+    let (port, taken) = receiver();
+    let config = std::fs::read_to_string(server.path("windrose.toml")).unwrap();
+    let log = server.path("queries");
+    let config = format!(
+        "{config}[query_log]\nfile = \"{}\"\n[webhook.hook]\nurl = \"http://127.0.0.1:{port}/\"\nevents = [\"config\"]\n",
+        log.display()
+    );
+    server.write("windrose.toml", &config);
+    assert!(server.command("reload").status.success());
+    let told = |what: &str| taken.lock().unwrap().matches(what).count();
+    let (loaded, upgraded) = ("\"event\":\"config_loaded\"", "\"cause\":\"upgrade\"");
+    server.until("the reload is told", || told(loaded) >= 1);
+    server.until("the log is begun", || log.exists());
+    let before = told(loaded);
+    server.ask("first.g.example");
+    for turn in 1..=2 {
+        server.upgrade();
+        server.until("the upgrade is told", || {
+            told(upgraded) >= turn && told(loaded) >= before + turn
+        });
+    }
+    server.until("the log is begun anew", || server.path("queries.2").exists());
+    assert_eq!((told(loaded), told(upgraded)), (before + 2, 2), "{}", taken.lock().unwrap());
+    for file in ["queries.1", "queries.2"] {
+        let bytes = std::fs::read(server.path(file)).unwrap();
+        assert!(bytes.ends_with(&[0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 3]), "{file}: {bytes:?}");
+    }
+}

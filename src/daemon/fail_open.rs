@@ -4,8 +4,9 @@
 //! verdict may be shared by any number of them, so that one loss has no list of those it meets.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::admin::types::EventKind;
+use crate::admin::types::{Event, EventKind};
 use crate::snapshot::Serving;
 use crate::steer;
 
@@ -21,8 +22,53 @@ pub(super) fn failing(serving: &Serving) -> BTreeSet<String> {
         .collect()
 }
 
+/// What was told of it last.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    failing: BTreeSet<String>,
+    /// Of those that another process told of, so many have no names here.
+    unnamed: u64,
+}
+
+impl Told {
+    /// By the events up to `after`, which another process told.
+    pub(super) fn of(events: &[Arc<Event>], after: u64) -> Told {
+        let mut told = Told::default();
+        for event in events.iter().take_while(|event| event.id <= after) {
+            match &event.what {
+                EventKind::FailOpen { wip: Some(wip), active: true, .. } => {
+                    told.failing.insert(wip.clone());
+                }
+                EventKind::FailOpen { wip: Some(wip), active: false, .. } => {
+                    // One of those without names, where it is not known.
+                    if !told.failing.remove(wip) {
+                        told.unnamed = told.unnamed.saturating_sub(1);
+                    }
+                }
+                EventKind::FailOpen { wip: None, wips, active: true } => told.unnamed += wips,
+                EventKind::FailOpen { wip: None, wips, active: false } => {
+                    told.unnamed = told.unnamed.saturating_sub(*wips);
+                }
+                _ => {}
+            }
+        }
+        told
+    }
+
+    /// What is to be told now that these have nobody left.
+    pub(super) fn now(&mut self, found: BTreeSet<String>) -> Vec<EventKind> {
+        // Those without names are among the ones found, as far as there are any.
+        let unnamed = usize::try_from(std::mem::take(&mut self.unnamed)).unwrap_or(usize::MAX);
+        let known: Vec<String> = found.difference(&self.failing).take(unnamed).cloned().collect();
+        self.failing.extend(known);
+        let events = between(&self.failing, &found);
+        self.failing = found;
+        events
+    }
+}
+
 /// What happened between two looks.
-pub(super) fn between(before: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<EventKind> {
+fn between(before: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<EventKind> {
     let mut events = Vec::new();
     for (active, mut names) in [(true, now.difference(before)), (false, before.difference(now))] {
         let named = names.by_ref().take(NAMED_MAX);
@@ -54,6 +100,26 @@ mod tests {
             |wip: &str, active| EventKind::FailOpen { wip: Some(wip.to_owned()), wips: 1, active };
         assert_eq!(between(&before, &now), [told("0002", true), told("0000", false)]);
         assert_eq!(between(&now, &now), []);
+    }
+
+    #[test]
+    fn what_another_process_told_is_not_told_again_and_its_end_is() {
+        let event = |id, wip: Option<&str>, wips, active| {
+            let wip = wip.map(str::to_owned);
+            Arc::new(Event { id, at_us: 0, what: EventKind::FailOpen { wip, wips, active } })
+        };
+        let events = [
+            event(1, Some("0000"), 1, true),
+            event(2, Some("0001"), 1, true),
+            event(3, Some("0000"), 1, false),
+            event(4, Some("0002"), 1, true),
+            event(5, None, 2, true),
+            event(6, Some("0000"), 1, true),
+        ];
+        let mut told = Told::of(&events, 5);
+        let ended = EventKind::FailOpen { wip: Some("0001".to_owned()), wips: 1, active: false };
+        assert_eq!(told.now(names(2..5)), [ended]);
+        assert_eq!(told.now(names(2..5)), []);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What watches the server from outside: webhooks and the query log. It follows the journal, takes each
 //! config that comes into force, and tells when WIPs have no member left.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -31,19 +30,11 @@ pub(super) struct Watching {
 }
 
 impl Watching {
-    /// Starts those that the config in force has.
-    pub(super) fn start(
-        journal: &Arc<Journal>,
-        config: &Config,
-        runtime: &Handle,
-        workers: usize,
-    ) -> Watching {
+    /// None of them at work yet.
+    pub(super) fn new(journal: &Arc<Journal>, runtime: &Handle, workers: usize) -> Watching {
         let notifier = Notifier::new(Arc::clone(journal), runtime.clone());
         let query_log = Arc::new(QueryLog::new(workers, probing::give_way));
-        let watching = Watching { notifier, query_log, runtime: runtime.clone() };
-        // What happened before there was anybody to tell is told too.
-        watching.apply(config, 0);
-        watching
+        Watching { notifier, query_log, runtime: runtime.clone() }
     }
 
     /// Goes by a config that came into force after the event `after`.
@@ -107,6 +98,11 @@ impl Watching {
         self.notifier.status().into_iter().map(totals).collect()
     }
 
+    /// Ends the query log: another process writes on, to the same file perhaps.
+    pub(super) fn stop_logging(&self) {
+        self.query_log.stop();
+    }
+
     /// Ends them; what waits is sent if that is quick.
     pub(super) fn stop(&self) {
         self.query_log.stop();
@@ -132,10 +128,14 @@ fn shown(status: HookStatus) -> WebhookStatus {
     }
 }
 
-/// Follows what happens until the runtime ends.
-pub(super) async fn follow(publisher: Arc<Publisher>) {
-    let mut reader = publisher.journal.reader(Some(0));
-    let mut failing = BTreeSet::new();
+/// Begins, once it is sure that this process answers, and follows what happens until the
+/// runtime ends. Events up to `after` were another process's, which told them.
+pub(super) async fn follow(publisher: Arc<Publisher>, after: u64) {
+    if let Some(watching) = publisher.watching.get() {
+        watching.apply(&publisher.serving().snapshot.config, after);
+    }
+    let mut reader = publisher.journal.reader(Some(after));
+    let mut told = fail_open::Told::of(&publisher.journal.kept(), after);
     let mut seen = Weak::new();
     loop {
         let happened = happened(&mut reader, &publisher).await;
@@ -148,11 +148,10 @@ pub(super) async fn follow(publisher: Arc<Publisher>) {
         let look = move || fail_open::failing(&from.cell.load());
         let Ok(found) = tokio::task::spawn_blocking(look).await else { return };
         let at_us = publisher.clock.unix_us();
-        for event in fail_open::between(&failing, &found) {
+        for event in told.now(found) {
             say(&event);
             publisher.journal.push(at_us, event);
         }
-        failing = found;
         tokio::time::sleep(LOOK_EVERY.max(begun.elapsed() * LOOK_SHARE)).await;
     }
 }
