@@ -183,7 +183,6 @@ impl Daemon {
         let held_publisher = Arc::clone(&publisher);
         // A load writes state, which is that of the server before until this one is ready.
         let held = from.as_ref().map(|_| held_publisher.hold_loads());
-        let watching = Watching::start(&publisher.journal, &config, runtime.handle(), workers);
         let watching = Watching::new(&publisher.journal, runtime.handle(), workers);
         let query_log = Arc::clone(watching.query_log());
         let _ = publisher.watching.set(watching);
@@ -320,64 +319,6 @@ impl Daemon {
                 }
             }
         })
-    }
-
-    /// Stops: no new queries, state is saved, probes end, threads join. Where another
-    /// process has taken over, state is its, and so are connections.
-    pub fn stop(self) {
-        let successor = self.upgrader.successor().borrow().clone();
-        if let Some(successor) = successor {
-            return self.leave(&successor);
-        }
-        tracing::info!("stopping");
-        self.publisher.stopping.store(true, Ordering::Relaxed);
-        self.publisher.teller.stopping();
-        let _ = self.stop.send(true);
-        match Arc::try_unwrap(self.running) {
-            Ok(running) => {
-                running.stop();
-            }
-            // The admin listener still counts with it; its sockets close with the process.
-            Err(running) => drop(running),
-        }
-        if let Some(saver) = self.saver {
-            saver.stop();
-        }
-        self.publisher.stop();
-        if let Some(watching) = self.publisher.watching.get() {
-            watching.stop();
-        }
-        self.runtime.shutdown_timeout(STOP_WAIT);
-        join_watcher(&self.watcher);
-    }
-
-    /// Gives everything to the process that answers already, and ends.
-    fn leave(self, successor: &Successor) {
-        self.running.hand_over(LEAVE_WAIT, |moved| successor.take(&moved));
-        let watching = self.publisher.watching.get();
-        // Before the other's file has grown to where this one would put it aside.
-        watching.inspect(|watching| watching.stop_logging());
-        // Probes of two would be twice as many.
-        // The other process tells what comes after what was handed to it, and no more.
-        watching.inspect(|watching| watching.stop());
-        if let Some(task) = self.admin_task {
-            // Whoever asked for the upgrade gets an answer.
-            let ended =
-                self.runtime.block_on(async { tokio::time::timeout(ADMIN_WAIT, task).await });
-            if ended.is_err() {
-                tracing::warn!("the admin listener does not end: not waiting for it");
-            }
-        }
-        }
-        tracing::info!(pid = successor.pid, "handed over: this process ends");
-    }
-}
-
-fn join_watcher(watcher: &JoinHandle<()>) {
-    // It may be in the middle of a load, which nobody needs any more.
-    let begun = Instant::now();
-    while !watcher.is_finished() && begun.elapsed() < STOP_WAIT {
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -56,8 +56,13 @@ impl Daemon {
     fn leave(self, successor: &Successor) {
         let _ = self.stop.send(true);
         self.running.hand_over(LEAVE_WAIT, |moved| successor.take(&moved));
+        let watching = self.publisher.watching.get();
+        // Before the other's file has grown to where this one would put it aside.
+        watching.inspect(|watching| watching.stop_logging());
         // Probes of two would be twice as many.
         self.publisher.stop();
+        // The other process tells what comes after what was handed to it, and no more.
+        watching.inspect(|watching| watching.stop());
         if let Some(task) = self.admin_task {
             // Whoever asked for the upgrade gets an answer.
             let ended =

@@ -63,10 +63,9 @@ impl Keeper {
         let safety = &snapshot.config.safety;
         let judgement = judge(&was.serving, &before.book, &after, now_s, safety);
         if judgement.effect.members_matched == 0 {
-            return Err(asked::means_nobody(&asked.target, &snapshot.config));
             // A suggestion may take its time: nobody else waits for it.
             drop(changing);
-            return Err(asked::means_nobody(&asked.target, &serving.snapshot.config));
+            return Err(asked::means_nobody(&asked.target, &snapshot.config));
         }
         self.make(&mut changing, cell, &was, judgement, &asked)
     }
