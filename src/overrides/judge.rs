@@ -49,18 +49,28 @@ pub fn judge(
     now_s: u64,
     safety: &Safety,
 ) -> Judgement {
-    let serving = &serving.frozen();
+    let old = overlay(&serving.snapshot, before, now_s).overlay;
+    judge_step(&serving.frozen(), (before, &Arc::new(old)), after, now_s, safety)
+}
+
+/// The same with health as it is, and the book before it laid over it already: of many
+/// steps one after another.
+pub(super) fn judge_step(
+    serving: &Serving,
+    (before, old): (&Book, &Overlay),
+    after: &Book,
+    now_s: u64,
+    safety: &Safety,
+) -> Judgement {
     let snapshot = &serving.snapshot;
     let court = Court { serving, now_s, safety };
-    let compiled_before = overlay(snapshot, before, now_s);
     let compiled = overlay(snapshot, after, now_s);
-    let old = Arc::new(compiled_before.overlay);
     let new = Arc::new(compiled.overlay.clone());
-    let (mut effect, broken, taken) = court.compare(before, &old, &new);
+    let (mut effect, broken, taken) = court.compare(before, old, &new);
     let mut foreseen = Vec::new();
     if let Some(begun) = begun(before, after) {
         let then = Arc::new(overlay(snapshot, &begun, now_s).overlay);
-        (effect, foreseen, _) = court.compare(before, &old, &then);
+        (effect, foreseen, _) = court.compare(before, old, &then);
     }
     effect.members_matched = matched(snapshot, before, after);
     let book = after.note_taken(&taken, now_s, safety);

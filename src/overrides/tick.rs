@@ -1,11 +1,15 @@
 //! Time passes: overrides that were planned start, others end, each judged then.
 
+use std::sync::Arc;
+
 use super::book::Book;
 use super::effect::Effect;
 use super::entry::{Entry, Stage};
-use super::judge::{Broken, judge, why};
+use super::judge::{Broken, judge_step, why};
+use super::lay::overlay;
 use crate::config::model::Safety;
 use crate::snapshot::Serving;
+use crate::steer::overlay::Overlay;
 
 /// What came of an override because its time had come.
 #[derive(Clone, Debug)]
@@ -62,10 +66,14 @@ pub fn tick(
     let due: Vec<u64> = due.into_iter().map(|entry| entry.id).collect();
     let mut now = book.clone();
     let mut happened = Vec::new();
-    for id in due {
-        let (after, step) = take_step(serving, &now, id, now_s, safety);
-        now = after;
-        happened.extend(step);
+    if !due.is_empty() {
+        let serving = &serving.frozen();
+        let mut laid = Arc::new(overlay(&serving.snapshot, book, now_s).overlay);
+        for id in due {
+            let (after, step) = take_step(serving, &now, &mut laid, id, now_s, safety);
+            now = after;
+            happened.extend(step);
+        }
     }
     if now.entries == book.entries {
         return None;
@@ -74,9 +82,11 @@ pub fn tick(
     Some((now, happened))
 }
 
+/// `laid` is what the book lays over members, before and after.
 fn take_step(
     serving: &Serving,
     book: &Book,
+    laid: &mut Arc<Overlay>,
     id: u64,
     now_s: u64,
     safety: &Safety,
@@ -85,7 +95,7 @@ fn take_step(
     let ends = entry.until_s.is_some_and(|until_s| until_s <= now_s);
     let starts = !ends && entry.stage == Stage::Planned;
     let done = if starts { book.with_stage(id, &Stage::InForce) } else { book.without(id) };
-    let judgement = judge(serving, book, &done, now_s, safety);
+    let judgement = judge_step(serving, (book, &*laid), &done, now_s, safety);
     let happened = |what, book: &Book| {
         let entry = book.entry(id).unwrap_or(&entry).clone();
         let (effect, broken) = (judgement.effect.clone(), judgement.broken.clone());
@@ -98,6 +108,7 @@ fn take_step(
             _ => Step::Ended,
         };
         let happened = happened(what, &judgement.book);
+        *laid = Arc::new(judgement.compiled.overlay);
         return (judgement.book, happened);
     }
     if matches!(entry.stage, Stage::Overdue { .. }) {
@@ -110,6 +121,7 @@ fn take_step(
     };
     let book = book.with_stage(id, &stage);
     let happened = happened(what, &book);
+    *laid = Arc::new(overlay(&serving.snapshot, &book, now_s).overlay);
     (book, happened)
 }
 

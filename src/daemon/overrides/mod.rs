@@ -343,3 +343,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Each holds whole values, replaced at once: a panic elsewhere breaks nothing here.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_book_that_is_taken_over_is_frozen_until_it_is_owned() {
+        let clock = Clock::start();
+        for taken_over in [false, true] {
+            let journal = Arc::new(Journal::resume(Vec::new(), clock.unix_us()));
+            let keeper = Keeper::open(None, journal, clock, taken_over).unwrap();
+            assert_eq!(lock(&keeper.changing).frozen, taken_over);
+            keeper.freeze(false);
+            assert!(!lock(&keeper.changing).frozen);
+        }
+    }
+}
