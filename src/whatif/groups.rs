@@ -20,7 +20,11 @@ pub(super) struct Group {
     pub(super) cells: Vec<u32>,
 }
 
-/// The groups of each pair of maps that was asked about.
+/// Most cells in groups that are kept, some bytes each: with the world's places a map has
+/// hundreds of thousands, and a config may have a thousand maps.
+const CELLS_KEPT_MAX: usize = 8 << 20;
+
+/// The groups of pairs of maps that were asked about lately.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     known: HashMap<[usize; 2], Rc<[Group]>>,
@@ -31,6 +35,12 @@ impl Groups {
     pub(super) fn of(&mut self, maps: [Option<&Arc<Map>>; 2], clients: &Clients) -> Rc<[Group]> {
         // Maps live as long as the two states that are compared.
         let key = maps.map(|map| map.map_or(0, |map| Arc::as_ptr(map) as usize));
+        // Each pair has all cells.
+        if !self.known.contains_key(&key)
+            && (self.known.len() + 1).saturating_mul(clients.cells.len()) > CELLS_KEPT_MAX
+        {
+            self.known.clear();
+        }
         Rc::clone(self.known.entry(key).or_insert_with(|| group(maps, clients)))
     }
 }
