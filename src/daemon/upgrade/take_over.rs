@@ -1,7 +1,8 @@
 //! The side of the server that takes another's place.
 //!
 //! Until it says that it is ready, nothing it does may harm the one at work: it shuts no
-//! socket down, removes no file, and writes no state.
+//! socket down and removes no file. Of state it writes zone serials alone, when the one at
+//! work has stopped writing: they are those that it was given or later ones.
 
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
