@@ -80,6 +80,7 @@ pub struct Daemon {
     publisher: Arc<Publisher>,
     running: Arc<Running>,
     admin: Option<SocketAddr>,
+    took_over: bool,
     stop: signal::Sender<bool>,
     watcher: Arc<JoinHandle<()>>,
     saver: Option<Saver>,
@@ -223,6 +224,7 @@ impl Daemon {
         let watcher = Arc::new(watch::start(Arc::clone(&publisher), stopping).map_err(system)?);
         let saver = start_saver(&publisher, clock).map_err(system)?;
         overrides::start_timer(Arc::downgrade(&publisher)).map_err(system)?;
+        let took_over = from.is_some();
         if let Some(from) = from {
             from.ready(Arc::downgrade(&running))?;
             admin_file.iter().for_each(|file| file.set(from.has_admin_file()));
@@ -231,6 +233,7 @@ impl Daemon {
             publisher,
             running,
             admin,
+            took_over,
             stop,
             watcher,
             saver,
@@ -258,6 +261,7 @@ impl Daemon {
                 publisher: Arc::clone(&self.publisher),
                 running: Arc::downgrade(&self.running),
                 watcher: Arc::clone(&self.watcher),
+                took_over: self.took_over,
             };
             self.runtime.spawn(supervised.run());
         }
