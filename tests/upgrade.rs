@@ -236,6 +236,30 @@ fn a_stop_during_an_upgrade_ends_both_processes_and_answers_what_came_before() {
     }
 }
 
+#[test]
+fn a_successor_without_its_parent_does_not_become_another_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("windrose.toml");
+    std::fs::write(&config, "[server]\nlisten = [\"127.0.0.1:0\"]\n").unwrap();
+    let (_ours, theirs) = UnixStream::pair().unwrap();
+    let mut server = std::process::Command::new(upgrade_support::BINARY)
+        .args(["serve", "--config"])
+        .arg(&config)
+        .env("WINDROSE_TAKE_OVER", "1")
+        .stdin(std::os::fd::OwnedFd::from(theirs))
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while server.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = server.kill();
+    let output = server.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("cannot take over from the server at work"), "{said}");
+}
+
 /// No test: what [`a_successor_that_fails_in_any_way_changes_nothing`] starts, which goes
 /// some way and then fails.
 #[test]
@@ -268,7 +292,7 @@ fn pretended_successor() {
     assert!(!bytes.is_empty() || stage == "refuse");
     if stage.starts_with("die") {
         let own = rustix::process::getpid();
-        rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
+        rustix::process::kill_process(own, Signal::KILL).unwrap();
     }
     // Its end of the line closes, and it lives on for a while.
     drop(line);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Failed;
 use crate::config::model::Config;
 use crate::daemon::upgrade::{Program, TakeOver};
-use crate::daemon::{Daemon, Sockets, StartError, become_user, load, user_to_become};
+use crate::daemon::{Daemon, Signals, Sockets, StartError, become_user, load, user_to_become};
 use crate::log;
 use crate::service::{self, Notifier};
 
@@ -15,6 +15,7 @@ pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
     // First of all: it needs a process of one thread.
     let mut given = service::take_sockets()?;
     let program = Program::of_this_process();
+    let signals = Signals::of_requests()?;
     let mut from = TakeOver::from_environment()?;
     let begun = begin(config_path, &mut given, from.as_mut());
     if let (Some(from), Err(Failed(why))) = (&from, &begun) {
@@ -30,7 +31,7 @@ pub(super) fn run(config_path: &Path) -> Result<(), Failed> {
         (None, Some(from)) => Sockets::take(config, from),
         (None, None) => Sockets::bind(config, given),
     };
-    let result = serve(config_path, loaded, from, bind, program);
+    let result = serve(config_path, loaded, from, bind, (program, signals));
     // What failed is printed next, and the process ends.
     log::flush();
     result
@@ -60,7 +61,7 @@ fn serve(
     loaded: load::Candidate,
     from: Option<TakeOver>,
     bind: impl FnOnce(&Config, Option<&mut TakeOver>) -> Result<Sockets, StartError>,
-    program: Program,
+    (program, signals): (Program, Signals),
 ) -> Result<(), Failed> {
     if !loaded.problems.is_empty() {
         // Through the log, so that every line of it keeps its form.
@@ -77,12 +78,14 @@ fn serve(
         "starting"
     );
     let notifier = Notifier::from_environment()?;
+    // Before a server that ends with this one's first word is told anything.
+    let signals = signals.and_stop()?;
     let config = Arc::clone(&loaded.config);
     let bind = |from: Option<&mut TakeOver>| bind(&config, from);
     let daemon = Daemon::start_on(config_path.to_owned(), loaded, from, bind)?;
     daemon.may_be_upgraded(program);
     daemon.report_to(Arc::new(notifier));
-    let result = daemon.run_until_signal().map_err(Failed::from);
+    daemon.run_until_signal(signals);
     daemon.stop();
-    result
+    Ok(())
 }

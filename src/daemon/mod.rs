@@ -28,6 +28,7 @@ mod probing;
 mod publisher;
 mod responder;
 mod series;
+mod signals;
 mod simulate;
 mod sockets;
 mod state;
@@ -56,6 +57,8 @@ use crate::listen::{self, Running, StartOptions};
 use crate::probe::Prober;
 use crate::service::Notifier;
 use publisher::{Cause, Publisher};
+use signals::Heard;
+pub use signals::Signals;
 pub(crate) use simulate::{diff, simulate};
 pub use sockets::Sockets;
 use sockets::{TCP_RESPONDERS, tcp_options};
@@ -77,6 +80,7 @@ pub struct Daemon {
     publisher: Arc<Publisher>,
     running: Arc<Running>,
     admin: Option<SocketAddr>,
+    took_over: bool,
     stop: signal::Sender<bool>,
     watcher: Arc<JoinHandle<()>>,
     saver: Option<Saver>,
@@ -225,6 +229,7 @@ impl Daemon {
         let watcher = Arc::new(watch::start(Arc::clone(&publisher), stopping).map_err(system)?);
         let saver = start_saver(&publisher, clock).map_err(system)?;
         overrides::start_timer(Arc::downgrade(&publisher)).map_err(system)?;
+        let took_over = from.is_some();
         if let Some(from) = from {
             from.ready(Arc::downgrade(&running))?;
             drop(held);
@@ -236,6 +241,7 @@ impl Daemon {
             publisher,
             running,
             admin,
+            took_over,
             stop,
             watcher,
             saver,
@@ -263,6 +269,7 @@ impl Daemon {
                 publisher: Arc::clone(&self.publisher),
                 running: Arc::downgrade(&self.running),
                 watcher: Arc::clone(&self.watcher),
+                took_over: self.took_over,
             };
             self.runtime.spawn(supervised.run());
         }
@@ -281,35 +288,35 @@ impl Daemon {
 
     /// Waits for SIGTERM or SIGINT, or for a process that takes this one's place; SIGHUP
     /// reloads, SIGUSR2 upgrades.
-    pub fn run_until_signal(&self) -> std::io::Result<()> {
-        self.run_until(std::future::pending::<()>()).map(drop)
+    pub fn run_until_signal(&self, signals: Signals) {
+        self.run_with(signals, std::future::pending::<()>());
     }
 
-    /// As [`run_until_signal`](Daemon::run_until_signal), or until `end` is
-    /// there: its value, none for everything else.
+    /// The same, or until `end` is there: its value, none for everything else.
     pub fn run_until<T>(&self, end: impl Future<Output = T>) -> std::io::Result<Option<T>> {
-        use tokio::signal::unix::{SignalKind, signal};
+        Ok(self.run_with(Signals::of_requests()?.and_stop()?, end))
+    }
+
+    fn run_with<T>(&self, mut signals: Signals, end: impl Future<Output = T>) -> Option<T> {
         self.runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut hangup = signal(SignalKind::hangup())?;
-            let mut upgrade = signal(SignalKind::user_defined2())?;
             let mut successor = self.upgrader.successor();
             tokio::pin!(end);
             loop {
-                tokio::select! {
-                    value = &mut end => return Ok(Some(value)),
-                    _ = terminate.recv() => return Ok(None),
-                    _ = interrupt.recv() => return Ok(None),
-                    _ = successor.wait_for(Option::is_some) => return Ok(None),
-                    _ = upgrade.recv() => {
+                let heard = tokio::select! {
+                    value = &mut end => return Some(value),
+                    _ = successor.wait_for(Option::is_some) => return None,
+                    heard = signals.next() => heard,
+                };
+                match heard {
+                    Heard::Stop => return None,
+                    Heard::Upgrade => {
                         let upgrader = Arc::clone(&self.upgrader);
                         tokio::task::spawn_blocking(move || {
                             // What comes of it is in the log.
                             let _ = upgrader.upgrade("SIGUSR2");
                         });
                     }
-                    _ = hangup.recv() => {
+                    Heard::Reload => {
                         let publisher = Arc::clone(&self.publisher);
                         // A load takes a while: the signals go on being heard.
                         tokio::task::spawn_blocking(move || {

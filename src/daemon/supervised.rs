@@ -29,6 +29,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A start that waits for first verdicts asks for so much more time.
 const START_MORE: Duration = Duration::from_secs(30);
 
+/// How long a manager that does not read is told of the process that took over.
+const HAND_OVER_WAIT: Duration = Duration::from_secs(5);
+const HAND_OVER_EVERY: Duration = Duration::from_millis(20);
+/// When "ready" and a sign of life are said again: after a hand-over the first may come
+/// before the manager knows this process, and it drops them then.
+const SAY_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(6)];
+
 /// Whether this server should be sent clients; if not, why, in a sentence.
 pub(super) fn readiness(publisher: &Publisher) -> Result<(), String> {
     if publisher.stopping.load(Ordering::Relaxed) {
@@ -82,7 +89,15 @@ impl Teller {
     /// Another process is the service from now on.
     pub(super) fn handed_over(&self, process: u32) {
         if let Some(notifier) = self.notifier.get() {
-            notifier.main_process(process);
+            // A manager that was not told takes the end of this process for the service's.
+            let begun = Instant::now();
+            while !notifier.main_process(process) {
+                if begun.elapsed() >= HAND_OVER_WAIT {
+                    tracing::error!(process, "the service manager does not take the new MAINPID");
+                    break;
+                }
+                std::thread::sleep(HAND_OVER_EVERY);
+            }
             notifier.set_silent(true);
         }
     }
@@ -119,6 +134,8 @@ pub(super) struct Supervised {
     pub(super) publisher: Arc<Publisher>,
     pub(super) running: Weak<Running>,
     pub(super) watcher: Arc<JoinHandle<()>>,
+    /// This process took another's place.
+    pub(super) took_over: bool,
 }
 
 impl Supervised {
@@ -133,6 +150,9 @@ impl Supervised {
         let mut alive_at: Option<Instant> = None;
         let mut more_at: Option<Instant> = None;
         let mut was_well = true;
+        let begun = Instant::now();
+        let mut again = SAY_AGAIN.iter();
+        let mut next_again = again.next().filter(|_| self.took_over);
         loop {
             looks.tick().await;
             let Some(running) = self.running.upgrade() else { return };
@@ -142,6 +162,12 @@ impl Supervised {
             let well = self.look(&mut pulses, &running);
             drop(running);
             say_once(&well, &mut was_well);
+            if next_again.is_some_and(|at| begun.elapsed() >= *at) {
+                next_again = again.next();
+                let started = self.publisher.teller.started.load(Ordering::Relaxed);
+                self.publisher.teller.owed.fetch_or(started, Ordering::Relaxed);
+                alive_at = None;
+            }
             self.tell_state(&well, &mut said, &mut more_at);
             let is_due = |every: Duration| {
                 // A look early rather than one late.

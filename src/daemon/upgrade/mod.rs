@@ -14,7 +14,8 @@
 //! this server goes on as if nothing had been.
 //!
 //! While an upgrade is under way no config is loaded and no override is taken. From when
-//! the new process has its config nothing is written to the state directory: it reads it.
+//! the new process has its config this one writes nothing to the state directory: the new
+//! one reads it, and writes.
 
 mod channel;
 mod letters;

@@ -3,6 +3,8 @@
 //! Until it says that it is ready, nothing it does may harm the one at work: it shuts no
 //! socket down, removes no file, and writes no state: it loads nothing anew, saves nothing,
 //! and takes no override.
+//! socket down and removes no file. Of state it writes zone serials alone, when the one at
+//! work has stopped writing: they are those that it was given or later ones.
 
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
@@ -68,15 +70,16 @@ impl TakeOver {
     /// It was, and that server does not say what it should.
     pub fn from_environment() -> Result<Option<TakeOver>, TakeOverError> {
         let Some(of) = std::env::var_os(VARIABLE) else { return Ok(None) };
-        // Children of a server that took over find the variable too; theirs is not this.
-        let parent = getppid().map(|pid| pid.as_raw_nonzero().to_string());
-        if parent.is_none_or(|parent| *of != *parent) {
-            return Ok(None);
-        }
         let stdin = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(system)?;
         let stream = UnixStream::from(stdin);
+        // Children of a server that took over find the variable too, but no line.
         if stream.local_addr().is_err() {
             return Ok(None);
+        }
+        let parent = getppid().map(|pid| pid.as_raw_nonzero().to_string());
+        if parent.is_none_or(|parent| *of != *parent) {
+            // A second server beside whatever has become of that one is what nobody asked for.
+            return Err(TakeOverError(ChannelError::Closed));
         }
         // What this process starts must not find the line.
         let null = std::fs::File::open("/dev/null").map_err(ChannelError::System)?;
