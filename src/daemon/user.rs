@@ -5,11 +5,11 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 
-use crate::config::model::{AdminListen, Config};
-use crate::health::check::ProbeKind;
+use crate::config::model::{AdminListen, Config, QueryLogTo};
+use crate::health::check::{ProbeKind, TlsProbe};
 use crate::service::{self, PrivilegeError, User, UserError};
 
 /// Entries of a state directory that are looked at.
@@ -76,16 +76,61 @@ pub fn become_user(config: &Config, user: &User) -> Result<(), BecomeError> {
     let sends_echoes = |kind: &ProbeKind| matches!(kind, ProbeKind::Icmp(_));
     let raw = config.health_checks.iter().any(|check| sends_echoes(&check.probe));
     service::become_user(user, raw)?;
-    let files = config.files.iter().chain(&config.geo.databases).chain(&config.admin.token_file);
-    for path in files {
+    for path in read_later(config) {
         match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let what = format!("user {} cannot read it, as a reload has to", user.name);
-                return Err(BecomeError::File { path: path.clone(), what, error });
+                return Err(BecomeError::File { path: path.to_owned(), what, error });
             }
             // What else is wrong with it was said by the load.
             _ => {}
         }
+    }
+    if let Some(QueryLogTo::File { path, .. }) = &config.query_log.to {
+        may_make_files(path.parent().unwrap_or(Path::new("/")), user)?;
+    }
+    Ok(())
+}
+
+/// All files that are read again while the server is at work.
+fn read_later(config: &Config) -> Vec<&Path> {
+    let admin = config.admin.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
+    let hooks =
+        config.webhooks.iter().flat_map(|hook| hook.secret_file.iter().chain(&hook.ca_file));
+    let checks = config.health_checks.iter().filter_map(|check| tls_of(&check.probe));
+    let checks = checks.flat_map(|tls| {
+        let client = tls.client.iter().flat_map(|client| [&client.certificate, &client.key]);
+        client.chain(&tls.ca_file)
+    });
+    let files = config.files.iter().chain(&config.geo.databases).chain(&config.admin.token_file);
+    files.chain(admin).chain(hooks).chain(checks).map(PathBuf::as_path).collect()
+}
+
+fn tls_of(probe: &ProbeKind) -> Option<&TlsProbe> {
+    match probe {
+        ProbeKind::Http(http) => http.tls.as_ref(),
+        ProbeKind::Tcp(tcp) => tcp.tls.as_ref(),
+        ProbeKind::Grpc(grpc) => grpc.tls.as_ref(),
+        ProbeKind::Icmp(_)
+        | ProbeKind::Dns(_)
+        | ProbeKind::Exec(_)
+        | ProbeKind::File(_)
+        | ProbeKind::Always => None,
+    }
+}
+
+/// Whether the user, which this process is by now, may make files there.
+fn may_make_files(directory: &Path, user: &User) -> Result<(), BecomeError> {
+    // Only trying tells, whatever lists of access there are.
+    let path = directory.join(format!(".windrose-{}", std::process::id()));
+    match File::create_new(&path) {
+        Ok(_) => drop(fs::remove_file(&path)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let what = format!("user {} cannot write there, as [query_log] file has to", user.name);
+            return Err(BecomeError::File { path: directory.to_owned(), what, error });
+        }
+        // One that is missing may be made yet: the query log tries again.
+        Err(_) => {}
     }
     Ok(())
 }
@@ -101,7 +146,7 @@ fn prepare_state(directory: &Path, user: &User) -> Result<(), BecomeError> {
             fs::create_dir_all(parent).map_err(failed("cannot make its parent"))?;
         }
         fs::DirBuilder::new().mode(0o750).create(directory).map_err(failed("cannot make it"))?;
-        return chown(directory, Some(user.uid), Some(user.gid)).map_err(failed("cannot give it"));
+        return lchown(directory, Some(user.uid), Some(user.gid)).map_err(failed("cannot give it"));
     }
     let entries = fs::read_dir(directory).map_err(failed("cannot read it"))?;
     let paths = entries.take(ENTRIES_MAX).filter_map(|entry| Some(entry.ok()?.path()));
@@ -134,7 +179,8 @@ fn give_socket(path: &Path, user: &User) -> Result<(), BecomeError> {
     if !fs::symlink_metadata(path).is_ok_and(ours) {
         return Ok(());
     }
-    chown(path, Some(user.uid), Some(user.gid)).map_err(|error| BecomeError::File {
+    // What somebody puts in its place meanwhile may be a link to anything.
+    lchown(path, Some(user.uid), Some(user.gid)).map_err(|error| BecomeError::File {
         path: path.to_owned(),
         what: format!("cannot give it to user {}", user.name),
         error,

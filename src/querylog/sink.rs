@@ -28,7 +28,7 @@ impl Sink {
     pub(super) fn open(to: &QueryLogTo) -> io::Result<Sink> {
         match to {
             QueryLogTo::Socket(path) => {
-                let mut stream = UnixStream::connect(path)?;
+                let mut stream = connect(path)?;
                 stream.set_read_timeout(Some(GREET_WITHIN))?;
                 stream.set_write_timeout(Some(GREET_WITHIN))?;
                 frames::greet(&mut stream)?;
@@ -75,6 +75,17 @@ impl Sink {
             }
         }
     }
+}
+
+/// At once or not at all: a reader that takes no more connections may never take one.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 fn write_patiently(

@@ -212,3 +212,43 @@ fn a_place_that_cannot_be_written_holds_up_nothing() {
     log.stop();
     assert!(begun.elapsed() < WITHIN);
 }
+
+#[test]
+fn a_change_of_config_does_not_wait_for_a_reader_that_hangs() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = |name: &str| {
+        let path = directory.path().join(name);
+        (UnixListener::bind(&path).unwrap(), QueryLogTo::Socket(path))
+    };
+    let ((hung, first), (listener, second)) = (socket("first"), socket("second"));
+    let log = QueryLog::new(1, || {});
+    log.apply(&settings(first, 1), None).unwrap();
+    let _stream = accept(&hung);
+    let mut tap = log.tap(0).unwrap();
+    tap.begin_batch();
+    // More than the socket and the frames under way can hold.
+    for _ in 0..40_000 {
+        tap.saw(&exchange(&[1; 40], &[2; 400]));
+    }
+    log.apply(&settings(second, 1), None).unwrap();
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _stream = accept(&listener);
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(WITHIN).unwrap();
+}
+
+#[test]
+fn a_reader_that_accepts_nobody_holds_up_nothing() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("full");
+    let full = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    bind(&full, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    listen(&full, 0).unwrap();
+    let _waits = UnixStream::connect(&path).unwrap();
+    let begun = Instant::now();
+    assert!(sink::Sink::open(&QueryLogTo::Socket(path)).is_err());
+    assert!(begun.elapsed() < WITHIN);
+}

@@ -63,10 +63,14 @@ fn wanted(shared: &Shared) -> (Wanted, u64) {
     (wanted.clone(), shared.turn.load(Ordering::Acquire))
 }
 
+/// Whether the server stops, or something else is wanted.
+fn is_over(shared: &Shared, turn: u64) -> bool {
+    shared.is_stopping() || shared.turn.load(Ordering::Acquire) != turn
+}
+
 /// A while, or until something else is wanted.
 fn pause(shared: &Shared, turn: u64) {
-    let same =
-        |_: &mut Wanted| !shared.is_stopping() && shared.turn.load(Ordering::Acquire) == turn;
+    let same = |_: &mut Wanted| !is_over(shared, turn);
     drop(shared.changed.wait_timeout_while(shared.wanted(), RETRY, same));
 }
 
@@ -94,19 +98,19 @@ impl Drain {
     /// Writes what comes, until something else is wanted or the server stops.
     fn all(&mut self, shared: &Shared, sink: &mut Sink, turn: u64) -> std::io::Result<()> {
         loop {
-            let ends = shared.is_stopping() || shared.turn.load(Ordering::Acquire) != turn;
+            let ends = is_over(shared, turn);
             let mut busy = false;
             for ring in shared.slots.iter().filter_map(|slot| slot.ring.get()) {
                 busy |= self.some(ring);
                 if self.frames.len() >= CHUNK_BYTES {
-                    self.write(shared, sink)?;
+                    self.write(shared, sink, turn)?;
                 }
             }
             // At a stop all that is left is written; nothing comes after it.
             if busy && (!ends || shared.is_stopping()) {
                 continue;
             }
-            self.write(shared, sink)?;
+            self.write(shared, sink, turn)?;
             if ends {
                 return Ok(());
             }
@@ -136,11 +140,11 @@ impl Drain {
         true
     }
 
-    fn write(&mut self, shared: &Shared, sink: &mut Sink) -> std::io::Result<()> {
+    fn write(&mut self, shared: &Shared, sink: &mut Sink, turn: u64) -> std::io::Result<()> {
         if self.frames.is_empty() {
             return Ok(());
         }
-        let written = sink.write(&self.frames, || shared.is_stopping());
+        let written = sink.write(&self.frames, || is_over(shared, turn));
         let counter = if written.is_ok() { &shared.written } else { &shared.lost };
         counter.fetch_add(self.count, Ordering::Relaxed);
         self.frames.clear();
