@@ -41,9 +41,8 @@ impl Told {
                 }
                 EventKind::FailOpen { wip: Some(wip), active: false, .. } => {
                     // One of those without names, where it is not known.
-                    if !told.failing.remove(wip) {
-                        told.unnamed = told.unnamed.saturating_sub(1);
-                    }
+                    let is_named = told.failing.remove(wip);
+                    told.unnamed = told.unnamed.saturating_sub(u64::from(!is_named));
                 }
                 EventKind::FailOpen { wip: None, wips, active: true } => told.unnamed += wips,
                 EventKind::FailOpen { wip: None, wips, active: false } => {
