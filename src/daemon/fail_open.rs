@@ -39,11 +39,11 @@ impl Told {
                 EventKind::FailOpen { wip: Some(wip), active: true, .. } => {
                     told.failing.insert(wip.clone());
                 }
-                EventKind::FailOpen { wip: Some(wip), active: false, .. } => {
-                    // One of those without names, where it is not known.
-                    if !told.failing.remove(wip) {
-                        told.unnamed = told.unnamed.saturating_sub(1);
-                    }
+                // One of those without names, where it is not known.
+                EventKind::FailOpen { wip: Some(wip), active: false, .. }
+                    if !told.failing.remove(wip) =>
+                {
+                    told.unnamed = told.unnamed.saturating_sub(1);
                 }
                 EventKind::FailOpen { wip: None, wips, active: true } => told.unnamed += wips,
                 EventKind::FailOpen { wip: None, wips, active: false } => {
