@@ -34,15 +34,7 @@ struct Parts {
 
 impl Parts {
     fn text(&mut self, name: &str, text: impl Into<String>) {
-        let mut text = text.into();
-        if text.len() > PART_MAX {
-            let mut end = PART_MAX;
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            text.truncate(end);
-            text.push_str("\n[cut]\n");
-        }
+        let text = text.into();
         self.texts.insert(name.to_owned(), text);
     }
 
@@ -54,9 +46,22 @@ impl Parts {
     /// All of them, whatever secret is left in any of them out.
     fn finish(self, secrets: &Secrets) -> SupportBundle {
         let scrubbed = self.texts.into_iter();
-        let files = scrubbed.map(|(name, text)| (name, secrets.scrub(&text))).collect();
+        let files = scrubbed.map(|(name, text)| (name, cut(secrets.scrub(&text)))).collect();
         SupportBundle { version: env!("CARGO_PKG_VERSION").to_owned(), files }
     }
+}
+
+/// No longer than a part may be. Last of all: half a secret would not be found.
+fn cut(mut text: String) -> String {
+    if text.len() > PART_MAX {
+        let mut end = PART_MAX;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str("\n[cut]\n");
+    }
+    text
 }
 
 /// Of a running server.
@@ -70,6 +75,7 @@ pub(super) fn of_server(
     let serving = publisher.serving();
     let config = Arc::clone(&serving.snapshot.config);
     drop(serving);
+    secrets.in_force(&config);
     config_files(&mut parts, &mut secrets, publisher.path(), &config.files);
     let mut status = desk.status();
     if let Some(refused) = &mut status.config.last_reload_refused {
@@ -110,6 +116,7 @@ pub(crate) fn of_files(config_path: &Path) -> SupportBundle {
     let mut secrets = Secrets::default();
     let (files, state_dir, report) = match load::load(config_path) {
         Ok(loaded) => {
+            secrets.in_force(&loaded.config);
             let report = loaded.problems.render(&loaded.sources, false);
             (loaded.config.files.clone(), loaded.config.server.state_dir.clone(), report)
         }
@@ -150,15 +157,19 @@ fn config_files(parts: &mut Parts, secrets: &mut Secrets, main: &Path, files: &[
     for path in files {
         list.push_str(&host::described(path));
         let is_config = path == main || path.extension().is_some_and(|kind| kind == "toml");
+        if !is_config {
+            continue;
+        }
+        let directory = path.parent().unwrap_or(Path::new(""));
+        // Its secrets may turn up elsewhere, whether it is shown or not.
+        let text = std::fs::read_to_string(path).ok();
+        let text = text.and_then(|text| secrets.config(&text, directory));
         // Of many WIPs a few files show how they are written.
-        if !is_config || shown == CONFIG_FILES_MAX {
+        if shown == CONFIG_FILES_MAX {
             continue;
         }
         shown += 1;
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let small = std::fs::metadata(path).is_ok_and(|meta| meta.len() <= PART_MAX as u64);
-        let text = if small { std::fs::read_to_string(path).ok() } else { None };
-        let text = text.and_then(|text| secrets.config(&text, directory));
+        let text = text.filter(|text| text.len() <= PART_MAX);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         parts.text(
             &format!("config/{shown:02}-{name}"),

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use crate::config::model::{Config, HealthCheck};
+use crate::health::check::ProbeKind;
+
 /// What stands in a secret's place.
 pub(super) const REDACTED: &str = "[redacted]";
 /// Shorter texts are not looked for elsewhere: "up" would be everywhere.
@@ -56,6 +59,42 @@ impl Secrets {
                 },
             );
         }
+    }
+
+    /// All of a config that is in force: its files may say something else by now.
+    pub(super) fn in_force(&mut self, config: &Config) {
+        for check in &config.health_checks {
+            match &check.probe {
+                ProbeKind::Http(http) => {
+                    self.query(&mut http.path.clone());
+                    http.headers.iter().for_each(|(_, value)| self.add(value));
+                }
+                ProbeKind::Tcp(tcp) => tcp.send.iter().for_each(|text| self.add(text)),
+                ProbeKind::Exec(exec) => {
+                    exec.command.iter().skip(1).for_each(|word| self.add(word));
+                }
+                _ => {}
+            }
+        }
+        for hook in &config.webhooks {
+            self.address(&mut hook.url.clone());
+            hook.headers.iter().for_each(|(_, value)| self.add(value));
+            hook.secret_file.iter().for_each(|path| self.add_file(path));
+        }
+        self.key_files(config);
+    }
+
+    fn key_files(&mut self, config: &Config) {
+        let key = config.admin.tls.iter().map(|tls| &tls.key);
+        let client = |check: &HealthCheck| match &check.probe {
+            ProbeKind::Http(http) => http.tls.as_ref()?.client.clone(),
+            ProbeKind::Tcp(tcp) => tcp.tls.as_ref()?.client.clone(),
+            ProbeKind::Grpc(grpc) => grpc.tls.as_ref()?.client.clone(),
+            _ => None,
+        };
+        let clients = config.health_checks.iter().filter_map(client);
+        clients.for_each(|client| self.add_file(&client.key));
+        config.admin.token_file.iter().chain(key).for_each(|path| self.add_file(path));
     }
 
     /// A config file's text without them and without comments. None: it is not TOML, and
@@ -168,6 +207,32 @@ secret_file = "secret"
         let scrubbed = secrets.scrub(line);
         assert!(!scrubbed.contains("hunter2"), "{scrubbed}");
         assert!(scrubbed.contains("\"up\":1"));
+    }
+
+    #[test]
+    fn a_secret_in_force_is_found_when_its_file_is_broken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("windrose.toml");
+        std::fs::write(directory.path().join("token"), "hunter2-token\n").unwrap();
+        std::fs::write(directory.path().join("secret"), "hunter2-secret\n").unwrap();
+        let server = "[server]\nlisten = [\"127.0.0.1:23999\"]\n";
+        let text = TEXT.replace("[\"/usr/bin/check\"", "[\"/bin/true\"");
+        let text = text.replace("type = \"tcp\"", "type = \"tcp\"\nport = 25");
+        let text = text.replace("command =", "type = \"exec\"\ncommand =");
+        let text = text.replace("/usr/bin/check", "/bin/true");
+        std::fs::write(&path, format!("{server}{text}")).unwrap();
+        let loaded = crate::daemon::load::load(&path).map_err(|refused| refused.report).unwrap();
+        std::fs::write(&path, "broken = {").unwrap();
+        let mut secrets = Secrets::default();
+        secrets.in_force(&loaded.config);
+        for name in ["token", "query", "header", "send", "word", "user", "path", "key", "secret"] {
+            let line = match name {
+                "send" => "AUTH \"hunter2-send\"\r\n".to_owned(),
+                _ => format!("hunter2-{name}"),
+            };
+            let scrubbed = secrets.scrub(&line);
+            assert!(!scrubbed.contains("hunter2"), "{scrubbed}");
+        }
     }
 
     #[test]
