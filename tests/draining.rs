@@ -263,6 +263,20 @@ fn what_makes_no_sense_is_refused_and_says_why() {
     assert!(!place.state().join("audit.log").exists(), "none of it is worth a line");
 }
 
+/// The command line asks first in a dry run, and so does the page.
+#[test]
+fn what_is_refused_as_not_safe_leaves_a_trace_in_a_dry_run_too() {
+    let place = Place::new(&format!("[wip.\"{SHOP}\"]\n"));
+    let server = Server::start(&place);
+    let output = windrose(&["drain", "--wip", SHOP, "--reason", "x", "--server", &server.url()]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+    let lines = place.audit_lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["outcome"], "refused");
+    let (_, page) = server.request("GET", "/metrics", "").unwrap();
+    assert!(page.contains("windrose_safety_refusals_total{rule=\"min_members\"} 1"), "{page}");
+}
+
 //------------ Time and config ------------------------------------------------
 
 #[test]

@@ -44,12 +44,6 @@ impl Told {
                     let is_named = told.failing.remove(wip);
                     told.unnamed = told.unnamed.saturating_sub(u64::from(!is_named));
                 }
-                // One of those without names, where it is not known.
-                EventKind::FailOpen { wip: Some(wip), active: false, .. }
-                    if !told.failing.remove(wip) =>
-                {
-                    told.unnamed = told.unnamed.saturating_sub(1);
-                }
                 EventKind::FailOpen { wip: None, wips, active: true } => told.unnamed += wips,
                 EventKind::FailOpen { wip: None, wips, active: false } => {
                     told.unnamed = told.unnamed.saturating_sub(*wips);

@@ -146,10 +146,10 @@ impl Keeper {
         }
         if !broken.is_empty() && asked.break_glass.is_none() {
             let detail = line.because.join("; ");
-            if !asked.dry_run {
-                line.outcome = Outcome::Refused;
-                self.refused(changing, &line, asked, &broken, &detail);
-            }
+            // In a dry run too: it is how the command line and the page ask first, so that
+            // else no refusal of theirs would be known.
+            line.outcome = Outcome::Refused;
+            self.refused(changing, &line, asked, &broken, &detail);
             return Err(ApiError::Unsafe { detail, broken: shown::broken(&broken) });
         }
         let done = |kept: &Kept| OverrideDone {
