@@ -45,8 +45,11 @@ fn begin(
     given: &mut Vec<(String, OwnedFd)>,
     from: Option<&mut TakeOver>,
 ) -> Result<(load::Candidate, Option<Sockets>), Failed> {
-    let before = from.as_ref().map(|from| from.before()).unwrap_or_default();
-    let loaded = load::load_after(config_path, before).map_err(|refused| Failed(refused.report))?;
+    let loaded = match &from {
+        Some(from) => load::load_beside(config_path, from.before()),
+        None => load::load(config_path),
+    };
+    let loaded = loaded.map_err(|refused| Failed(refused.report))?;
     let Some(user) = user_to_become(&loaded.config)? else { return Ok((loaded, None)) };
     let sockets = match from {
         Some(from) => Sockets::take(&loaded.config, from)?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::disk::{Disk, ReadFiles};
 use super::geo::{self, Geo};
-use super::{state, verify};
+use super::{publisher, state, verify};
 use crate::clock;
 use crate::config::model::Config;
 use crate::config::{self, Loaded, Origins};
@@ -61,6 +61,23 @@ pub struct Before {
 /// Loads for the first time.
 pub fn load(path: &Path) -> Result<Candidate, Box<Refused>> {
     load_after(path, Before::default())
+}
+
+/// Loads for a process that is to take the place of one that answers beside it: on a
+/// thread of its own, at the low priority of a reload. The thread has ended when this
+/// returns.
+pub fn load_beside(path: &Path, before: Before) -> Result<Candidate, Box<Refused>> {
+    let again = before.clone();
+    let beside = std::thread::scope(|scope| {
+        let load = || {
+            publisher::give_way();
+            load_after(path, before)
+        };
+        let thread = std::thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, load);
+        thread.ok()?.join().ok()
+    });
+    // Better at the same priority than not at all.
+    beside.unwrap_or_else(|| load_after(path, again))
 }
 
 /// Loads after another load.

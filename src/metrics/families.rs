@@ -94,7 +94,7 @@ families! {
     OVERRIDES Gauge "windrose_overrides" ["kind"]
         "Overrides of operators in force, by kind.";
     SAFETY_REFUSALS Counter "windrose_safety_refusals_total" ["rule"]
-        "Overrides that could not begin or end, by the rule of [safety] that forbade it.";
+        "Overrides and clears that a safety rule forbade, by rule.";
     CERTIFICATE_EXPIRY Gauge "windrose_certificate_expiry_timestamp_seconds" ["check", "member"]
         "Unix time at which the certificate that a member showed expires; of several, the first. \
          At most a thousand, those that expire first.";

@@ -63,7 +63,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Where it goes without what may be secret: "https://hooks.example.com/…".
+    /// Where it goes without what may be secret: `https://hooks.example.com/…`.
     pub fn place(&self) -> String {
         let (scheme, rest) = self.url.split_once("://").unwrap_or_default();
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
