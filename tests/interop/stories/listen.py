@@ -148,9 +148,20 @@ class CannotStart(Story):
             self.assertEqual(status, 1)
             self.assertIn("gone.mmdb", output + errors)
 
+    def test_a_state_directory_that_cannot_be_read_stops_the_start(self):
+        """It may hold overrides: what somebody drained must not come back unasked."""
+        state = self.directory / "state"
+        state.mkdir()
+        os.chmod(state, 0)
+        path = self.write("windrose.toml", config('"127.0.0.1:5353"', f'state_dir = "{state}"'))
+        process = self.start("state unreadable", "setpriv", "--bounding-set=-all",
+                             programs.windrose(), "serve", "--config", path)
+        self.assertEqual(process.child.wait(20), 1)
+        self.assertIn(f"{state}/overrides.json cannot be used", process.output())
+
     def test_trouble_with_the_state_directory_is_said_and_stops_nothing(self):
         state = self.directory / "state"
-        for what in ("unreadable", "garbage", "a file in its place"):
+        for what in ("garbage", "a file in its place"):
             with self.subTest(what):
                 if state.is_dir():
                     shutil.rmtree(state)
@@ -159,8 +170,6 @@ class CannotStart(Story):
                 else:
                     state.mkdir(exist_ok=True)
                     (state / "serials.json").write_text("\0 garbage {")
-                if what == "unreadable":
-                    os.chmod(state, 0)
                 path = self.write("windrose.toml", config(
                     '"127.0.0.1:5353"', f'state_dir = "{state}"'))
                 process = self.start(f"state {what}", "setpriv", "--bounding-set=-all",
