@@ -218,6 +218,13 @@ class Authority:
         return f"{path}.pem", f"{path}.key"
 
 
-def kernel_setting(name, value):
-    """A sysctl of the story's own network."""
-    subprocess.run(["sysctl", "-qw", f"{name}={value}"], check=True, stdin=subprocess.DEVNULL)
+def kernel_setting(story, name, value):
+    """A sysctl of the story's own network; what it was returns with the test's end."""
+    def write(value):
+        subprocess.run(["sysctl", "-qw", f"{name}={value}"], check=True,
+                       stdin=subprocess.DEVNULL)
+
+    before = subprocess.run(["sysctl", "-n", name], check=True, capture_output=True,
+                            text=True, stdin=subprocess.DEVNULL).stdout.strip()
+    story.addCleanup(write, before)
+    write(value)

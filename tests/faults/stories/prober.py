@@ -76,7 +76,7 @@ class Ports(FaultStory):
     REQUIRES = ("nft", "sysctl")
 
     def test_without_ports_nothing_is_called_down(self):
-        kernel_setting("net.ipv4.ip_local_port_range", "61000 61007")
+        kernel_setting(self, "net.ipv4.ip_local_port_range", "61000 61007")
         self.address("10.7.1.1")
         # Every probe holds its port for its whole timeout.
         BackEnd(self, ("10.7.1.1", 81), silent)
