@@ -284,7 +284,7 @@ impl Asked {
     fn largest(&self) -> usize {
         match self.peer.transport {
             Transport::Udp => usize::from(self.udp_size.unwrap_or(512).clamp(512, 1232)),
-            Transport::Tcp => 65_535,
+            _ => 65_535,
         }
     }
 }

@@ -144,7 +144,7 @@ impl<'a> Context<'a> {
             Transport::Udp => {
                 self.query.edns.map_or(usize::from(UDP_SIZE_MIN), |edns| edns.udp_limit())
             }
-            Transport::Tcp => STREAM_SIZE_MAX,
+            _ => STREAM_SIZE_MAX,
         }
     }
 

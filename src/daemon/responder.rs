@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::publisher::Publisher;
 use crate::answer::{self, Outcome, Peer, Prepared, Scratch};
 use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
-use crate::metrics::{self, DropReason, Family, Registry, WorkerCounters};
+use crate::metrics::{DropReason, Family, Registry, WorkerCounters};
 use crate::querylog::{Exchange, QueryLog, Tap};
 use crate::snapshot::Serving;
 
@@ -147,11 +147,7 @@ impl Responder for DnsResponder {
 
 #[inline]
 fn peer_of(meta: &Meta) -> Peer {
-    let transport = match meta.transport {
-        Transport::Udp => metrics::Transport::Udp,
-        Transport::Tcp => metrics::Transport::Tcp,
-    };
-    Peer { address: meta.client.ip(), transport }
+    Peer { address: meta.client.ip(), transport: meta.transport }
 }
 
 /// Shows the query log a request and its reply.

@@ -258,15 +258,6 @@ impl BindError {
     }
 }
 
-impl std::fmt::Display for Transport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

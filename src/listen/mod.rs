@@ -28,6 +28,7 @@ pub mod udp_batch;
 
 use std::net::{IpAddr, SocketAddr};
 
+pub use crate::metrics::Transport;
 pub use bind::{BindError, BindOptions, Bound, bind, bind_or_take};
 pub use drops::{DropCounts, Drops};
 pub use given::{GivenError, sort};
@@ -36,15 +37,6 @@ pub use request::{GROUP_MAX, Replies, Request, Wait};
 pub use running::{Pulse, Running, StartError, StartOptions};
 pub use tcp::TcpOptions;
 pub use tcp_registry::TcpCounts;
-
-/// How a request came.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Transport {
-    /// One datagram, the sender's address unproven.
-    Udp,
-    /// RFC 7766: the sender's address is proven by the handshake.
-    Tcp,
-}
 
 /// What is known of a request besides its bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,8 +74,25 @@ pub trait Responder: Send {
         }
     }
 
+    /// Begins the reply to a request that is answered with many messages, as a zone's
+    /// transfer is (RFC 5936 2.2), over a stream; none: [`Responder::respond`] answers
+    /// it. Asked first of every message over TCP and DoT, so a look at the question's
+    /// type must decide.
+    fn begin_transfer(&mut self, request: &[u8], meta: &Meta) -> Option<Box<dyn Messages>> {
+        let _ = (request, meta);
+        None
+    }
+
     /// No request follows before the next `begin_batch`.
     fn end_batch(&mut self) {}
+}
+
+/// A reply of many messages, made one by one as the client takes them. Other requests of
+/// the connection are answered between them (RFC 7766 6.2.1.1).
+pub trait Messages: Send {
+    /// Writes the next message into `out`, of 65,535 bytes, and says how long it is; 0:
+    /// there is no more.
+    fn next(&mut self, out: &mut [u8]) -> usize;
 }
 
 /// Makes the responders. All are made before the first request is taken.
