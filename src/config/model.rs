@@ -17,9 +17,11 @@ use crate::health::plan::{Failback, LimiterRules, ProbeAddress};
 use crate::steer::{Families, OnAllDown, Policy};
 
 mod admin;
+mod tls;
 mod watching;
 
-pub use self::admin::{Admin, AdminListen, AdminTls};
+pub use self::admin::{Admin, AdminListen};
+pub use self::tls::{Proxy, Tls, TlsFiles};
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 
@@ -33,6 +35,10 @@ pub const POOL_MEMBERS_MAX: usize = 256;
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[tls]`
+    pub tls: Tls,
+    /// `[proxy]`
+    pub proxy: Proxy,
     /// `[admin]`
     pub admin: Admin,
     /// `[geo]`
@@ -88,8 +94,14 @@ pub struct Server {
     pub chaos_version: Option<String>,
     /// Largest number of TCP connections at once.
     pub tcp_connections_max: u32,
+    /// Of those, the most of one client.
+    pub tcp_connections_per_client_max: u32,
     /// A TCP connection idle this long is closed, in milliseconds.
     pub tcp_idle_timeout_ms: u32,
+    /// Longest that one message may take to arrive, in milliseconds.
+    pub tcp_message_timeout_ms: u32,
+    /// Longest that a client may take to read what it is owed, in milliseconds.
+    pub tcp_write_timeout_ms: u32,
 }
 
 impl Default for Server {
@@ -103,7 +115,10 @@ impl Default for Server {
             ecs: true,
             chaos_version: None,
             tcp_connections_max: 1_000,
+            tcp_connections_per_client_max: 100,
             tcp_idle_timeout_ms: 10_000,
+            tcp_message_timeout_ms: 5_000,
+            tcp_write_timeout_ms: 5_000,
         }
     }
 }

@@ -58,6 +58,11 @@ impl Transport {
         }
     }
 
+    /// Whether it comes over UDP, as QUIC does; else over TCP.
+    pub fn is_datagram(self) -> bool {
+        matches!(self, Transport::Udp | Transport::Doq | Transport::Doh3)
+    }
+
     /// Whether nobody on the way can read it.
     pub fn is_encrypted(self) -> bool {
         !matches!(self, Transport::Udp | Transport::Tcp)
@@ -123,6 +128,8 @@ pub enum DropReason {
     SendFull,
     /// The kernel had no room left for it: queries come faster than they are answered.
     QueueFull,
+    /// From a proxy that did not say who the client is.
+    ProxyHeader,
     /// Answering it failed inside: a bug, told in the log.
     Fault,
 }
@@ -140,7 +147,7 @@ pub enum DropStage {
 
 impl DropReason {
     /// All, in the order of their numbers.
-    pub const ALL: [DropReason; 9] = [
+    pub const ALL: [DropReason; 10] = [
         DropReason::Short,
         DropReason::Response,
         DropReason::SourcePortZero,
@@ -149,6 +156,7 @@ impl DropReason {
         DropReason::SendFailed,
         DropReason::SendFull,
         DropReason::QueueFull,
+        DropReason::ProxyHeader,
         DropReason::Fault,
     ];
 
@@ -163,6 +171,7 @@ impl DropReason {
             DropReason::SendFailed => "send_failed",
             DropReason::SendFull => "send_full",
             DropReason::QueueFull => "queue_full",
+            DropReason::ProxyHeader => "proxy_header",
             DropReason::Fault => "fault",
         }
     }
@@ -174,7 +183,8 @@ impl DropReason {
             DropReason::SourcePortZero
             | DropReason::Oversized
             | DropReason::Unaddressed
-            | DropReason::QueueFull => DropStage::Unread,
+            | DropReason::QueueFull
+            | DropReason::ProxyHeader => DropStage::Unread,
             DropReason::SendFailed | DropReason::SendFull => DropStage::Unsent,
         }
     }

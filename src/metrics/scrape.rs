@@ -5,7 +5,7 @@ use super::families::{self as family, MetricFamily};
 use super::histogram::HistogramTotals;
 use super::text::{FamilyWriter, Page, Value};
 use super::transitions::TransitionCounters;
-use super::watched::{self, QueryLogTotals, WebhookTotals};
+use super::watched::{self, OwnCertificate, QueryLogTotals, WebhookTotals};
 
 /// Response codes that are shown from the start at 0, so that the first one of
 /// a kind is a rise that an alert can see; others appear when they happen.
@@ -22,6 +22,8 @@ pub struct Scrape<'a> {
     pub totals: &'a Totals,
     /// Connections, for each transport that has them.
     pub connections: &'a [(Transport, ConnectionTotals)],
+    /// The certificate of encrypted transports; none: they are not spoken.
+    pub own_certificate: Option<OwnCertificate>,
     /// Series per WIP; none when there are too many (`[metrics] per_wip`).
     pub wips: Option<&'a dyn WipSeries>,
     /// Changes of health; shown with the series per WIP.
@@ -78,6 +80,10 @@ pub struct ConnectionTotals {
     pub stalled: u64,
     /// Closed: nothing in what it sent could be answered.
     pub unanswerable: u64,
+    /// Closed: no TLS could be agreed on.
+    pub handshake_failed: u64,
+    /// Closed: a proxy did not say who the client is.
+    pub bad_header: u64,
 }
 
 /// Writes to the state directory.
@@ -186,6 +192,7 @@ pub fn render(scrape: &Scrape<'_>, out: &mut String) {
     page.begin(&family::BUILD_INFO).sample(&[scrape.version], Value::Whole(1));
     dns(&mut page, scrape.totals);
     connections(&mut page, scrape.connections);
+    watched::own_certificate(&mut page, scrape.own_certificate);
     if let Some(wips) = scrape.wips {
         per_wip(&mut page, wips, scrape.transitions);
     }
@@ -245,6 +252,8 @@ fn connections(page: &mut Page<'_>, connections: &[(Transport, ConnectionTotals)
             ("refused_client", totals.refused_client),
             ("stalled", totals.stalled),
             ("unanswerable", totals.unanswerable),
+            ("handshake_failed", totals.handshake_failed),
+            ("proxy_header", totals.bad_header),
         ] {
             samples.sample(&[transport.label(), reason], Value::Whole(count));
         }

@@ -15,6 +15,7 @@ pub(super) use process::{admin, geo, health, log, metrics, root, safety, server}
 pub(super) use steering::{
     datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
+pub(super) use transports::{proxy, tls};
 pub(super) use watching::{query_log, webhook};
 
 use std::sync::OnceLock;
@@ -64,6 +65,7 @@ macro_rules! section {
 mod checks;
 mod process;
 mod steering;
+mod transports;
 mod watching;
 
 /// How a section stands in the file.
@@ -80,8 +82,10 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 15] = [
+pub(super) static SECTIONS: [&Section; 17] = [
     &server::SECTION,
+    &tls::SECTION,
+    &proxy::SECTION,
     &admin::SECTION,
     &geo::SECTION,
     &health::SECTION,

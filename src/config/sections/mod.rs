@@ -4,6 +4,7 @@ mod datacenter;
 mod health_check;
 mod members;
 mod process;
+pub(super) mod transports;
 mod watching;
 mod wip;
 mod zone;
@@ -49,6 +50,8 @@ pub(super) fn builtin(raw: &mut Raw, spot: Spot, cx: &mut Context<'_>) {
 fn single(table: Table<'_>, raw: &mut Raw, cx: &mut Context<'_>) {
     match table.section.name {
         "server" => raw.server = process::server(&table, cx),
+        "tls" => (raw.tls, raw.listens) = transports::tls(&table, cx),
+        "proxy" => raw.proxy = transports::proxy(&table, cx),
         "admin" => raw.admin = process::admin(&table, cx),
         "geo" => raw.geo = process::geo(&table, cx),
         "health" => (raw.health, raw.reference_spots) = process::health(&table, cx),

@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 PACKAGES = {
     "dig": "bind9-dnsutils",
+    "dnsdist": "dnsdist",
     "dnstap-read": "bind9-dnsutils",
     "faketime": "faketime",
     "ip": "iproute2",
