@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::publisher::Publisher;
 use crate::answer::{self, Outcome, Peer, Prepared, Scratch};
-use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
+use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory};
 use crate::metrics::{DropReason, Family, Registry, WorkerCounters};
 use crate::querylog::{Exchange, QueryLog, Tap};
 use crate::snapshot::Serving;
@@ -159,7 +159,7 @@ fn see(tap: &mut Option<Tap>, query: &[u8], meta: &Meta, reply: &[u8]) {
         tap.saw(&Exchange {
             client: meta.client,
             local: meta.local,
-            tcp: meta.transport == Transport::Tcp,
+            transport: meta.transport,
             query,
             reply,
         });
