@@ -92,6 +92,12 @@ pub(super) enum Phase {
     Gone,
 }
 
+/// Resolves when the server is to do anything but serve.
+pub(super) async fn leaves(told: &mut watch::Receiver<Phase>) {
+    // An error means that the server itself is gone.
+    let _ = told.wait_for(|&phase| phase > Phase::Serving).await;
+}
+
 impl<R: Responder> Shared<R> {
     pub(super) fn new(options: TcpOptions, responder: impl Fn(usize) -> R) -> Shared<R> {
         let desk = |index| {
