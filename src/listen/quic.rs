@@ -21,10 +21,10 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
@@ -38,8 +38,8 @@ use tokio::time::timeout;
 use super::doh::Site;
 use super::session::{STREAMS_MAX, Session};
 use super::tcp::{Phase, Shared, leaves};
-use super::tcp_registry::Registry;
-use super::{Meta, Responder, TcpOptions, Transport, doh3, doq};
+use super::tcp_registry::{Caps, Registry};
+use super::{Meta, Moved, Responder, TcpOptions, Transport, doh3, doq};
 
 /// Handshakes under way from which on a client must prove its address first.
 const UNPROVEN_MAX: usize = 32;
@@ -64,107 +64,36 @@ const CRYPTO_BUFFER: usize = 16 * 1024;
 
 /// How long the last packets may take, when all connections are closed.
 const LAST_PACKETS: Duration = Duration::from_millis(100);
-/// How long connections may finish what they have begun, when told to stop.
-const DRAIN_WAIT: Duration = Duration::from_millis(500);
-/// How long connections told to go at once may take for it.
-const GONE_WAIT: Duration = Duration::from_millis(300);
 
 /// One address to be served.
-pub(super) struct QuicListener<R> {
+pub(super) struct QuicListening {
     pub(super) address: SocketAddr,
     pub(super) socket: UdpSocket,
     /// [`Transport::Doq`] or [`Transport::Doh3`].
     pub(super) transport: Transport,
     /// Asks for the protocol by its name.
     pub(super) tls: Arc<rustls::ServerConfig>,
-    pub(super) shared: Arc<Shared<R>>,
-    pub(super) registry: Arc<Registry>,
-    pub(super) site: Arc<Site>,
 }
 
-/// The protocol of a QUIC transport (ALPN).
-pub(super) fn protocol(transport: Transport) -> &'static [u8] {
-    match transport {
-        Transport::Doh3 => doh3::PROTOCOL,
-        _ => doq::PROTOCOL,
-    }
-}
-
-//------------ QuicServer -----------------------------------------------------
-
-/// The QUIC side at work.
-pub(super) struct QuicServer {
-    phase: watch::Sender<Phase>,
-    /// Every task holds a sender: they are gone when it closes.
-    gone: Mutex<Receiver<()>>,
-}
-
-impl QuicServer {
-    /// Starts accepting on every listener.
-    ///
-    /// # Errors
-    /// The system or the library will not have it, with the address.
-    pub(super) fn start<R: Responder + 'static>(
-        listeners: Vec<QuicListener<R>>,
-        runtime: &Handle,
-    ) -> Result<QuicServer, (SocketAddr, io::Error)> {
-        let (phase, told) = watch::channel(Phase::Serving);
-        let (alive, gone) = channel();
-        let _context = runtime.enter();
-        for listener in listeners {
-            let failed = |error| (listener.address, error);
-            let config = server_config(&listener).map_err(failed)?;
-            let QuicListener { socket, transport, shared, registry, site, .. } = listener;
-            let runtime_of_quinn = Arc::new(TokioRuntime);
-            let endpoint =
-                Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime_of_quinn)
-                    .map_err(|error| (listener.address, error))?;
-            let acceptor = Acceptor {
-                transport,
-                shared,
-                registry,
-                site,
-                handshakes: Arc::default(),
-                told: told.clone(),
-                alive: alive.clone(),
-            };
-            runtime.spawn(acceptor.run(endpoint));
-        }
-        Ok(QuicServer { phase, gone: Mutex::new(gone) })
-    }
-
-    /// Begins the end: no new connection, open ones finish what is under way and are closed.
-    pub(super) fn drain(&self) {
-        self.phase.send_replace(Phase::Draining);
-    }
-
-    /// Waits for the end, and makes it after a while; false: a task is left behind.
-    pub(super) fn wait(&self) -> bool {
-        if self.ended(DRAIN_WAIT) {
-            return true;
-        }
-        self.phase.send_replace(Phase::Gone);
-        self.ended(GONE_WAIT)
-    }
-
-    fn ended(&self, wait: Duration) -> bool {
-        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        let deadline = Instant::now() + wait;
-        let left = deadline.saturating_duration_since(Instant::now());
-        gone.recv_timeout(left) == Err(RecvTimeoutError::Disconnected)
-    }
-}
-
-fn server_config<R>(listener: &QuicListener<R>) -> io::Result<ServerConfig> {
-    let tls = QuicServerConfig::try_from(Arc::clone(&listener.tls)).map_err(io::Error::other)?;
+fn server_config(
+    tls: &Arc<rustls::ServerConfig>,
+    options: &TcpOptions,
+) -> io::Result<ServerConfig> {
+    let tls = QuicServerConfig::try_from(Arc::clone(tls)).map_err(io::Error::other)?;
     let mut config = ServerConfig::with_crypto(Arc::new(tls));
     config
-        .transport_config(Arc::new(transport_config(&listener.shared.options)))
+        .transport_config(Arc::new(transport_config(options)))
         .migration(false)
         .max_incoming(INCOMING_MAX)
         .incoming_buffer_size(INCOMING_BYTES_MAX)
         .incoming_buffer_size_total(INCOMING_BYTES_TOTAL);
     Ok(config)
+}
+
+fn registry(options: &TcpOptions) -> Arc<Registry> {
+    let total = options.connections_max.max(1);
+    let per_client = options.connections_per_client_max.max(1);
+    Arc::new(Registry::new(Caps { total, per_client }))
 }
 
 fn transport_config(options: &TcpOptions) -> TransportConfig {
@@ -183,21 +112,23 @@ fn transport_config(options: &TcpOptions) -> TransportConfig {
     config
 }
 
-//------------ Acceptor -------------------------------------------------------
+//------------ QuicAcceptor ---------------------------------------------------
 
-struct Acceptor<R> {
+/// Takes the connections of one transport.
+pub(super) struct QuicAcceptor<R> {
     transport: Transport,
     shared: Arc<Shared<R>>,
     registry: Arc<Registry>,
     site: Arc<Site>,
     handshakes: Arc<AtomicUsize>,
     told: watch::Receiver<Phase>,
-    alive: Sender<()>,
+    /// Nothing is sent: they are waited for who hold one.
+    alive: Sender<Moved>,
 }
 
-impl<R> Clone for Acceptor<R> {
-    fn clone(&self) -> Acceptor<R> {
-        Acceptor {
+impl<R> Clone for QuicAcceptor<R> {
+    fn clone(&self) -> QuicAcceptor<R> {
+        QuicAcceptor {
             transport: self.transport,
             shared: Arc::clone(&self.shared),
             registry: Arc::clone(&self.registry),
@@ -225,7 +156,41 @@ impl Drop for Handshake {
     }
 }
 
-impl<R: Responder + 'static> Acceptor<R> {
+impl<R: Responder + 'static> QuicAcceptor<R> {
+    pub(super) fn new(
+        shared: Arc<Shared<R>>,
+        site: Arc<Site>,
+        told: watch::Receiver<Phase>,
+        alive: Sender<Moved>,
+    ) -> QuicAcceptor<R> {
+        let (registry, transport) = (registry(&shared.options), Transport::Doq);
+        let handshakes = Arc::default();
+        QuicAcceptor { transport, shared, registry, site, handshakes, told, alive }
+    }
+
+    /// Of one transport, with caps of its own.
+    pub(super) fn of_transport(&self, transport: Transport) -> QuicAcceptor<R> {
+        let registry = registry(&self.shared.options);
+        QuicAcceptor { transport, registry, handshakes: Arc::default(), ..self.clone() }
+    }
+
+    /// Its transport, and who is connected over it.
+    pub(super) fn registry(&self) -> (Transport, Arc<Registry>) {
+        (self.transport, Arc::clone(&self.registry))
+    }
+
+    /// Starts accepting on a socket, which others hold too.
+    ///
+    /// # Errors
+    /// The system or the library will not have it.
+    pub(super) fn start(&self, listening: &QuicListening, runtime: &Handle) -> io::Result<()> {
+        let config = server_config(&listening.tls, &self.shared.options)?;
+        let (socket, options) = (listening.socket.try_clone()?, EndpointConfig::default());
+        let endpoint = Endpoint::new(options, Some(config), socket, Arc::new(TokioRuntime))?;
+        runtime.spawn(self.clone().run(endpoint));
+        Ok(())
+    }
+
     async fn run(mut self, endpoint: Endpoint) {
         loop {
             let incoming = tokio::select! {
@@ -278,8 +243,7 @@ impl<R: Responder + 'static> Acceptor<R> {
         let limit = self.shared.options.message_timeout;
         let connection: Connection = match timeout(limit, connecting).await {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return tracing::debug!(%error, "QUIC handshake"),
-            Err(_) => return self.registry.count(|counts| counts.stalled += 1),
+            _ => return self.registry.count(|counts| counts.handshake_failed += 1),
         };
         drop(handshake);
         let (transport, client) = (self.transport, connection.remote_address());

@@ -35,6 +35,9 @@ pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Most header fields of a request.
 pub(super) const FIELDS_MAX: usize = 64;
 
+/// For how many seconds a client may go by `Alt-Svc`.
+const ALT_SVC_S: u32 = 86_400;
+
 /// What is the same for every request to a listener.
 #[derive(Clone, Debug)]
 pub(super) struct Site {
@@ -42,6 +45,17 @@ pub(super) struct Site {
     pub(super) path: String,
     /// Where the same is spoken over HTTP/3 (RFC 7838).
     pub(super) alt_svc: Option<HeaderValue>,
+}
+
+impl Site {
+    /// At this path, with HTTP/3 at this port where it is spoken.
+    pub(super) fn new(path: String, http3_port: Option<u16>) -> Site {
+        let alt_svc = http3_port.and_then(|port| {
+            let text = format!("h3=\":{port}\"; ma={ALT_SVC_S}");
+            HeaderValue::try_from(text).ok()
+        });
+        Site { path, alt_svc }
+    }
 }
 
 /// What the head of a request asks for.
