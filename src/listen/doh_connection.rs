@@ -75,8 +75,7 @@ fn http1_options(idle: Duration) -> http1::Builder {
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(FIELDS_MAX)
         // A client that has said all it has to say still gets its answer.
-        .half_close(true)
-        .pipeline_flush(true);
+        .half_close(true);
     options
 }
 

@@ -113,7 +113,10 @@ async fn answer_stream<R: Responder + 'static>(
     };
     let framed = match session.collect(InStream(&mut receive), FRAMED_MAX).await {
         Ok(framed) => framed,
-        Err(Unusable::TooLong) => return Err(Broken),
+        Err(Unusable::TooLong) => {
+            fail(&mut send, Code::Protocol);
+            return Err(Broken);
+        }
         Err(Unusable::Gone) => {
             fail(&mut send, Code::Cancelled);
             return Ok(());
@@ -124,7 +127,11 @@ async fn answer_stream<R: Responder + 'static>(
             return Ok(());
         }
     };
-    let request = read(&framed)?;
+    let Ok(request) = read(&framed) else {
+        // Or its end would look like that of an empty reply.
+        fail(&mut send, Code::Protocol);
+        return Err(Broken);
+    };
     let reply = session.answer(request);
     if reply.is_empty() {
         fail(&mut send, Code::Internal);
