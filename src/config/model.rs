@@ -17,9 +17,11 @@ use crate::health::plan::{Failback, LimiterRules, ProbeAddress};
 use crate::steer::{Families, OnAllDown, Policy};
 
 mod admin;
+mod records;
 mod watching;
 
 pub use self::admin::{Admin, AdminListen, AdminTls};
+pub use self::records::ServiceBinding;
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 
@@ -362,4 +364,8 @@ pub struct WipSettings {
     pub failback: Failback,
     /// A returning member's share grows over this time, in milliseconds; 0: at once.
     pub ramp_ms: u32,
+    /// Its HTTPS record.
+    pub https: Option<ServiceBinding>,
+    /// Its SVCB record.
+    pub svcb: Option<ServiceBinding>,
 }
