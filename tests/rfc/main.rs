@@ -1,0 +1,16 @@
+//! What the RFCs ask of an authoritative server, a module for each RFC.
+//!
+//! A test is named after what is true; its doc gives the point of the checklist in
+//! docs/RFCS.md that it holds, and the section of the RFC. The document names the
+//! tests, and `documented` holds it to that. Whole dialogues as text, with all that
+//! the server adds, stand in `tests/answer/*.case`; here is one rule a test.
+
+#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
+
+#[path = "../config_support/mod.rs"]
+mod config_support;
+#[path = "../dns_support/mod.rs"]
+mod dns_support;
+mod support;
+
+mod rfc1035;
