@@ -8,9 +8,10 @@ pub mod cookie;
 pub mod ecs;
 pub mod edns;
 pub mod encode;
-
+pub mod message;
 pub mod name;
 pub mod query;
+pub mod tsig;
 pub mod types;
 
 pub use name::{Name, NameError};
