@@ -11,6 +11,7 @@
 mod config_support;
 #[path = "../dns_support/mod.rs"]
 mod dns_support;
+mod documented;
 mod support;
 
 mod rfc1034;
