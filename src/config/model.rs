@@ -16,9 +16,11 @@ use crate::health::check::{ProbeKind, Require};
 use crate::health::plan::{Failback, LimiterRules, ProbeAddress};
 use crate::steer::{Families, OnAllDown, Policy};
 
+mod abuse;
 mod admin;
 mod watching;
 
+pub use self::abuse::{Access, AccessLists, RateLimit};
 pub use self::admin::{Admin, AdminListen, AdminTls};
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
@@ -33,6 +35,10 @@ pub const POOL_MEMBERS_MAX: usize = 256;
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[access]`
+    pub access: Access,
+    /// `[rate_limit]`
+    pub rate_limit: RateLimit,
     /// `[admin]`
     pub admin: Admin,
     /// `[geo]`

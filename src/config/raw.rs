@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server, SettingsId, Vip,
-    Webhook, Wips, Zone,
+    Access, Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, RateLimit, Safety, Server,
+    SettingsId, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;
@@ -31,6 +31,8 @@ use crate::steer::{Families, OnAllDown, Policy};
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) server: Server,
+    pub(super) access: Access,
+    pub(super) rate_limit: RateLimit,
     pub(super) admin: Admin,
     pub(super) geo: Geo,
     pub(super) health: Health,
