@@ -16,10 +16,12 @@ use crate::health::check::{ProbeKind, Require};
 use crate::health::plan::{Failback, LimiterRules, ProbeAddress};
 use crate::steer::{Families, OnAllDown, Policy};
 
+mod abuse;
 mod admin;
 mod records;
 mod watching;
 
+pub use self::abuse::{Access, AccessLists, RateLimit};
 pub use self::admin::{Admin, AdminListen, AdminTls};
 pub use self::records::ServiceBinding;
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
@@ -35,6 +37,10 @@ pub const POOL_MEMBERS_MAX: usize = 256;
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[access]`
+    pub access: Access,
+    /// `[rate_limit]`
+    pub rate_limit: RateLimit,
     /// `[admin]`
     pub admin: Admin,
     /// `[geo]`

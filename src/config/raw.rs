@@ -15,6 +15,7 @@ use std::sync::Arc;
 use super::block::{Block, Reading};
 use super::model::{
     Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server, ServiceBinding,
+    Access, Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, RateLimit, Safety, Server,
     SettingsId, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
@@ -31,6 +32,8 @@ use crate::steer::{Families, OnAllDown, Policy};
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) server: Server,
+    pub(super) access: Access,
+    pub(super) rate_limit: RateLimit,
     pub(super) admin: Admin,
     pub(super) geo: Geo,
     pub(super) health: Health,

@@ -10,6 +10,7 @@
 //! A key is a static, so that a reader cannot ask for one that is not here. It
 //! must not know how values are used.
 
+pub(super) use abuse::{access, access_lists, rate_limit};
 pub(super) use checks::health_check;
 pub(super) use records::{ALPN_MAX, ECH_LENGTH_MAX, binding};
 pub(super) use process::{admin, geo, health, log, metrics, root, safety, server};
@@ -62,6 +63,7 @@ macro_rules! section {
     };
 }
 
+mod abuse;
 mod checks;
 mod process;
 mod records;
@@ -82,8 +84,10 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 15] = [
+pub(super) static SECTIONS: [&Section; 17] = [
     &server::SECTION,
+    &access::SECTION,
+    &rate_limit::SECTION,
     &admin::SECTION,
     &geo::SECTION,
     &health::SECTION,

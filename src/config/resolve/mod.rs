@@ -79,6 +79,8 @@ fn finish(
     };
     let config = Config {
         server: raw.server,
+        access: raw.access,
+        rate_limit: raw.rate_limit,
         admin: raw.admin,
         geo: raw.geo,
         health: raw.health,
