@@ -15,6 +15,7 @@ mod handover;
 mod places;
 mod problem;
 mod serial;
+mod services;
 mod steering;
 mod targets;
 mod worker;
