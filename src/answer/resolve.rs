@@ -102,7 +102,7 @@ impl<'a> Walk<'_, 'a, '_> {
         outcome: Outcome<'a>,
         scratch: &mut Scratch,
     ) -> Result<(), Full> {
-        let Scratch { room, names } = scratch;
+        let Scratch { room, names, .. } = scratch;
         let qname = self.context.query.qname;
         match self.step(zone, outcome, 0, qname, &mut names.0[1], room)? {
             Next::End => Ok(()),
