@@ -10,6 +10,7 @@
 //! Nothing here allocates, locks, waits, formats or panics on what a peer sends.
 //! It must not know sockets, threads, files or time.
 
+mod alias;
 mod binding;
 mod chaos;
 mod client;

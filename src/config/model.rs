@@ -23,7 +23,7 @@ mod watching;
 
 pub use self::abuse::{Access, AccessLists, RateLimit};
 pub use self::admin::{Admin, AdminListen, AdminTls};
-pub use self::records::ServiceBinding;
+pub use self::records::{ServiceBinding, ServiceRecord};
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 
@@ -329,8 +329,10 @@ pub struct Member {
     pub name: String,
     /// The datacenter it stands in, whose gate it obeys.
     pub datacenter: Option<DatacenterId>,
-    /// At least one.
+    /// At least one, unless it is a name.
     pub vips: Vec<Vip>,
+    /// The name it is: answered as CNAME.
+    pub cname: Option<Name>,
     /// Share under `weighted` and `hash`.
     pub weight: u32,
     /// Its own or its datacenter's.
@@ -374,4 +376,6 @@ pub struct WipSettings {
     pub https: Option<ServiceBinding>,
     /// Its SVCB record.
     pub svcb: Option<ServiceBinding>,
+    /// SRV records that name it.
+    pub srv: Vec<ServiceRecord>,
 }

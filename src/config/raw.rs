@@ -17,6 +17,7 @@ use super::model::{
     Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server, ServiceBinding,
     Access, Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, RateLimit, Safety, Server,
     SettingsId, Vip, Webhook, Wips, Zone,
+    ServiceRecord, SettingsId, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;
@@ -105,6 +106,7 @@ pub(super) struct RawMember {
     pub(super) name: Option<String>,
     pub(super) datacenter: Option<At<String>>,
     pub(super) vips: Option<Vec<At<Vip>>>,
+    pub(super) cname: Option<At<Name>>,
     pub(super) weight: Option<u32>,
     pub(super) location: Option<ExactLocation>,
     pub(super) serves: Option<Vec<At<Serves>>>,
@@ -163,6 +165,7 @@ pub(super) struct RawSettings {
     /// Written: none is "false".
     pub(super) https: Option<At<Option<ServiceBinding>>>,
     pub(super) svcb: Option<At<Option<ServiceBinding>>>,
+    pub(super) srv: Option<At<Vec<ServiceRecord>>>,
 }
 
 /// The WIPs of all files, in the order they were read.
@@ -256,6 +259,7 @@ impl InFile for RawSettings {
             ramp_ms,
             https,
             svcb,
+            srv,
         } = self;
         members.move_to(file);
         pools.move_to(file);
@@ -272,6 +276,7 @@ impl InFile for RawSettings {
         ramp_ms.move_to(file);
         https.move_to(file);
         svcb.move_to(file);
+        srv.move_to(file);
     }
 }
 
@@ -281,6 +286,7 @@ impl InFile for RawMember {
             name: _,
             datacenter,
             vips,
+            cname,
             weight: _,
             location: _,
             serves,
@@ -289,6 +295,7 @@ impl InFile for RawMember {
         } = self;
         datacenter.move_to(file);
         vips.move_to(file);
+        cname.move_to(file);
         serves.move_to(file);
     }
 }
@@ -331,5 +338,7 @@ placeless!(
     OnAllDown,
     Families,
     Failback,
-    ServiceBinding
+    ServiceBinding,
+    ServiceRecord,
+    Name
 );

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::records::BINDING_KIND;
+use super::records::{BINDING_KIND, SERVICES_KIND};
 use super::{Fallback, Form, Key, Kind, Section};
 use Fallback::{Absent, Is, Required};
 
@@ -217,6 +217,9 @@ section! {
         Absent("that of [wip_defaults]"), "Its HTTPS record; false: none.";
     SVCB "svcb" BINDING_KIND,
         Absent("that of [wip_defaults]"), "Its SVCB record; false: none.";
+    SRV "srv" SERVICES_KIND,
+        Is("{}"),
+        "SRV records that name it, by service and protocol: `\"_https._tcp\" = { port = 443 }` stands at `_https._tcp` before its name; each alias has its own.";
 }
 
 section! {
@@ -229,12 +232,15 @@ section! {
     /// A member that needs more than a datacenter's name.
     member, "member", Form::Inline;
     NAME "name" Kind::Text { what: "a name of letters, digits, `-`, `_` and `.`", example: "\"spare\"" },
-        Absent("the datacenter's name, or the address"), "Its name in logs, metrics and overrides.";
+        Absent("the datacenter's name, or the address or name answered"), "Its name in logs, metrics and overrides.";
     DATACENTER "datacenter" DATACENTER_KIND,
-        Absent("it stands in no datacenter, and needs `address`"),
+        Absent("it stands in no datacenter, and needs `address` or `cname`"),
         "The site it stands in: its VIPs unless `address` is given, its health and place in any case.";
     ADDRESS "address" Kind::OneOrMore(&VIP_KIND),
         Absent("the VIPs of `datacenter`"), "Addresses answered, as a datacenter's `vip`.";
+    CNAME "cname" NAME_KIND,
+        Absent("it has addresses"),
+        "A name instead of addresses: where it is chosen, every type is answered with a CNAME to it. All members of a WIP are names, or none.";
     WEIGHT "weight" WEIGHT_KIND,
         Absent("the datacenter's, or 1"),
         "Share under `weighted` and `hash`; 0 is used only when every positive weight is unavailable.";

@@ -1,6 +1,7 @@
 //! Names to indices: from [`Raw`] to [`Config`], with every dangling reference reported.
 
 mod members;
+mod names;
 mod settings;
 
 use std::collections::HashMap;
