@@ -15,6 +15,7 @@ pub(super) use process::{admin, geo, health, log, metrics, root, safety, server}
 pub(super) use steering::{
     datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
+pub(super) use transfers::{grant, server_with_key, tsig};
 pub(super) use watching::{query_log, webhook};
 
 use std::sync::OnceLock;
@@ -64,6 +65,7 @@ macro_rules! section {
 mod checks;
 mod process;
 mod steering;
+mod transfers;
 mod watching;
 
 /// How a section stands in the file.
@@ -80,7 +82,7 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 15] = [
+pub(super) static SECTIONS: [&Section; 16] = [
     &server::SECTION,
     &admin::SECTION,
     &geo::SECTION,
@@ -90,6 +92,7 @@ pub(super) static SECTIONS: [&Section; 15] = [
     &log::SECTION,
     &query_log::SECTION,
     &webhook::SECTION,
+    &tsig::SECTION,
     &zone::SECTION,
     &datacenter::SECTION,
     &health_check::SECTION,

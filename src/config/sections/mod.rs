@@ -4,6 +4,7 @@ mod datacenter;
 mod health_check;
 mod members;
 mod process;
+mod transfers;
 mod watching;
 mod wip;
 mod zone;
@@ -91,6 +92,7 @@ fn named(
                 match section.name {
                     "datacenter" => datacenter::datacenter(&table, name, raw, cx),
                     "webhook" => watching::webhook(&table, name, raw, cx),
+                    "tsig" => transfers::tsig(&table, name, raw, cx),
                     "health_check" => health_check::health_check(&table, name, raw, cx),
                     _ => members::pool(&table, name, raw, cx),
                 }
