@@ -22,6 +22,9 @@ mod watching;
 
 pub use self::admin::{Admin, AdminListen, AdminTls};
 pub use self::transfers::{Grant, Remote, TsigKey};
+mod records;
+
+pub use self::records::ServiceBinding;
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 
@@ -379,4 +382,8 @@ pub struct WipSettings {
     pub failback: Failback,
     /// A returning member's share grows over this time, in milliseconds; 0: at once.
     pub ramp_ms: u32,
+    /// Its HTTPS record.
+    pub https: Option<ServiceBinding>,
+    /// Its SVCB record.
+    pub svcb: Option<ServiceBinding>,
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server, SettingsId, TsigKey,
-    Vip, Webhook, Wips, Zone,
+    Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server, ServiceBinding,
+    SettingsId, TsigKey, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;
@@ -168,6 +168,9 @@ pub(super) struct RawSettings {
     pub(super) families: Option<At<Families>>,
     pub(super) failback: Option<At<Failback>>,
     pub(super) ramp_ms: Option<At<u32>>,
+    /// Written: none is "false".
+    pub(super) https: Option<At<Option<ServiceBinding>>>,
+    pub(super) svcb: Option<At<Option<ServiceBinding>>>,
 }
 
 /// The WIPs of all files, in the order they were read.
@@ -259,6 +262,8 @@ impl InFile for RawSettings {
             families,
             failback,
             ramp_ms,
+            https,
+            svcb,
         } = self;
         members.move_to(file);
         pools.move_to(file);
@@ -273,6 +278,8 @@ impl InFile for RawSettings {
         families.move_to(file);
         failback.move_to(file);
         ramp_ms.move_to(file);
+        https.move_to(file);
+        svcb.move_to(file);
     }
 }
 
@@ -320,4 +327,17 @@ macro_rules! placeless {
     })+ };
 }
 
-placeless!(String, Vip, Serves, Policy, Require, u32, u8, bool, OnAllDown, Families, Failback);
+placeless!(
+    String,
+    Vip,
+    Serves,
+    Policy,
+    Require,
+    u32,
+    u8,
+    bool,
+    OnAllDown,
+    Families,
+    Failback,
+    ServiceBinding
+);

@@ -9,6 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::publisher::Publisher;
 use crate::answer::{self, Outcome, Peer, Prepared, Scratch};
+use crate::clock;
 use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
 use crate::metrics::{DropReason, Family, Registry, WorkerCounters};
 use crate::querylog::{Exchange, QueryLog, Tap};
@@ -79,6 +80,7 @@ pub(super) struct DnsResponder {
 impl Responder for DnsResponder {
     fn begin_batch(&mut self) {
         self.guard = Some(self.cell.load());
+        self.scratch.set_time(clock::unix_s_coarse());
         if let Some(tap) = &mut self.tap {
             tap.begin_batch();
         }

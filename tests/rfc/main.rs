@@ -11,6 +11,23 @@
 mod config_support;
 #[path = "../dns_support/mod.rs"]
 mod dns_support;
+mod documented;
 mod support;
 
+mod rfc1034;
 mod rfc1035;
+mod rfc2181;
+mod rfc2308;
+mod rfc3597;
+mod rfc4035;
+mod rfc4343;
+mod rfc4592;
+mod rfc6604;
+mod rfc6672;
+mod rfc6895;
+mod rfc7871;
+mod rfc8482;
+mod rfc8906;
+mod rfc9471;
+mod rfc9619;
+mod rfc9715;

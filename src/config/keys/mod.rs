@@ -12,6 +12,7 @@
 
 pub(super) use checks::health_check;
 pub(super) use process::{admin, geo, health, log, metrics, root, safety, server};
+pub(super) use records::{ALPN_MAX, ECH_LENGTH_MAX, binding};
 pub(super) use steering::{
     datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
@@ -64,6 +65,7 @@ macro_rules! section {
 
 mod checks;
 mod process;
+mod records;
 mod steering;
 mod transfers;
 mod watching;

@@ -4,6 +4,7 @@ mod datacenter;
 mod health_check;
 mod members;
 mod process;
+mod records;
 mod transfers;
 mod watching;
 mod wip;
