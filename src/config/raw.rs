@@ -8,7 +8,7 @@
 //! that say the same cost a name each. Equality ignores places; the first stands
 //! for all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use super::model::{
     Access, Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, RateLimit, Safety, Server,
     SettingsId, Vip, Webhook, Wips, Zone,
     ServiceRecord, SettingsId, Vip, Webhook, Wips, Zone,
+    SettingsId, TsigKey, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;
@@ -45,6 +46,9 @@ pub(super) struct Raw {
     pub(super) log: Log,
     pub(super) query_log: QueryLog,
     pub(super) webhooks: Vec<Webhook>,
+    pub(super) tsig: Vec<TsigKey>,
+    /// Names of all keys, those with mistakes too.
+    pub(super) tsig_names: HashSet<Name>,
     pub(super) zones: Vec<RawZone>,
     pub(super) datacenters: Vec<RawDatacenter>,
     pub(super) health_checks: Vec<RawCheck>,
@@ -64,6 +68,14 @@ pub(super) struct RawZone {
     pub(super) master_file: Option<FileId>,
     /// Where each inline record stands.
     pub(super) record_spots: Vec<Spot>,
+    /// TSIG keys it names.
+    pub(super) keys: Vec<At<Name>>,
+}
+
+impl RawZone {
+    pub(super) fn is_secondary(&self) -> bool {
+        self.zone.is_secondary()
+    }
 }
 
 /// A datacenter with its checks still names.

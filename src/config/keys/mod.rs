@@ -17,6 +17,7 @@ pub(super) use records::{ALPN_MAX, ECH_LENGTH_MAX, binding, service};
 pub(super) use steering::{
     datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
+pub(super) use transfers::{grant, server_with_key, tsig};
 pub(super) use watching::{query_log, webhook};
 
 use std::sync::OnceLock;
@@ -68,6 +69,7 @@ mod checks;
 mod process;
 mod records;
 mod steering;
+mod transfers;
 mod watching;
 
 /// How a section stands in the file.
@@ -85,6 +87,7 @@ pub(super) enum Form {
 
 /// Sections with a header of their own, in the order they are documented.
 pub(super) static SECTIONS: [&Section; 17] = [
+pub(super) static SECTIONS: [&Section; 16] = [
     &server::SECTION,
     &access::SECTION,
     &rate_limit::SECTION,
@@ -96,6 +99,7 @@ pub(super) static SECTIONS: [&Section; 17] = [
     &log::SECTION,
     &query_log::SECTION,
     &webhook::SECTION,
+    &tsig::SECTION,
     &zone::SECTION,
     &datacenter::SECTION,
     &health_check::SECTION,

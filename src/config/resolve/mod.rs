@@ -90,6 +90,7 @@ fn finish(
         log: raw.log,
         query_log: raw.query_log,
         webhooks: raw.webhooks,
+        tsig: raw.tsig,
         zones: raw.zones.into_iter().map(|zone| zone.zone).collect(),
         datacenters,
         health_checks: raw.health_checks.into_iter().map(|raw| raw.check).collect(),
