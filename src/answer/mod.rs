@@ -66,6 +66,8 @@ pub struct Scratch {
     names: resolve::Names,
     /// Unix time of this batch, in seconds.
     now_s: u32,
+    /// Number of the zone that the last query was about.
+    zone: u32,
 }
 
 impl Scratch {
@@ -79,8 +81,6 @@ impl Scratch {
     pub fn now_s(&self) -> u32 {
         self.now_s
     }
-    /// Number of the zone that the last query was about.
-    zone: u32,
 }
 
 /// Where a request came from.
