@@ -18,10 +18,11 @@ pub mod refusals;
 pub mod scrape;
 pub mod text;
 pub mod transitions;
+mod transport;
 mod watched;
 
 pub use connections::ConnectionTotals;
-pub use counters::{DropReason, DropStage, Family, Registry, Totals, Transport, WorkerCounters};
+pub use counters::{DropReason, DropStage, Family, Registry, Totals, WorkerCounters};
 pub use histogram::{HistogramTotals, Unit};
 pub use refusals::{RateAction, RateClass, Refusal};
 pub use scrape::{
@@ -29,4 +30,5 @@ pub use scrape::{
     WipSeries, render,
 };
 pub use transitions::{TransitionCounters, TransitionTo};
+pub use transport::Transport;
 pub use watched::{OwnCertificate, QueryLogTotals, WebhookTotals};

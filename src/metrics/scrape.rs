@@ -1,12 +1,13 @@
 //! One scrape: every value in, the page out. Pure.
 
 use super::connections::{self, ConnectionTotals};
-use super::counters::{DropReason, Family, RCODE_NAMES, Totals, Transport};
+use super::counters::{DropReason, Family, RCODE_NAMES, Totals};
 use super::families::{self as family, MetricFamily};
 use super::histogram::HistogramTotals;
 use super::refusals::{RateAction, RateClass, Refusal};
 use super::text::{FamilyWriter, Page, Value};
 use super::transitions::TransitionCounters;
+use super::transport::Transport;
 use super::watched::{self, OwnCertificate, QueryLogTotals, WebhookTotals};
 
 /// Response codes that are shown from the start at 0, so that the first one of
