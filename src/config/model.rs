@@ -16,10 +16,17 @@ use crate::health::check::{ProbeKind, Require};
 use crate::health::plan::{Failback, LimiterRules, ProbeAddress};
 use crate::steer::{Families, OnAllDown, Policy};
 
+mod abuse;
 mod admin;
+mod transfers;
 mod watching;
 
+pub use self::abuse::{Access, AccessLists, RateLimit};
 pub use self::admin::{Admin, AdminListen, AdminTls};
+pub use self::records::{ServiceBinding, ServiceRecord};
+pub use self::transfers::{Grant, Remote, TsigKey};
+mod records;
+
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 
@@ -33,6 +40,10 @@ pub const POOL_MEMBERS_MAX: usize = 256;
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[access]`
+    pub access: Access,
+    /// `[rate_limit]`
+    pub rate_limit: RateLimit,
     /// `[admin]`
     pub admin: Admin,
     /// `[geo]`
@@ -49,6 +60,8 @@ pub struct Config {
     pub query_log: QueryLog,
     /// `[webhook.…]`
     pub webhooks: Vec<Webhook>,
+    /// `[tsig.…]`
+    pub tsig: Vec<TsigKey>,
     /// `[zone."…"]`
     pub zones: Vec<Zone>,
     /// `[datacenter.…]`
@@ -218,6 +231,19 @@ pub struct Zone {
     pub negative_ttl_s: Option<u32>,
     /// A fixed serial; none: from the time of the load that changed content.
     pub serial: Option<u32>,
+    /// Where it is transferred from; empty: it is this server's own.
+    pub primaries: Vec<Remote>,
+    /// Who is told of a new serial.
+    pub notify: Vec<Remote>,
+    /// Who may transfer it.
+    pub allow_transfer: Vec<Grant>,
+}
+
+impl Zone {
+    /// Whether its data comes from other servers.
+    pub fn is_secondary(&self) -> bool {
+        !self.primaries.is_empty()
+    }
 }
 
 /// A master file's path and what was read from it.
@@ -321,8 +347,10 @@ pub struct Member {
     pub name: String,
     /// The datacenter it stands in, whose gate it obeys.
     pub datacenter: Option<DatacenterId>,
-    /// At least one.
+    /// At least one, unless it is a name.
     pub vips: Vec<Vip>,
+    /// The name it is: answered as CNAME.
+    pub cname: Option<Name>,
     /// Share under `weighted` and `hash`.
     pub weight: u32,
     /// Its own or its datacenter's.
@@ -362,4 +390,10 @@ pub struct WipSettings {
     pub failback: Failback,
     /// A returning member's share grows over this time, in milliseconds; 0: at once.
     pub ramp_ms: u32,
+    /// Its HTTPS record.
+    pub https: Option<ServiceBinding>,
+    /// Its SVCB record.
+    pub svcb: Option<ServiceBinding>,
+    /// SRV records that name it.
+    pub srv: Vec<ServiceRecord>,
 }

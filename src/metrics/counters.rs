@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::histogram::{Histogram, HistogramTotals, RESPONSE_BOUNDS_NS};
+use super::refusals::{RateAction, RateClass, Refusal};
 
 //------------ Labels ---------------------------------------------------------
 
@@ -125,6 +126,10 @@ pub enum DropReason {
     QueueFull,
     /// Answering it failed inside: a bug, told in the log.
     Fault,
+    /// Its client's network had as many replies as it may.
+    RateLimited,
+    /// Its client may not ask.
+    Denied,
 }
 
 /// When a request is dropped.
@@ -140,7 +145,7 @@ pub enum DropStage {
 
 impl DropReason {
     /// All, in the order of their numbers.
-    pub const ALL: [DropReason; 9] = [
+    pub const ALL: [DropReason; 11] = [
         DropReason::Short,
         DropReason::Response,
         DropReason::SourcePortZero,
@@ -150,6 +155,8 @@ impl DropReason {
         DropReason::SendFull,
         DropReason::QueueFull,
         DropReason::Fault,
+        DropReason::RateLimited,
+        DropReason::Denied,
     ];
 
     /// The `reason` label.
@@ -164,13 +171,19 @@ impl DropReason {
             DropReason::SendFull => "send_full",
             DropReason::QueueFull => "queue_full",
             DropReason::Fault => "fault",
+            DropReason::RateLimited => "rate_limited",
+            DropReason::Denied => "denied",
         }
     }
 
     /// When requests are dropped for it.
     pub fn stage(self) -> DropStage {
         match self {
-            DropReason::Short | DropReason::Response | DropReason::Fault => DropStage::Outcome,
+            DropReason::Short
+            | DropReason::Response
+            | DropReason::Fault
+            | DropReason::RateLimited
+            | DropReason::Denied => DropStage::Outcome,
             DropReason::SourcePortZero
             | DropReason::Oversized
             | DropReason::Unaddressed
@@ -215,6 +228,9 @@ pub const RCODE_SLOTS: usize = RCODE_NAMES.len() + 1;
 const TRANSPORTS: usize = Transport::ALL.len();
 const FAMILIES: usize = Family::ALL.len();
 const REASONS: usize = DropReason::ALL.len();
+const REFUSALS: usize = Refusal::ALL.len();
+const RATE_CLASSES: usize = RateClass::ALL.len();
+const RATE_ACTIONS: usize = RateAction::ALL.len();
 const RESPONSE_BUCKETS: usize = RESPONSE_BOUNDS_NS.len();
 
 //------------ Cells ----------------------------------------------------------
@@ -227,6 +243,8 @@ struct Cells {
     queries: [[AtomicU64; FAMILIES]; TRANSPORTS],
     responses: [[AtomicU64; RCODE_SLOTS]; TRANSPORTS],
     dropped: [AtomicU64; REASONS],
+    refused: [AtomicU64; REFUSALS],
+    rate_limited: [[AtomicU64; RATE_ACTIONS]; RATE_CLASSES],
     response_time: Histogram<RESPONSE_BUCKETS>,
 }
 
@@ -243,6 +261,8 @@ impl Cells {
             queries: [const { [const { AtomicU64::new(0) }; FAMILIES] }; TRANSPORTS],
             responses: [const { [const { AtomicU64::new(0) }; RCODE_SLOTS] }; TRANSPORTS],
             dropped: [const { AtomicU64::new(0) }; REASONS],
+            refused: [const { AtomicU64::new(0) }; REFUSALS],
+            rate_limited: [const { [const { AtomicU64::new(0) }; RATE_ACTIONS] }; RATE_CLASSES],
             response_time: Histogram::new(&RESPONSE_BOUNDS_NS),
         }
     }
@@ -259,6 +279,14 @@ impl Cells {
         }
         for reason in 0..REASONS {
             totals.dropped[reason] += read(&self.dropped[reason]);
+        }
+        for (total, refused) in totals.refused.iter_mut().zip(&self.refused) {
+            *total += read(refused);
+        }
+        for (totals, limited) in totals.rate_limited.iter_mut().zip(&self.rate_limited) {
+            for (total, limited) in totals.iter_mut().zip(limited) {
+                *total += read(limited);
+            }
         }
         self.response_time.add_to(&mut totals.response_time);
     }
@@ -292,6 +320,18 @@ impl WorkerCounters {
     #[inline]
     pub fn dropped(&self, reason: DropReason) {
         add(&self.cells.dropped[reason as usize], 1);
+    }
+
+    /// The reply is a refusal: beside its response.
+    #[inline]
+    pub fn refused(&self, reason: Refusal) {
+        add(&self.cells.refused[reason as usize], 1);
+    }
+
+    /// A reply was limited: beside its outcome.
+    #[inline]
+    pub fn rate_limited(&self, class: RateClass, action: RateAction) {
+        add(&self.cells.rate_limited[class as usize][action as usize], 1);
     }
 
     /// How long a sampled answer took to make, in nanoseconds.
@@ -350,6 +390,10 @@ pub struct Totals {
     pub responses: [[u64; RCODE_SLOTS]; TRANSPORTS],
     /// By [`DropReason`]. What the listeners count for themselves is added here.
     pub dropped: [u64; REASONS],
+    /// By [`Refusal`].
+    pub refused: [u64; REFUSALS],
+    /// By [`RateClass`] and [`RateAction`].
+    pub rate_limited: [[u64; RATE_ACTIONS]; RATE_CLASSES],
     /// Times that sampled answers took to make.
     pub response_time: HistogramTotals,
 }

@@ -13,6 +13,7 @@
 pub mod counters;
 pub mod families;
 pub mod histogram;
+pub mod refusals;
 pub mod scrape;
 pub mod text;
 pub mod transitions;
@@ -20,6 +21,7 @@ mod watched;
 
 pub use counters::{DropReason, DropStage, Family, Registry, Totals, Transport, WorkerCounters};
 pub use histogram::{HistogramTotals, Unit};
+pub use refusals::{RateAction, RateClass, Refusal};
 pub use scrape::{
     CheckTotals, ConnectionTotals, LimiterTotals, MemberState, OverrideTotals, Process, Scrape,
     StateTotals, WipSeries, render,

@@ -3,6 +3,7 @@
 use super::counters::{DropReason, Family, RCODE_NAMES, Totals, Transport};
 use super::families::{self as family, MetricFamily};
 use super::histogram::HistogramTotals;
+use super::refusals::{RateAction, RateClass, Refusal};
 use super::text::{FamilyWriter, Page, Value};
 use super::transitions::TransitionCounters;
 use super::watched::{self, QueryLogTotals, WebhookTotals};
@@ -224,6 +225,17 @@ fn dns(page: &mut Page<'_>, totals: &Totals) {
     let mut samples = page.begin(&family::DNS_DROPPED);
     for reason in DropReason::ALL {
         samples.sample(&[reason.label()], Value::Whole(totals.dropped[reason as usize]));
+    }
+    let mut samples = page.begin(&family::DNS_REFUSED);
+    for reason in Refusal::ALL {
+        samples.sample(&[reason.label()], Value::Whole(totals.refused[reason as usize]));
+    }
+    let mut samples = page.begin(&family::RATE_LIMITED);
+    for class in RateClass::ALL {
+        for action in RateAction::ALL {
+            let count = totals.rate_limited[class as usize][action as usize];
+            samples.sample(&[class.label(), action.label()], Value::Whole(count));
+        }
     }
     page.begin(&family::DNS_RESPONSE_SECONDS).histogram(&[], &totals.response_time);
 }
