@@ -10,6 +10,7 @@
 //! Nothing here allocates, locks, waits, formats or panics on what a peer sends.
 //! It must not know sockets, threads, files or time.
 
+mod binding;
 mod chaos;
 mod client;
 pub mod explain;
@@ -64,6 +65,21 @@ pub struct Scratch {
     names: resolve::Names,
     /// Number of the zone that the last query was about.
     zone: u32,
+    /// Unix time of this batch, in seconds.
+    now_s: u32,
+}
+
+impl Scratch {
+    /// Says what time it is, in unix seconds: once a batch is enough for cookies and
+    /// limits, and nothing that answers reads a clock.
+    pub fn set_time(&mut self, now_s: u32) {
+        self.now_s = now_s;
+    }
+
+    /// The time that was set last.
+    pub fn now_s(&self) -> u32 {
+        self.now_s
+    }
 }
 
 /// Where a request came from.

@@ -7,11 +7,12 @@
 mod additional;
 
 use super::wip::{self, Decided};
-use super::{Context, Outcome as Reply, Scratch, finish};
+use super::{Context, Outcome as Reply, Scratch, binding, finish};
 use crate::dns::encode::{Full, Opt, Section, Status, Writer};
 use crate::dns::name::{self, NAME_LENGTH_MAX};
 use crate::dns::types::{Rcode, rtype};
 use crate::snapshot::SiteEntry;
+use crate::steer::binding::Binding;
 use crate::steer::choose::{Outcome as Decision, Room};
 use crate::steer::strategy::Record;
 use crate::zone::{Lookup, Node, Outcome, Rrset, Zone, hash_of};
@@ -243,7 +244,8 @@ impl<'a> Walk<'_, 'a, '_> {
         room: &mut Room,
     ) -> Result<Next<'z>, Full> {
         let qtype = self.context.query.qtype;
-        if !matches!(qtype, rtype::A | rtype::AAAA) {
+        let binding = binding::of(self.context, wip);
+        if binding.is_none() && !matches!(qtype, rtype::A | rtype::AAAA) {
             if node.rrset(qtype).is_none() && qtype != rtype::ANY {
                 put_soa(&mut self.writer, zone, wip::negative(self.context, wip, room).0)?;
                 return Ok(Next::End);
@@ -257,6 +259,9 @@ impl<'a> Walk<'_, 'a, '_> {
         };
         if self.context.query.edns.is_some_and(|edns| edns.subnet.is_some()) && depends(wip) {
             return Ok(Next::End);
+        }
+        if let Some(binding) = binding {
+            return self.binding(zone, wip, binding, qname, room);
         }
         let Some(decided) = wip::decide(self.context, wip, qtype, room) else {
             self.status.rcode = Rcode::SERVFAIL;
@@ -284,6 +289,27 @@ impl<'a> Walk<'_, 'a, '_> {
         if !answered && self.status.rcode == Rcode::NOERROR {
             put_soa(&mut self.writer, zone, decision.ttl_s)?;
         }
+        Ok(Next::End)
+    }
+
+    /// The HTTPS or SVCB record of a WIP behind a CNAME.
+    fn binding<'z>(
+        &mut self,
+        zone: &Zone,
+        wip: u32,
+        binding: &Binding,
+        qname: &[u8],
+        room: &mut Room,
+    ) -> Result<Next<'z>, Full> {
+        let Some(bound) = binding::decide(self.context, wip, binding, room) else {
+            self.status.rcode = Rcode::SERVFAIL;
+            return Ok(Next::End);
+        };
+        self.tell(wip::extended_error(bound.strategy, &bound.decision));
+        if let Some(rcode) = bound.failure() {
+            self.status = self.context.failure(rcode);
+        }
+        bound.put(binding, zone, qname, &mut self.writer)?;
         Ok(Next::End)
     }
 

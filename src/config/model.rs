@@ -18,10 +18,12 @@ use crate::steer::{Families, OnAllDown, Policy};
 
 mod abuse;
 mod admin;
+mod records;
 mod watching;
 
 pub use self::abuse::{Access, AccessLists, RateLimit};
 pub use self::admin::{Admin, AdminListen, AdminTls};
+pub use self::records::ServiceBinding;
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 
@@ -368,4 +370,8 @@ pub struct WipSettings {
     pub failback: Failback,
     /// A returning member's share grows over this time, in milliseconds; 0: at once.
     pub ramp_ms: u32,
+    /// Its HTTPS record.
+    pub https: Option<ServiceBinding>,
+    /// Its SVCB record.
+    pub svcb: Option<ServiceBinding>,
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::block::{Block, Reading};
 use super::model::{
     Access, Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, RateLimit, Safety, Server,
-    SettingsId, Vip, Webhook, Wips, Zone,
+    ServiceBinding, SettingsId, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;
@@ -159,6 +159,9 @@ pub(super) struct RawSettings {
     pub(super) families: Option<At<Families>>,
     pub(super) failback: Option<At<Failback>>,
     pub(super) ramp_ms: Option<At<u32>>,
+    /// Written: none is "false".
+    pub(super) https: Option<At<Option<ServiceBinding>>>,
+    pub(super) svcb: Option<At<Option<ServiceBinding>>>,
 }
 
 /// The WIPs of all files, in the order they were read.
@@ -250,6 +253,8 @@ impl InFile for RawSettings {
             families,
             failback,
             ramp_ms,
+            https,
+            svcb,
         } = self;
         members.move_to(file);
         pools.move_to(file);
@@ -264,6 +269,8 @@ impl InFile for RawSettings {
         families.move_to(file);
         failback.move_to(file);
         ramp_ms.move_to(file);
+        https.move_to(file);
+        svcb.move_to(file);
     }
 }
 
@@ -311,4 +318,17 @@ macro_rules! placeless {
     })+ };
 }
 
-placeless!(String, Vip, Serves, Policy, Require, u32, u8, bool, OnAllDown, Families, Failback);
+placeless!(
+    String,
+    Vip,
+    Serves,
+    Policy,
+    Require,
+    u32,
+    u8,
+    bool,
+    OnAllDown,
+    Families,
+    Failback,
+    ServiceBinding
+);

@@ -10,6 +10,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::limiting::Limiting;
 use super::publisher::Publisher;
 use crate::answer::{self, News, Outcome, Peer, Prepared, Scratch};
+use crate::clock;
 use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
 use crate::metrics::{DropReason, Family, Registry, WorkerCounters};
 use crate::querylog::{Exchange, QueryLog, Tap};
@@ -94,6 +95,7 @@ impl Responder for DnsResponder {
         if let Some(limiting) = &mut self.limiting {
             limiting.begin_batch(serving.snapshot.rate_rules.as_ref());
         }
+        self.scratch.set_time(clock::unix_s_coarse());
         if let Some(tap) = &mut self.tap {
             tap.begin_batch();
         }

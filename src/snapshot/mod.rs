@@ -10,6 +10,8 @@
 //! must not know sockets, files or time: the load's time comes in as a value.
 
 mod abuse;
+mod bindings;
+mod clashes;
 mod handover;
 mod networks;
 mod places;
@@ -88,7 +90,8 @@ pub struct WipEntry {
     pub strategy: u32,
     /// Start of its list in [`Snapshot::verdicts`].
     pub verdicts: u32,
-    /// Its first turn counter (A, then AAAA), or [`NONE`].
+    /// Its first turn counter (A, then AAAA, then HTTPS and SVCB where it has such
+    /// records), or [`NONE`].
     pub turn: u32,
     /// Its first answer counter (fail-open, then one a member), or [`NONE`].
     pub counter: u32,
@@ -239,7 +242,7 @@ pub fn compile_after(
     let (mut turn_count, mut counter_count) = (0, 0);
     for (index, _, settings) in config.wips.iter() {
         let strategy = &steering.strategies[settings as usize];
-        let turn = take(&mut turn_count, if strategy.takes_turns { 2 } else { 0 });
+        let turn = take(&mut turn_count, strategy.turn_count());
         let counters = if per_wip { 1 + strategy.members.len() } else { 0 };
         wips.push(WipEntry {
             strategy: settings,

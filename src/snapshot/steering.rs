@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{CompileProblem, Subject};
+use super::{CompileProblem, Subject, bindings};
 use crate::config::model::{Config, Member, Pool, Vip, WipSettings};
 use crate::geo::{self, BaseTable, Map, Place, Serves};
 use crate::steer::order::{ClientPlace, Rank, Site, order};
@@ -76,6 +76,7 @@ fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Str
         map: clients.map,
         rows: clients.rows,
         networks: networks.into(),
+        bindings: bindings::compile(settings),
     }
 }
 

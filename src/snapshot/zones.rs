@@ -4,6 +4,7 @@
 use xxhash_rust::xxh3::Xxh3;
 
 use super::SiteEntry;
+use super::clashes::Kept;
 use super::problem::{CompileProblem, Subject};
 use super::serial::Serials;
 use crate::config::model::{Config, Datacenter, Member, Pool, WipSettings, Zone};
@@ -32,6 +33,7 @@ pub(super) fn compile(
     let mut problems = Vec::new();
     let mut serials = Serials::default();
     let settings = settings_hashes(config);
+    let mut kept = Kept::new(config);
     for (index, zone) in config.zones.iter().enumerate() {
         let problems_before = problems.len();
         let mut records = read_records(index as u32, zone, &mut problems);
@@ -45,6 +47,7 @@ pub(super) fn compile(
         }
         serials.0.insert(zone.origin.clone(), serial);
         apex(index as u32, zone, serial.number, &mut records, &mut problems);
+        kept.keep(index as u32, &records);
         builder.add_zone(zone.origin.clone(), records);
     }
     builder.reserve(config.wips.len(), config.wips.names_length());
@@ -74,6 +77,10 @@ pub(super) fn compile(
                     _ => problem,
                 }
             };
+            let clashes = kept.check(config, &zones);
+            if !clashes.is_empty() {
+                return Err(clashes);
+            }
             let warnings = zones.warnings().iter().map(warning).collect();
             Ok((zones, serials, warnings))
         }

@@ -73,6 +73,7 @@ impl World {
             table.set(id, Word::UP);
         }
         let strategy = Strategy {
+            bindings: Box::default(),
             policy,
             pools: entries.into(),
             members: all.into(),

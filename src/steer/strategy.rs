@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::binding::Binding;
 use super::{Families, OnAllDown, Policy};
 use crate::dns::encode::{Full, QUESTION_POINTER, Section, TTL_AT, Writer};
 use crate::dns::types::{class, rtype};
@@ -61,12 +62,28 @@ pub struct Strategy {
     pub has_ties: bool,
     /// True when every client may get every VIP: no row hides one.
     pub shows_all: bool,
+    /// HTTPS and SVCB records, those that there are.
+    pub bindings: Box<[Binding]>,
 }
 
 impl Strategy {
     /// True when two clients may be answered differently.
     pub fn depends_on_client(&self) -> bool {
         self.map.is_some() || self.hashes || self.has_ties
+    }
+
+    /// How many counts of queries its choices depend on: one for each type it decides.
+    pub fn turn_count(&self) -> usize {
+        match (self.takes_turns, self.bindings.is_empty()) {
+            (false, _) => 0,
+            (true, true) => 2,
+            (true, false) => 4,
+        }
+    }
+
+    /// Its HTTPS or SVCB record.
+    pub fn binding(&self, rtype: u16) -> Option<&Binding> {
+        self.bindings.iter().find(|binding| binding.rtype == rtype)
     }
 }
 

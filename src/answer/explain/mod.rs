@@ -20,7 +20,7 @@ use crate::dns::types::rtype;
 use crate::geo::Place;
 use crate::health::plan::VerdictId;
 use crate::metrics::Transport;
-use crate::snapshot::{Serving, WorkerState};
+use crate::snapshot::{Serving, Snapshot, WorkerState};
 use crate::steer::choose::Room;
 use crate::zone::{self, Lookup};
 
@@ -223,13 +223,9 @@ fn found(
             } else {
                 format!("another name of the WIP {own}")
             };
-            if !matches!(request.rtype, rtype::A | rtype::AAAA) {
+            if !is_decided(snapshot, wip, request.rtype) {
                 let kind = rtype::text(request.rtype);
-                return (
-                    origin,
-                    format!("{found}, which decides A and AAAA alone, not {kind}"),
-                    None,
-                );
+                return (origin, format!("{found}, which does not decide {kind}"), None);
             }
             let explained = wip::explain(serving, request, wip, &mut Room::default());
             return (origin, found, explained);
@@ -253,6 +249,13 @@ fn found(
         zone::Outcome::NxDomain => "no such name".to_owned(),
     };
     (origin, found, None)
+}
+
+/// Whether a WIP's decision makes the answer to a type.
+fn is_decided(snapshot: &Snapshot, wip: u32, rtype: u16) -> bool {
+    let entry = snapshot.wips.get(wip as usize);
+    matches!(rtype, rtype::A | rtype::AAAA)
+        || entry.is_some_and(|entry| snapshot.strategy(entry).binding(rtype).is_some())
 }
 
 /// What is known of a place, in words.

@@ -38,7 +38,7 @@ pub(super) fn explain(
     let strategy = snapshot.strategy(entry);
     let client = client_of(snapshot, strategy, request);
     let (row, scope) = client.place(strategy);
-    let question = Question {
+    let mut question = Question {
         strategy,
         verdicts: snapshot.verdicts(entry, strategy),
         table: &serving.health,
@@ -48,7 +48,12 @@ pub(super) fn explain(
         turn: 0,
         rtype: if request.rtype == rtype::AAAA { rtype::AAAA } else { rtype::A },
     };
-    let decision = choose(&question, room);
+    let mut decision = choose(&question, room);
+    // HTTPS and SVCB are of both families: a site that has IPv6 alone is chosen all the same.
+    if request.rtype != rtype::A && question.rtype == rtype::A && room.chosen().is_empty() {
+        question.rtype = rtype::AAAA;
+        decision = choose(&question, room);
+    }
     let (class, _) = snapshot.base.lookup(client.address);
     let networks: Vec<_> = strategy
         .networks

@@ -13,6 +13,7 @@
 pub(super) use abuse::{access, access_lists, rate_limit};
 pub(super) use checks::health_check;
 pub(super) use process::{admin, geo, health, log, metrics, root, safety, server};
+pub(super) use records::{ALPN_MAX, ECH_LENGTH_MAX, binding};
 pub(super) use steering::{
     datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
@@ -65,6 +66,7 @@ macro_rules! section {
 mod abuse;
 mod checks;
 mod process;
+mod records;
 mod steering;
 mod watching;
 

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use super::records::BINDING_KIND;
 use super::{Fallback, Form, Key, Kind, Section};
 use Fallback::{Absent, Is, Required};
 
@@ -164,6 +165,12 @@ section! {
     RAMP "ramp" RAMP_KIND,
         Is("\"0s\""),
         "Time over which a returning member's share grows, so that a cold site is not stampeded; 0s: at once.";
+    HTTPS "https" BINDING_KIND,
+        Is("false"),
+        "Whether the name has an HTTPS record with the decided addresses as hints, and what else it says; true: nothing else.";
+    SVCB "svcb" BINDING_KIND,
+        Is("false"),
+        "The same of an SVCB record.";
 }
 
 section! {
@@ -206,6 +213,10 @@ section! {
         Absent("that of [wip_defaults]"), "When a member that was down takes part again.";
     RAMP "ramp" RAMP_KIND,
         Absent("that of [wip_defaults]"), "Time over which a returning member's share grows.";
+    HTTPS "https" BINDING_KIND,
+        Absent("that of [wip_defaults]"), "Its HTTPS record; false: none.";
+    SVCB "svcb" BINDING_KIND,
+        Absent("that of [wip_defaults]"), "Its SVCB record; false: none.";
 }
 
 section! {

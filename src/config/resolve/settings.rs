@@ -2,7 +2,7 @@
 
 use super::{Resolver, needs_host};
 use crate::config::mistakes;
-use crate::config::model::{PoolId, WipSettings, Wips};
+use crate::config::model::{PoolId, ServiceBinding, WipSettings, Wips};
 use crate::config::raw::{JoinedWips, RawSettings};
 use crate::config::reader::At;
 use crate::health::plan::Failback;
@@ -72,6 +72,8 @@ impl Resolver<'_> {
             families: or(own.families, defaults.families),
             failback: or(own.failback, defaults.failback),
             ramp_ms: or(own.ramp_ms, defaults.ramp_ms),
+            https: binding(&own.https, &defaults.https),
+            svcb: binding(&own.svcb, &defaults.svcb),
         };
         self.comes_back(own, &settings);
         settings
@@ -205,6 +207,14 @@ fn ttl_min_over_ttl(min: At<u32>, ttl: At<u32>) -> Problem {
     Problem::error("out-of-range", title)
         .at_with(min.spot, "must be at most the TTL")
         .at_with(ttl.spot, "the TTL")
+}
+
+/// The WIP's own, or what it inherits; "false" is none.
+fn binding(
+    own: &Option<At<Option<ServiceBinding>>>,
+    inherited: &Option<At<Option<ServiceBinding>>>,
+) -> Option<ServiceBinding> {
+    own.as_ref().or(inherited.as_ref())?.value.clone()
 }
 
 fn or<T: Copy + Default>(own: Option<At<T>>, inherited: Option<At<T>>) -> T {

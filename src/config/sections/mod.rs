@@ -5,6 +5,7 @@ mod datacenter;
 mod health_check;
 mod members;
 mod process;
+mod records;
 mod watching;
 mod wip;
 mod zone;
