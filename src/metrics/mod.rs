@@ -16,15 +16,17 @@ pub mod histogram;
 pub mod refusals;
 pub mod scrape;
 pub mod text;
+mod totals;
 pub mod transitions;
 mod watched;
 
-pub use counters::{DropReason, DropStage, Family, Registry, Totals, Transport, WorkerCounters};
+pub use counters::{DropReason, DropStage, Family, Registry, Transport, WorkerCounters};
 pub use histogram::{HistogramTotals, Unit};
 pub use refusals::{RateAction, RateClass, Refusal};
 pub use scrape::{
     CheckTotals, ConnectionTotals, LimiterTotals, MemberState, OverrideTotals, Process, Scrape,
     StateTotals, WipSeries, render,
 };
+pub use totals::Totals;
 pub use transitions::{TransitionCounters, TransitionTo};
 pub use watched::{QueryLogTotals, WebhookTotals};
