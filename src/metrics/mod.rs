@@ -17,6 +17,7 @@ pub mod histogram;
 pub mod refusals;
 pub mod scrape;
 pub mod text;
+mod totals;
 pub mod transitions;
 mod watched;
 
@@ -28,5 +29,6 @@ pub use scrape::{
     CheckTotals, LimiterTotals, MemberState, OverrideTotals, Process, Scrape, StateTotals,
     WipSeries, render,
 };
+pub use totals::Totals;
 pub use transitions::{TransitionCounters, TransitionTo};
 pub use watched::{OwnCertificate, QueryLogTotals, WebhookTotals};
