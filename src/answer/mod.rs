@@ -68,8 +68,6 @@ pub struct Scratch {
     zone: u32,
     /// Unix time of this batch, in seconds.
     now_s: u32,
-    /// Number of the zone that the last query was about.
-    zone: u32,
 }
 
 impl Scratch {

@@ -96,7 +96,6 @@ impl Responder for DnsResponder {
         if let Some(limiting) = &mut self.limiting {
             limiting.begin_batch(serving.snapshot.rate_rules.as_ref());
         }
-        self.scratch.set_time(clock::unix_s_coarse());
         if let Some(tap) = &mut self.tap {
             tap.begin_batch();
         }
