@@ -1,8 +1,8 @@
 //! Connections of each transport, as they are counted.
 
+use super::counters::Transport;
 use super::families as family;
 use super::text::{Page, Value};
-use super::transport::Transport;
 
 /// Connections of one transport.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

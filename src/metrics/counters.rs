@@ -14,11 +14,75 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::histogram::{Histogram, HistogramTotals, RESPONSE_BOUNDS_NS};
+use super::histogram::{Histogram, RESPONSE_BOUNDS_NS};
 use super::refusals::{RateAction, RateClass, Refusal};
-use super::transport::Transport;
+use super::totals::Totals;
 
 //------------ Labels ---------------------------------------------------------
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// One datagram, the sender's address unproven.
+    Udp,
+    /// RFC 7766: the sender's address is proven by the handshake.
+    Tcp,
+    /// DNS over TLS (RFC 7858).
+    Dot,
+    /// DNS over HTTPS (RFC 8484), HTTP/1.1 and HTTP/2.
+    Doh,
+    /// DNS over QUIC (RFC 9250).
+    Doq,
+    /// DNS over HTTPS, HTTP/3.
+    Doh3,
+}
+
+impl Transport {
+    /// All, in the order of their numbers.
+    pub const ALL: [Transport; 6] = [
+        Transport::Udp,
+        Transport::Tcp,
+        Transport::Dot,
+        Transport::Doh,
+        Transport::Doq,
+        Transport::Doh3,
+    ];
+
+    /// The `transport` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Dot => "dot",
+            Transport::Doh => "doh",
+            Transport::Doq => "doq",
+            Transport::Doh3 => "doh3",
+        }
+    }
+
+    /// Whether it comes over UDP, as QUIC does; else over TCP.
+    pub fn is_datagram(self) -> bool {
+        matches!(self, Transport::Udp | Transport::Doq | Transport::Doh3)
+    }
+
+    /// Whether nobody on the way can read it.
+    pub fn is_encrypted(self) -> bool {
+        !matches!(self, Transport::Udp | Transport::Tcp)
+    }
+}
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+            Transport::Dot => "DNS over TLS",
+            Transport::Doh => "DNS over HTTPS",
+            Transport::Doq => "DNS over QUIC",
+            Transport::Doh3 => "DNS over HTTP/3",
+        })
+    }
+}
 
 /// The address family a request came over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -172,12 +236,12 @@ pub const RCODE_NAMES: [Option<&str>; 24] = [
 /// Slots of a count by response code: one each, and "other".
 pub const RCODE_SLOTS: usize = RCODE_NAMES.len() + 1;
 
-const TRANSPORTS: usize = Transport::ALL.len();
-const FAMILIES: usize = Family::ALL.len();
-const REASONS: usize = DropReason::ALL.len();
-const REFUSALS: usize = Refusal::ALL.len();
-const RATE_CLASSES: usize = RateClass::ALL.len();
-const RATE_ACTIONS: usize = RateAction::ALL.len();
+pub(super) const TRANSPORTS: usize = Transport::ALL.len();
+pub(super) const FAMILIES: usize = Family::ALL.len();
+pub(super) const REASONS: usize = DropReason::ALL.len();
+pub(super) const REFUSALS: usize = Refusal::ALL.len();
+pub(super) const RATE_CLASSES: usize = RateClass::ALL.len();
+pub(super) const RATE_ACTIONS: usize = RateAction::ALL.len();
 const RESPONSE_BUCKETS: usize = RESPONSE_BOUNDS_NS.len();
 
 //------------ Cells ----------------------------------------------------------
@@ -323,43 +387,6 @@ impl Registry {
             cells.add_to(&mut totals);
         }
         totals
-    }
-}
-
-//------------ Totals ---------------------------------------------------------
-
-/// The sum of all counters at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Totals {
-    /// By [`Transport`] and [`Family`].
-    pub queries: [[u64; FAMILIES]; TRANSPORTS],
-    /// By [`Transport`] and slot of the response code; the last is "other".
-    pub responses: [[u64; RCODE_SLOTS]; TRANSPORTS],
-    /// By [`DropReason`]. What the listeners count for themselves is added here.
-    pub dropped: [u64; REASONS],
-    /// By [`Refusal`].
-    pub refused: [u64; REFUSALS],
-    /// By [`RateClass`] and [`RateAction`].
-    pub rate_limited: [[u64; RATE_ACTIONS]; RATE_CLASSES],
-    /// Times that sampled answers took to make.
-    pub response_time: HistogramTotals,
-}
-
-impl Totals {
-    /// All requests.
-    pub fn queries_sum(&self) -> u64 {
-        self.queries.iter().flatten().sum()
-    }
-
-    /// All replies.
-    pub fn responses_sum(&self) -> u64 {
-        self.responses.iter().flatten().sum()
-    }
-
-    /// All requests whose outcome was a drop.
-    pub fn dropped_outcomes_sum(&self) -> u64 {
-        let outcome = |reason: &&DropReason| reason.stage() == DropStage::Outcome;
-        DropReason::ALL.iter().filter(outcome).map(|reason| self.dropped[*reason as usize]).sum()
     }
 }
 

@@ -17,18 +17,18 @@ pub mod histogram;
 pub mod refusals;
 pub mod scrape;
 pub mod text;
+mod totals;
 pub mod transitions;
-mod transport;
 mod watched;
 
 pub use connections::ConnectionTotals;
-pub use counters::{DropReason, DropStage, Family, Registry, Totals, WorkerCounters};
+pub use counters::{DropReason, DropStage, Family, Registry, Transport, WorkerCounters};
 pub use histogram::{HistogramTotals, Unit};
 pub use refusals::{RateAction, RateClass, Refusal};
 pub use scrape::{
     CheckTotals, LimiterTotals, MemberState, OverrideTotals, Process, Scrape, StateTotals,
     WipSeries, render,
 };
+pub use totals::Totals;
 pub use transitions::{TransitionCounters, TransitionTo};
-pub use transport::Transport;
 pub use watched::{OwnCertificate, QueryLogTotals, WebhookTotals};

@@ -1,13 +1,13 @@
 //! One scrape: every value in, the page out. Pure.
 
 use super::connections::{self, ConnectionTotals};
-use super::counters::{DropReason, Family, RCODE_NAMES, Totals};
+use super::counters::{DropReason, Family, RCODE_NAMES, Transport};
 use super::families::{self as family, MetricFamily};
 use super::histogram::HistogramTotals;
-use super::refusals::{RateAction, RateClass, Refusal};
+use super::refusals;
 use super::text::{FamilyWriter, Page, Value};
+use super::totals::Totals;
 use super::transitions::TransitionCounters;
-use super::transport::Transport;
 use super::watched::{self, OwnCertificate, QueryLogTotals, WebhookTotals};
 
 /// Response codes that are shown from the start at 0, so that the first one of
@@ -212,17 +212,7 @@ fn dns(page: &mut Page<'_>, totals: &Totals) {
     for reason in DropReason::ALL {
         samples.sample(&[reason.label()], Value::Whole(totals.dropped[reason as usize]));
     }
-    let mut samples = page.begin(&family::DNS_REFUSED);
-    for reason in Refusal::ALL {
-        samples.sample(&[reason.label()], Value::Whole(totals.refused[reason as usize]));
-    }
-    let mut samples = page.begin(&family::RATE_LIMITED);
-    for class in RateClass::ALL {
-        for action in RateAction::ALL {
-            let count = totals.rate_limited[class as usize][action as usize];
-            samples.sample(&[class.label(), action.label()], Value::Whole(count));
-        }
-    }
+    refusals::render(page, totals);
     page.begin(&family::DNS_RESPONSE_SECONDS).histogram(&[], &totals.response_time);
 }
 
