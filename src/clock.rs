@@ -40,3 +40,21 @@ pub fn unix_s() -> u32 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
 }
+
+/// The same as of the kernel's last tick, some milliseconds ago at most: read once a
+/// batch of queries, where the cost of the true time would be felt.
+pub fn unix_s_coarse() -> u32 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    u32::try_from(now.tv_sec.max(0)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coarse_clock_shows_the_same_second_or_the_one_before() {
+        let (coarse, fine) = (unix_s_coarse(), unix_s());
+        assert!(fine - coarse <= 1, "{coarse} {fine}");
+    }
+}

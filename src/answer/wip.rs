@@ -2,7 +2,7 @@
 //! and never NXDOMAIN (docs/STEERING.md).
 
 use super::client::Client;
-use super::{Context, Outcome as Reply, Scratch, finish, resolve};
+use super::{Context, Outcome as Reply, Scratch, alias, binding, finish, resolve};
 use crate::dns::encode::{Opt, Section, Status};
 use crate::dns::types::{Rcode, rtype};
 use crate::snapshot::{NONE, WipEntry};
@@ -34,7 +34,8 @@ pub(super) fn decide<'a>(
     qtype: u16,
     room: &mut Room,
 ) -> Option<Decided<'a>> {
-    decide_at(context, wip, qtype, room, |slot| context.worker.take_turn(slot))
+    let of_family = u32::from(qtype == rtype::AAAA);
+    decide_at(context, wip, qtype, room, |first| context.worker.take_turn(first + of_family))
 }
 
 /// The TTL and the scope of a negative answer for a type that is not decided:
@@ -42,18 +43,21 @@ pub(super) fn decide<'a>(
 pub(super) fn negative(context: &Context<'_>, wip: u32, room: &mut Room) -> (u32, u8) {
     let families = [rtype::A, rtype::AAAA].into_iter();
     let decided = families.filter_map(|family| {
-        decide_at(context, wip, family, room, |slot| context.worker.turn(slot))
+        let of_family = u32::from(family == rtype::AAAA);
+        decide_at(context, wip, family, room, |first| context.worker.turn(first + of_family))
     });
     let both = decided.map(|decided| (decided.decision.ttl_s, decided.scope));
     both.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0))
 }
 
-fn decide_at<'a>(
+/// Decides for one family and counts nothing. `turn_of` gives the turn, from the WIP's
+/// first turn counter.
+pub(super) fn decide_at<'a>(
     context: &Context<'a>,
     wip: u32,
-    qtype: u16,
+    family: u16,
     room: &mut Room,
-    turn_at: impl Fn(u32) -> u32,
+    turn_of: impl FnOnce(u32) -> u32,
 ) -> Option<Decided<'a>> {
     let snapshot = &context.serving.snapshot;
     let entry = snapshot.wips.get(wip as usize)?;
@@ -64,7 +68,7 @@ fn decide_at<'a>(
     let (row, scope) = client.place(strategy);
     let turn = match entry.turn {
         NONE => 0,
-        slot => turn_at(slot + u32::from(qtype == rtype::AAAA)),
+        first => turn_of(first),
     };
     let question = Question {
         strategy,
@@ -74,7 +78,7 @@ fn decide_at<'a>(
         row,
         network: ClientNetwork::of(client.address),
         turn,
-        rtype: qtype,
+        rtype: family,
     };
     let decision = choose(&question, room);
     Some(Decided { strategy, entry, decision, scope })
@@ -120,6 +124,9 @@ pub(super) fn respond(
         // RRsets are not split (RFC 2181 9).
         writer.clear(context.query.question.len());
     } else if writer.is_empty() && status.rcode == Rcode::NOERROR {
+        if strategy.is_alias() {
+            return alias::respond(context, zone, wip, node, scratch, out);
+        }
         // A negative answer lives no longer than a positive one would.
         status.truncated = resolve::put_soa(&mut writer, zone, decision.ttl_s).is_err();
     }
@@ -136,6 +143,12 @@ fn respond_undecided(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Reply {
+    if alias::strategy(context, wip).is_some() {
+        return alias::respond(context, zone, wip, node, scratch, out);
+    }
+    if let Some(binding) = binding::of(context, wip) {
+        return binding::respond(context, zone, wip, binding, scratch, out);
+    }
     if context.query.qtype == rtype::ANY && node.is_empty() {
         let opt = context.opt();
         let mut writer = context.writer(out, &opt);

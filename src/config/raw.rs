@@ -8,14 +8,14 @@
 //! that say the same cost a name each. Equality ignores places; the first stands
 //! for all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Admin, Geo, Health, HealthCheck, Log, Metrics, Proxy, QueryLog, Safety, Server, SettingsId,
-    Tls, Vip, Webhook, Wips, Zone,
+    Access, Admin, Geo, Health, HealthCheck, Log, Metrics, Proxy, QueryLog, RateLimit, Safety,
+    Server, ServiceBinding, ServiceRecord, SettingsId, Tls, TsigKey, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
 use super::sections::transports::Listens;
@@ -36,6 +36,8 @@ pub(super) struct Raw {
     /// Where each of its addresses stands.
     pub(super) listens: Listens,
     pub(super) proxy: Proxy,
+    pub(super) access: Access,
+    pub(super) rate_limit: RateLimit,
     pub(super) admin: Admin,
     pub(super) geo: Geo,
     pub(super) health: Health,
@@ -46,6 +48,9 @@ pub(super) struct Raw {
     pub(super) log: Log,
     pub(super) query_log: QueryLog,
     pub(super) webhooks: Vec<Webhook>,
+    pub(super) tsig: Vec<TsigKey>,
+    /// Names of all keys, those with mistakes too.
+    pub(super) tsig_names: HashSet<Name>,
     pub(super) zones: Vec<RawZone>,
     pub(super) datacenters: Vec<RawDatacenter>,
     pub(super) health_checks: Vec<RawCheck>,
@@ -65,6 +70,14 @@ pub(super) struct RawZone {
     pub(super) master_file: Option<FileId>,
     /// Where each inline record stands.
     pub(super) record_spots: Vec<Spot>,
+    /// TSIG keys it names.
+    pub(super) keys: Vec<At<Name>>,
+}
+
+impl RawZone {
+    pub(super) fn is_secondary(&self) -> bool {
+        self.zone.is_secondary()
+    }
 }
 
 /// A datacenter with its checks still names.
@@ -107,6 +120,7 @@ pub(super) struct RawMember {
     pub(super) name: Option<String>,
     pub(super) datacenter: Option<At<String>>,
     pub(super) vips: Option<Vec<At<Vip>>>,
+    pub(super) cname: Option<At<Name>>,
     pub(super) weight: Option<u32>,
     pub(super) location: Option<ExactLocation>,
     pub(super) serves: Option<Vec<At<Serves>>>,
@@ -162,6 +176,10 @@ pub(super) struct RawSettings {
     pub(super) families: Option<At<Families>>,
     pub(super) failback: Option<At<Failback>>,
     pub(super) ramp_ms: Option<At<u32>>,
+    /// Written: none is "false".
+    pub(super) https: Option<At<Option<ServiceBinding>>>,
+    pub(super) svcb: Option<At<Option<ServiceBinding>>>,
+    pub(super) srv: Option<At<Vec<ServiceRecord>>>,
 }
 
 /// The WIPs of all files, in the order they were read.
@@ -253,6 +271,9 @@ impl InFile for RawSettings {
             families,
             failback,
             ramp_ms,
+            https,
+            svcb,
+            srv,
         } = self;
         members.move_to(file);
         pools.move_to(file);
@@ -267,6 +288,9 @@ impl InFile for RawSettings {
         families.move_to(file);
         failback.move_to(file);
         ramp_ms.move_to(file);
+        https.move_to(file);
+        svcb.move_to(file);
+        srv.move_to(file);
     }
 }
 
@@ -276,6 +300,7 @@ impl InFile for RawMember {
             name: _,
             datacenter,
             vips,
+            cname,
             weight: _,
             location: _,
             serves,
@@ -284,6 +309,7 @@ impl InFile for RawMember {
         } = self;
         datacenter.move_to(file);
         vips.move_to(file);
+        cname.move_to(file);
         serves.move_to(file);
     }
 }
@@ -314,4 +340,19 @@ macro_rules! placeless {
     })+ };
 }
 
-placeless!(String, Vip, Serves, Policy, Require, u32, u8, bool, OnAllDown, Families, Failback);
+placeless!(
+    String,
+    Vip,
+    Serves,
+    Policy,
+    Require,
+    u32,
+    u8,
+    bool,
+    OnAllDown,
+    Families,
+    Failback,
+    ServiceBinding,
+    ServiceRecord,
+    Name
+);

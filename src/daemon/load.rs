@@ -159,7 +159,16 @@ fn refuse(mut loaded: Loaded, disk: Disk) -> Box<Refused> {
 fn problem_of(found: &CompileProblem, origins: &Origins) -> Problem {
     let make = if found.is_error { Problem::error } else { Problem::warning };
     let problem = make(found.code, found.message.clone()).help_if(found.help.clone());
-    let spot = match &found.subject {
+    let problem = at_subject(problem, &found.subject, "", origins);
+    match &found.also {
+        Some((subject, what)) => at_subject(problem, subject, what, origins),
+        None => problem,
+    }
+}
+
+/// A problem with the place of one entry more.
+fn at_subject(problem: Problem, subject: &Subject, what: &str, origins: &Origins) -> Problem {
+    let spot = match subject {
         Subject::Config => None,
         Subject::Zone(zone) => origins.zone(*zone as usize),
         Subject::Wip(wip) => origins.wip(*wip),
@@ -175,7 +184,7 @@ fn problem_of(found: &CompileProblem, origins: &Origins) -> Problem {
         Subject::Record { zone, record } => origins.record(*zone as usize, *record as usize),
     };
     match spot {
-        Some(spot) => problem.at_with(spot, ""),
+        Some(spot) => problem.at_with(spot, what),
         None => problem,
     }
 }

@@ -19,6 +19,7 @@ mod events;
 mod fail_open;
 pub(crate) mod geo;
 mod handover;
+mod limiting;
 pub mod load;
 mod log_level;
 mod members;
@@ -208,6 +209,7 @@ impl Daemon {
             .start(&factory, &options, runtime.handle())
             .map_err(|error| StartError::System(error.to_string()))?;
         let running = Arc::new(running);
+        runtime.spawn(limiting::tell(factory.news(), Arc::clone(&publisher.cell)));
         for address in running.local_addrs() {
             tracing::info!(%address, "answering over UDP and TCP");
         }

@@ -185,15 +185,47 @@ impl<'a> Writer<'a> {
         ttl_s: u32,
         rdata: &[u8],
     ) -> Result<(), Full> {
+        let length_at = self.put_head(owner, rtype, ttl_s)?;
+        self.put_rdata(rtype, rdata)?;
+        self.end_record(section, length_at);
+        Ok(())
+    }
+
+    /// A record up to its data, whose length stands where this says and is not known yet.
+    #[inline]
+    fn put_head(&mut self, owner: &[u8], rtype: u16, ttl_s: u32) -> Result<usize, Full> {
         self.put_name(owner)?;
         let ([a, b], [c, d, e, f]) = (rtype.to_be_bytes(), ttl_s.to_be_bytes());
         self.put(&[a, b, 0, class::IN as u8, c, d, e, f, 0, 0])?;
-        let length_at = self.at - 2;
-        self.put_rdata(rtype, rdata)?;
+        Ok(self.at - 2)
+    }
+
+    #[inline]
+    fn end_record(&mut self, section: Section, length_at: usize) {
         let length = (self.at - length_at - 2) as u16;
         self.out[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
         self.counts[section as usize] += 1;
-        Ok(())
+    }
+
+    /// Writes a record whose data stands in pieces, names in it as they are, or nothing.
+    pub fn put_pieces(
+        &mut self,
+        section: Section,
+        owner: &[u8],
+        rtype: u16,
+        ttl_s: u32,
+        pieces: &[&[u8]],
+    ) -> Result<(), Full> {
+        let (at, offset_count) = (self.at, self.offset_count);
+        let written = self.put_head(owner, rtype, ttl_s).and_then(|length_at| {
+            pieces.iter().try_for_each(|piece| self.put(piece))?;
+            self.end_record(section, length_at);
+            Ok(())
+        });
+        if written.is_err() {
+            (self.at, self.offset_count) = (at, offset_count);
+        }
+        written
     }
 
     /// RDATA, with the names compressed that RFC 1035 defined.

@@ -66,6 +66,10 @@ families! {
         "Replies made, by response code.";
     DNS_DROPPED Counter "windrose_dns_dropped_total" ["reason"]
         "Requests that got no reply, by reason.";
+    DNS_REFUSED Counter "windrose_dns_refused_total" ["reason"]
+        "Replies that refuse, by reason.";
+    RATE_LIMITED Counter "windrose_rate_limited_total" ["class", "action"]
+        "Replies over UDP that response rate limiting held back: dropped, or sent short (slip).";
     DNS_RESPONSE_SECONDS Histogram "windrose_dns_response_seconds" []
         "Time to make a reply, of a sample of the requests; of those answered together, the mean.";
     CONNECTIONS Gauge "windrose_connections" ["transport"]

@@ -1,9 +1,12 @@
 //! One scrape: every value in, the page out. Pure.
 
-use super::counters::{DropReason, Family, RCODE_NAMES, Totals, Transport};
+use super::connections::{self, ConnectionTotals};
+use super::counters::{DropReason, Family, RCODE_NAMES, Transport};
 use super::families::{self as family, MetricFamily};
 use super::histogram::HistogramTotals;
+use super::refusals;
 use super::text::{FamilyWriter, Page, Value};
+use super::totals::Totals;
 use super::transitions::TransitionCounters;
 use super::watched::{self, OwnCertificate, QueryLogTotals, WebhookTotals};
 
@@ -61,29 +64,6 @@ pub struct Scrape<'a> {
     pub query_log: Option<QueryLogTotals>,
     /// What the system says about this process; none: it does not say.
     pub process: Option<Process>,
-}
-
-/// Connections of one transport.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ConnectionTotals {
-    /// Open now.
-    pub open: u64,
-    /// Taken in since the start.
-    pub admitted: u64,
-    /// Closed while idle, to make room for another.
-    pub evicted: u64,
-    /// Refused: no room and none idle.
-    pub refused_full: u64,
-    /// Refused: its client has as many as one may.
-    pub refused_client: u64,
-    /// Closed: a message or a reply took too long.
-    pub stalled: u64,
-    /// Closed: nothing in what it sent could be answered.
-    pub unanswerable: u64,
-    /// Closed: no TLS could be agreed on.
-    pub handshake_failed: u64,
-    /// Closed: a proxy did not say who the client is.
-    pub bad_header: u64,
 }
 
 /// Writes to the state directory.
@@ -191,7 +171,7 @@ pub fn render(scrape: &Scrape<'_>, out: &mut String) {
     let mut page = Page::new(out);
     page.begin(&family::BUILD_INFO).sample(&[scrape.version], Value::Whole(1));
     dns(&mut page, scrape.totals);
-    connections(&mut page, scrape.connections);
+    connections::connections(&mut page, scrape.connections);
     watched::own_certificate(&mut page, scrape.own_certificate);
     if let Some(wips) = scrape.wips {
         per_wip(&mut page, wips, scrape.transitions);
@@ -232,32 +212,8 @@ fn dns(page: &mut Page<'_>, totals: &Totals) {
     for reason in DropReason::ALL {
         samples.sample(&[reason.label()], Value::Whole(totals.dropped[reason as usize]));
     }
+    refusals::render(page, totals);
     page.begin(&family::DNS_RESPONSE_SECONDS).histogram(&[], &totals.response_time);
-}
-
-fn connections(page: &mut Page<'_>, connections: &[(Transport, ConnectionTotals)]) {
-    let mut samples = page.begin(&family::CONNECTIONS);
-    for (transport, totals) in connections {
-        samples.sample(&[transport.label()], Value::Whole(totals.open));
-    }
-    let mut samples = page.begin(&family::CONNECTIONS_ADMITTED);
-    for (transport, totals) in connections {
-        samples.sample(&[transport.label()], Value::Whole(totals.admitted));
-    }
-    let mut samples = page.begin(&family::CONNECTIONS_CUT);
-    for (transport, totals) in connections {
-        for (reason, count) in [
-            ("evicted", totals.evicted),
-            ("refused_full", totals.refused_full),
-            ("refused_client", totals.refused_client),
-            ("stalled", totals.stalled),
-            ("unanswerable", totals.unanswerable),
-            ("handshake_failed", totals.handshake_failed),
-            ("proxy_header", totals.bad_header),
-        ] {
-            samples.sample(&[transport.label(), reason], Value::Whole(count));
-        }
-    }
 }
 
 fn per_wip(page: &mut Page<'_>, wips: &dyn WipSeries, transitions: &TransitionCounters) {

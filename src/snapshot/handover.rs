@@ -18,8 +18,11 @@ impl Serving {
     pub(super) fn take_turns_of(&self, old: &Serving) {
         for (new_entry, old_entry) in self.same_wips(old, |entry| entry.turn != NONE) {
             for (worker, before) in self.workers.iter().zip(old.workers.iter()) {
-                for family in 0..2 {
-                    worker.set_turn(new_entry.turn + family, before.turn(old_entry.turn + family));
+                let turns = |serving: &Serving, entry: &WipEntry| {
+                    serving.snapshot.strategy(entry).turn_count() as u32
+                };
+                for at in 0..turns(self, new_entry).min(turns(old, old_entry)) {
+                    worker.set_turn(new_entry.turn + at, before.turn(old_entry.turn + at));
                 }
             }
         }
@@ -27,7 +30,8 @@ impl Serving {
 
     /// All turns as bytes, for another process: how many workers (u32), then for each WIP
     /// with turns the length of its name (u8), its name, and of each worker the turns of
-    /// both families (u32 each). Numbers are little-endian.
+    /// both families (u32 each): those of HTTPS and SVCB begin anew. Numbers are
+    /// little-endian.
     pub fn turns(&self) -> Vec<u8> {
         let wips = (0..).zip(&self.snapshot.wips).filter(|(_, entry)| entry.turn != NONE);
         let mut out = (self.workers.len() as u32).to_le_bytes().to_vec();

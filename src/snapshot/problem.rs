@@ -14,6 +14,8 @@ pub struct CompileProblem {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// Another entry it is about, and what that one is.
+    pub also: Option<(Subject, &'static str)>,
 }
 
 /// What a finding is about.
@@ -52,12 +54,18 @@ pub enum Subject {
 impl CompileProblem {
     /// An error.
     pub fn error(code: &'static str, subject: Subject, message: String) -> CompileProblem {
-        CompileProblem { code, is_error: true, subject, message, help: None }
+        CompileProblem { code, is_error: true, subject, message, help: None, also: None }
     }
 
     /// A warning.
     pub fn warning(code: &'static str, subject: Subject, message: String) -> CompileProblem {
-        CompileProblem { code, is_error: false, subject, message, help: None }
+        CompileProblem { code, is_error: false, subject, message, help: None, also: None }
+    }
+
+    /// Adds another place.
+    pub fn and_at(mut self, subject: Subject, what: &'static str) -> CompileProblem {
+        self.also = Some((subject, what));
+        self
     }
 
     /// Adds what to do.

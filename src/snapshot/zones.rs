@@ -4,8 +4,10 @@
 use xxhash_rust::xxh3::Xxh3;
 
 use super::SiteEntry;
+use super::clashes::Kept;
 use super::problem::{CompileProblem, Subject};
 use super::serial::Serials;
+use super::services::Services;
 use crate::config::model::{Config, Datacenter, Member, Pool, WipSettings, Zone};
 use crate::dns::types::rtype;
 use crate::health::plan::Failback;
@@ -32,12 +34,15 @@ pub(super) fn compile(
     let mut problems = Vec::new();
     let mut serials = Serials::default();
     let settings = settings_hashes(config);
+    let mut kept = Kept::new(config);
+    let mut services = Services::new(config, &mut problems);
     for (index, zone) in config.zones.iter().enumerate() {
         let problems_before = problems.len();
         let mut records = read_records(index as u32, zone, &mut problems);
         if problems.len() > problems_before {
             continue; // what is missing may stand in what could not be read
         }
+        services.add_to(config, index, &mut records, &mut problems);
         let hash = content_hash(config, &settings, zone, &records);
         let mut serial = before.next(&zone.origin, hash, now_s);
         if let Some(number) = zone.serial {
@@ -45,6 +50,7 @@ pub(super) fn compile(
         }
         serials.0.insert(zone.origin.clone(), serial);
         apex(index as u32, zone, serial.number, &mut records, &mut problems);
+        kept.keep(index as u32, &records);
         builder.add_zone(zone.origin.clone(), records);
     }
     builder.reserve(config.wips.len(), config.wips.names_length());
@@ -74,6 +80,10 @@ pub(super) fn compile(
                     _ => problem,
                 }
             };
+            let clashes = kept.check(config, &zones);
+            if !clashes.is_empty() {
+                return Err(clashes);
+            }
             let warnings = zones.warnings().iter().map(warning).collect();
             Ok((zones, serials, warnings))
         }

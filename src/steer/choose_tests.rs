@@ -73,6 +73,8 @@ impl World {
             table.set(id, Word::UP);
         }
         let strategy = Strategy {
+            bindings: Box::default(),
+            names: Box::default(),
             policy,
             pools: entries.into(),
             members: all.into(),

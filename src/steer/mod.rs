@@ -9,6 +9,7 @@
 //! Pure: health comes in as words, the client's order as a row, chance as a
 //! count of queries. It must not know names, zones or messages.
 
+pub mod binding;
 mod calm;
 mod candidates;
 pub mod choose;

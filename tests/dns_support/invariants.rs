@@ -31,10 +31,12 @@ pub(crate) fn check(request: &[u8], reply: Option<&[u8]>, peer: Peer) {
         Err(_) => assert!([1, 4, 16].contains(&rcode), "rcode {rcode} to a bad request"),
     }
     if rcode == 0 || rcode == 3 {
-        // It refuses the echo of a subnet of family 0, which `dig +subnet=0` sends.
+        // It refuses the echo of a subnet of family 0, which `dig +subnet=0` sends, and
+        // records without data, which RFC 3597 5 provides for.
         let subnet_0 = [0, 8, 0, 4, 0, 0, 0, 0];
         let is_subnet_0 = |opt: &Record| opt.raw.windows(8).any(|bytes| bytes == subnet_0);
-        if !message.opt().is_some_and(is_subnet_0) {
+        let is_empty = |record: &Record| record.rtype != 41 && record.raw.is_empty();
+        if !message.opt().is_some_and(is_subnet_0) && !message.records.iter().any(is_empty) {
             HickoryMessage::from_vec(reply).expect("another reader takes it too");
         }
     } else if rcode != 6 && rcode != 2 && rcode != 5 {

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 #![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
 
+pub(crate) mod asked;
 pub(crate) mod invariants;
 pub(crate) mod message;
 pub(crate) mod requests;

@@ -20,8 +20,9 @@ use crate::dns::types::rtype;
 use crate::geo::Place;
 use crate::health::plan::VerdictId;
 use crate::metrics::Transport;
-use crate::snapshot::{Serving, WorkerState};
+use crate::snapshot::{Serving, Snapshot, WorkerState};
 use crate::steer::choose::Room;
+use crate::steer::strategy::Strategy;
 use crate::zone::{self, Lookup};
 
 //------------ Explanation ----------------------------------------------------
@@ -157,9 +158,8 @@ pub struct MemberExplanation {
 /// One VIP.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct VipExplanation {
-    /// Its address.
-    #[schema(value_type = String)]
-    pub address: IpAddr,
+    /// Its address, or the name that the member is.
+    pub address: String,
     /// Whether this client may be given it (`for`).
     pub visible: bool,
     /// "up", "down", "unknown", or "assumed up" where nothing is probed.
@@ -188,7 +188,7 @@ pub fn explain(serving: &Serving, request: &Request<'_>) -> Explanation {
     let worker = WorkerState::default();
     let outcome = answer(serving, &worker, &mut scratch, &message, peer, &mut out);
     let reply = match outcome {
-        Outcome::Reply { length, rcode } => reply::read(&out[..length], rcode),
+        Outcome::Reply { length, rcode, .. } => reply::read(&out[..length], rcode),
         Outcome::Drop(_) => Reply { rcode: "none".to_owned(), ..Reply::default() },
     };
     let (zone, found, wip) = found(serving, request);
@@ -223,13 +223,9 @@ fn found(
             } else {
                 format!("another name of the WIP {own}")
             };
-            if !matches!(request.rtype, rtype::A | rtype::AAAA) {
+            if !is_decided(snapshot, wip, request.rtype) {
                 let kind = rtype::text(request.rtype);
-                return (
-                    origin,
-                    format!("{found}, which decides A and AAAA alone, not {kind}"),
-                    None,
-                );
+                return (origin, format!("{found}, which does not decide {kind}"), None);
             }
             let explained = wip::explain(serving, request, wip, &mut Room::default());
             return (origin, found, explained);
@@ -253,6 +249,14 @@ fn found(
         zone::Outcome::NxDomain => "no such name".to_owned(),
     };
     (origin, found, None)
+}
+
+/// Whether a WIP's decision makes the answer to a type.
+fn is_decided(snapshot: &Snapshot, wip: u32, rtype: u16) -> bool {
+    let entry = snapshot.wips.get(wip as usize);
+    let decides = |strategy: &Strategy| strategy.is_alias() || strategy.binding(rtype).is_some();
+    matches!(rtype, rtype::A | rtype::AAAA)
+        || entry.is_some_and(|entry| decides(snapshot.strategy(entry)))
 }
 
 /// What is known of a place, in words.

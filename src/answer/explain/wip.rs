@@ -38,7 +38,7 @@ pub(super) fn explain(
     let strategy = snapshot.strategy(entry);
     let client = client_of(snapshot, strategy, request);
     let (row, scope) = client.place(strategy);
-    let question = Question {
+    let mut question = Question {
         strategy,
         verdicts: snapshot.verdicts(entry, strategy),
         table: &serving.health,
@@ -46,9 +46,17 @@ pub(super) fn explain(
         row,
         network: ClientNetwork::of(client.address),
         turn: 0,
-        rtype: if request.rtype == rtype::AAAA { rtype::AAAA } else { rtype::A },
+        rtype: strategy.decided_type(match request.rtype {
+            rtype::AAAA => rtype::AAAA,
+            _ => rtype::A,
+        }),
     };
-    let decision = choose(&question, room);
+    let mut decision = choose(&question, room);
+    // HTTPS and SVCB are of both families: a site that has IPv6 alone is chosen all the same.
+    if request.rtype != rtype::A && question.rtype == rtype::A && room.chosen().is_empty() {
+        question.rtype = rtype::AAAA;
+        decision = choose(&question, room);
+    }
     let (class, _) = snapshot.base.lookup(client.address);
     let networks: Vec<_> = strategy
         .networks
@@ -150,7 +158,7 @@ impl View<'_> {
         let laid = self.question.laid.get(usize::from(vip)).copied().unwrap_or_default();
         let word = laid.over(word);
         VipExplanation {
-            address: self.strategy.vips[usize::from(vip)].record.address(),
+            address: self.strategy.shown(vip),
             visible: self.question.row.sees(vip),
             state: self.state_text(word, verdict),
             over: match word.over() {

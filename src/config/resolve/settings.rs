@@ -2,7 +2,7 @@
 
 use super::{Resolver, needs_host};
 use crate::config::mistakes;
-use crate::config::model::{PoolId, WipSettings, Wips};
+use crate::config::model::{PoolId, ServiceBinding, WipSettings, Wips};
 use crate::config::raw::{JoinedWips, RawSettings};
 use crate::config::reader::At;
 use crate::health::plan::Failback;
@@ -54,7 +54,7 @@ impl Resolver<'_> {
         };
         let checks = checks.map(|at| at.value.as_slice()).unwrap_or_default();
         let (ttl_s, ttl_min_s) = self.ttls(own);
-        let settings = WipSettings {
+        let mut settings = WipSettings {
             policy,
             pools: self.pools_of(own, policy, wip),
             health_checks: self.check_ids(checks),
@@ -72,7 +72,11 @@ impl Resolver<'_> {
             families: or(own.families, defaults.families),
             failback: or(own.failback, defaults.failback),
             ramp_ms: or(own.ramp_ms, defaults.ramp_ms),
+            https: binding(&own.https, &defaults.https),
+            svcb: binding(&own.svcb, &defaults.svcb),
+            srv: own.srv.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
         };
+        self.members_are_of_one_kind(own, &mut settings, wip);
         self.comes_back(own, &settings);
         settings
     }
@@ -205,6 +209,14 @@ fn ttl_min_over_ttl(min: At<u32>, ttl: At<u32>) -> Problem {
     Problem::error("out-of-range", title)
         .at_with(min.spot, "must be at most the TTL")
         .at_with(ttl.spot, "the TTL")
+}
+
+/// The WIP's own, or what it inherits; "false" is none.
+fn binding(
+    own: &Option<At<Option<ServiceBinding>>>,
+    inherited: &Option<At<Option<ServiceBinding>>>,
+) -> Option<ServiceBinding> {
+    own.as_ref().or(inherited.as_ref())?.value.clone()
 }
 
 fn or<T: Copy + Default>(own: Option<At<T>>, inherited: Option<At<T>>) -> T {

@@ -2,6 +2,7 @@
 
 use super::datacenter::{names, require};
 use super::members::{members, policy};
+use super::records::{binding, services};
 use crate::config::keys::{on_all_down as o, wip as w};
 use crate::config::mistakes;
 use crate::config::raw::{Raw, RawSettings, WIPS_MAX};
@@ -71,6 +72,9 @@ pub(super) fn settings(table: &Table<'_>, cx: &mut Context<'_>) -> RawSettings {
         }),
         failback: table.value(&w::FAILBACK, cx, |item, cx| Some(item.at(failback(item, cx)?))),
         ramp_ms: table.value(&w::RAMP, cx, |item, cx| Some(item.at(item.duration_ms(cx)?))),
+        https: table.value(&w::HTTPS, cx, |item, cx| Some(item.at(binding(item, cx)?))),
+        svcb: table.value(&w::SVCB, cx, |item, cx| Some(item.at(binding(item, cx)?))),
+        srv: table.get(&w::SRV, cx).and_then(|item| Some(item.at(services(&item, cx)?))),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Section, Writer, copy_short};
 use crate::dns::ecs;
-use crate::dns::edns::{Edns, OPTION_EXTENDED_ERROR, OPTION_NSID, UDP_SIZE_MAX};
+use crate::dns::edns::{Asked, Edns, OPTION_EXTENDED_ERROR, OPTION_NSID, UDP_SIZE_MAX};
 use crate::dns::types::{Rcode, rtype};
 
 /// What OPT of a reply holds, beside the rcode's upper bits.
@@ -29,7 +29,7 @@ impl<'a> Opt<'a> {
     }
 
     fn nsid(&self) -> Option<&'a [u8]> {
-        self.identity.filter(|_| self.query.is_some_and(|edns| edns.nsid))
+        self.identity.filter(|_| self.query.is_some_and(|edns| edns.asked.has(Asked::NSID)))
     }
 }
 
