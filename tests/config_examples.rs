@@ -13,12 +13,13 @@ use windrose::config::{Loaded, load};
 use windrose::steer::Policy;
 
 /// Files that the shipped configs name.
-const OTHERS: [(&str, &str); 14] = [
+const OTHERS: [(&str, &str); 15] = [
     ("/etc/windrose/webhook.secret", "secret"),
     ("/etc/windrose/hooks-ca.pem", ""),
     ("/etc/windrose/admin.token", "token"),
     ("/etc/windrose/admin.crt", "certificate"),
     ("/etc/windrose/admin.key", "key"),
+    ("/etc/windrose/cookies.secret", "e5e973e5a6b2a43f48e7dc849e37bfcf\n"),
     ("ca.pem", ""),
     ("client.pem", ""),
     ("client.key", ""),

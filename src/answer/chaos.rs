@@ -1,6 +1,6 @@
 //! The server's own names in class CHAOS (RFC 4892): off unless configured.
 
-use super::{Context, Outcome, finish};
+use super::{Context, Outcome, Refusal, finish};
 use crate::dns::encode::{Section, Status};
 use crate::dns::types::{Rcode, class, rtype};
 
@@ -12,7 +12,7 @@ pub(super) fn respond(context: &Context<'_>, out: &mut [u8]) -> Outcome {
     let query = context.query;
     let asked = matches!(query.qtype, rtype::TXT | rtype::ANY) && query.qclass == class::CH;
     let Some(text) = text_of(context, query.qname).filter(|_| asked) else {
-        return context.rcode(Rcode::REFUSED, out);
+        return context.refuse(Refusal::Class, out);
     };
     let opt = context.opt();
     let mut writer = context.writer(out, &opt);

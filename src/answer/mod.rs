@@ -15,15 +15,18 @@ mod chaos;
 mod client;
 pub mod explain;
 mod prepared;
+mod rare;
+mod refusal;
 mod resolve;
 mod wip;
 
 use std::net::IpAddr;
 
-use crate::dns::edns::{Edns, UDP_SIZE_MIN};
-use crate::dns::encode::{Opt, Status, Writer};
-use crate::dns::query::{Header, Query};
-use crate::dns::types::{Rcode, class, rtype};
+use crate::dns::cookie::{CookieState, Secret};
+use crate::dns::edns::UDP_SIZE_MIN;
+use crate::dns::encode::{Opt, Rare, Status, Writer};
+use crate::dns::query::Query;
+use crate::dns::types::{Rcode, class};
 use crate::metrics::{DropReason, Transport};
 use crate::snapshot::{Serving, WorkerState};
 use crate::steer::choose::Room;
@@ -31,6 +34,8 @@ use crate::zone::{Located, Lookup};
 
 pub use client::{Client, Source};
 pub use prepared::{Prepared, prepare_all};
+pub use rare::bad_cookie;
+pub use refusal::Refusal;
 
 /// Largest reply over a stream (RFC 1035 4.2.2).
 const STREAM_SIZE_MAX: usize = 65_535;
@@ -46,6 +51,8 @@ pub enum Outcome {
         length: usize,
         /// Its response code.
         rcode: Rcode,
+        /// What the query's cookie is worth: a valid one proves the client's address.
+        cookie: CookieState,
     },
     /// Silence.
     Drop(DropReason),
@@ -58,6 +65,8 @@ pub struct Scratch {
     names: resolve::Names,
     /// Unix time of this batch, in seconds.
     now_s: u32,
+    /// The process's own secret for cookies, where the config has none.
+    cookie_secret: Option<Secret>,
 }
 
 impl Scratch {
@@ -65,6 +74,12 @@ impl Scratch {
     /// limits, and nothing that answers reads a clock.
     pub fn set_time(&mut self, now_s: u32) {
         self.now_s = now_s;
+    }
+
+    /// Gives the process's own secret for cookies, which counts where the config has
+    /// none; without either there are no cookies.
+    pub fn set_cookie_secret(&mut self, secret: Option<Secret>) {
+        self.cookie_secret = secret;
     }
 
     /// The time that was set last.
@@ -97,23 +112,10 @@ pub fn answer(
     prepared.answer(serving, worker, scratch, out)
 }
 
-/// A reply that is an rcode alone.
-fn error(
-    serving: &Serving,
-    header: Header,
-    rcode: Rcode,
-    question: &[u8],
-    edns: Option<Edns<'_>>,
-    out: &mut [u8],
-) -> Outcome {
-    let writer = Writer::new(out, usize::from(UDP_SIZE_MIN), header, question);
-    let opt = Opt { query: edns, identity: serving.snapshot.identity(), ..Opt::default() };
-    finish(writer, Status { rcode, authoritative: false, truncated: false }, &opt)
-}
-
 /// Flags, counts and OPT: a reply's end.
 fn finish(writer: Writer<'_>, status: Status, opt: &Opt<'_>) -> Outcome {
-    Outcome::Reply { length: writer.finish(status, opt), rcode: status.rcode }
+    let length = writer.finish(status, opt);
+    Outcome::Reply { length, rcode: status.rcode, cookie: opt.cookie_state() }
 }
 
 //------------ Context --------------------------------------------------------
@@ -125,6 +127,8 @@ struct Context<'a> {
     worker: &'a WorkerState,
     peer: Peer,
     query: &'a Query<'a>,
+    /// What the query's rare options are answered with.
+    rare: Option<&'a Rare<'a>>,
 }
 
 impl<'a> Context<'a> {
@@ -132,11 +136,11 @@ impl<'a> Context<'a> {
         if self.query.qclass != class::IN {
             return chaos::respond(self, out);
         }
-        if let Some(rcode) = refusal_of_type(self.query.qtype) {
-            return self.rcode(rcode, out);
+        if let Some(refusal) = Refusal::of_type(self.query.qtype) {
+            return self.refuse(refusal, out);
         }
         match self.serving.snapshot.zones.finish(self.query.qname, located, self.query.qtype) {
-            Lookup::NotOurs => self.rcode(Rcode::REFUSED, out),
+            Lookup::NotOurs => self.refuse(Refusal::NotOurs, out),
             Lookup::Found { zone, outcome } => match outcome {
                 crate::zone::Outcome::Wip { wip, node } => {
                     wip::respond(self, zone, wip, node, scratch, out)
@@ -166,7 +170,12 @@ impl<'a> Context<'a> {
 
     /// OPT of a reply whose answer does not depend on the client.
     fn opt(&self) -> Opt<'a> {
-        Opt { query: self.query.edns, identity: self.serving.snapshot.identity(), ..Opt::default() }
+        Opt {
+            query: self.query.edns,
+            identity: self.serving.snapshot.identity(),
+            rare: self.rare,
+            ..Opt::default()
+        }
     }
 
     /// A reply that is an rcode alone.
@@ -179,17 +188,5 @@ impl<'a> Context<'a> {
     /// The status of a reply that tells nothing of the name: no AA.
     fn failure(&self, rcode: Rcode) -> Status {
         Status { rcode, authoritative: false, truncated: false }
-    }
-}
-
-/// The refusal of types that are no data: transfers are granted to
-/// nobody, MAILA, MAILB and TKEY are not implemented, and OPT, TSIG and the
-/// other meta types make no sense in a question.
-fn refusal_of_type(qtype: u16) -> Option<Rcode> {
-    match qtype {
-        rtype::AXFR | rtype::IXFR => Some(Rcode::REFUSED),
-        rtype::MAILA | rtype::MAILB | rtype::TKEY => Some(Rcode::NOTIMP),
-        _ if rtype::is_meta(qtype) => Some(Rcode::FORMERR),
-        _ => None,
     }
 }

@@ -12,7 +12,7 @@
 
 use std::hint::black_box;
 
-use super::{Context, Outcome, Peer, Scratch, error};
+use super::{Context, Outcome, Peer, Scratch, rare};
 use crate::dns::query::{Query, Unanswerable};
 use crate::metrics::DropReason;
 use crate::snapshot::{Serving, WorkerState};
@@ -115,13 +115,28 @@ impl<'q> Prepared<'q> {
     ) -> Outcome {
         match &self.parsed {
             Ok(query) => {
-                let context = Context { serving, worker, peer: self.peer, query };
+                let rare;
+                let mut context = Context { serving, worker, peer: self.peer, query, rare: None };
+                if let Some(edns) = &query.edns
+                    && rare::has_any(serving, edns)
+                {
+                    rare = rare::of(serving, scratch, edns, query.qname, self.peer);
+                    context.rare = Some(&rare);
+                    if let Some(rcode) = rare::refusal(serving, scratch, edns, &rare, self.peer) {
+                        return context.rcode(rcode, out);
+                    }
+                }
                 context.respond(self.located, scratch, out)
             }
             Err(Unanswerable::Short) => Outcome::Drop(DropReason::Short),
             Err(Unanswerable::Response) => Outcome::Drop(DropReason::Response),
+            &Err(Unanswerable::CookieOnly { header, edns }) => {
+                rare::cookie_only(serving, scratch, header, edns, self.peer, out)
+            }
             &Err(Unanswerable::Error { header, rcode, question, edns }) => {
-                error(serving, header, rcode, question, edns, out)
+                let rare = edns.filter(|edns| rare::has_any(serving, edns));
+                let rare = rare.map(|edns| rare::of(serving, scratch, &edns, &[0], self.peer));
+                rare::empty(serving, header, rcode, question, edns, rare.as_ref(), out)
             }
         }
     }

@@ -17,10 +17,12 @@ use crate::health::plan::{Failback, LimiterRules, ProbeAddress};
 use crate::steer::{Families, OnAllDown, Policy};
 
 mod admin;
+mod cookies;
 mod records;
 mod watching;
 
 pub use self::admin::{Admin, AdminListen, AdminTls};
+pub use self::cookies::{BadCookie, Cookies};
 pub use self::records::ServiceBinding;
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
@@ -35,6 +37,8 @@ pub const POOL_MEMBERS_MAX: usize = 256;
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[cookies]`
+    pub cookies: Cookies,
     /// `[admin]`
     pub admin: Admin,
     /// `[geo]`
@@ -92,6 +96,8 @@ pub struct Server {
     pub tcp_connections_max: u32,
     /// A TCP connection idle this long is closed, in milliseconds.
     pub tcp_idle_timeout_ms: u32,
+    /// Whom resolvers tell of errors (RFC 9567).
+    pub report_channel: Option<Name>,
 }
 
 impl Default for Server {
@@ -106,6 +112,7 @@ impl Default for Server {
             chaos_version: None,
             tcp_connections_max: 1_000,
             tcp_idle_timeout_ms: 10_000,
+            report_channel: None,
         }
     }
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server, ServiceBinding,
-    SettingsId, Vip, Webhook, Wips, Zone,
+    Admin, Cookies, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server,
+    ServiceBinding, SettingsId, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;
@@ -31,6 +31,7 @@ use crate::steer::{Families, OnAllDown, Policy};
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) server: Server,
+    pub(super) cookies: Cookies,
     pub(super) admin: Admin,
     pub(super) geo: Geo,
     pub(super) health: Health,

@@ -10,6 +10,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::publisher::Publisher;
 use crate::answer::{self, Outcome, Peer, Prepared, Scratch};
 use crate::clock;
+use crate::dns::cookie::Secret;
 use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
 use crate::metrics::{DropReason, Family, Registry, WorkerCounters};
 use crate::querylog::{Exchange, QueryLog, Tap};
@@ -25,6 +26,7 @@ pub(super) struct Factory {
     registry: Arc<Registry>,
     query_log: Arc<QueryLog>,
     udp_threads: usize,
+    cookie_secret: Option<Secret>,
 }
 
 impl Factory {
@@ -38,15 +40,18 @@ impl Factory {
             registry: Arc::clone(&publisher.registry),
             query_log: Arc::clone(query_log),
             udp_threads,
+            cookie_secret: publisher.cookie_secret,
         }
     }
 
     fn responder(&self, worker: usize) -> DnsResponder {
+        let mut scratch = Scratch::default();
+        scratch.set_cookie_secret(self.cookie_secret);
         DnsResponder {
             cell: Arc::clone(&self.cell),
             guard: None,
             worker,
-            scratch: Scratch::default(),
+            scratch,
             counters: self.registry.worker(),
             timer: Timer::default(),
             tap: self.query_log.tap(worker),
@@ -173,7 +178,7 @@ fn see(tap: &mut Option<Tap>, query: &[u8], meta: &Meta, reply: &[u8]) {
 fn count(counters: &WorkerCounters, peer: Peer, outcome: Outcome) -> usize {
     counters.query(peer.transport, Family::of(peer.address));
     match outcome {
-        Outcome::Reply { length, rcode } => {
+        Outcome::Reply { length, rcode, .. } => {
             counters.response(peer.transport, rcode.0);
             length
         }

@@ -1,5 +1,7 @@
 //! Checks that cannot work on this host, as problems with their place in the config.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::admin;
 use crate::config::Origins;
 use crate::config::model::{CheckId, Config};
@@ -52,6 +54,20 @@ pub(super) fn admin(config: &Config, in_force: Option<&Config>, problems: &mut P
     let spot = if error.is_key { tls.spots.1 } else { tls.spots.0 };
     problems
         .push(problem.at_with(spot, "").help("PEM files: the certificate's chain, and its key"));
+}
+
+/// Warns of a file of cookie secrets that everybody on this host can read.
+pub(super) fn cookies(config: &Config, problems: &mut Problems) {
+    let Some((path, spot)) = &config.cookies.secret_file else { return };
+    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o007 != 0 {
+        let title = format!("everybody on this host can use {}", path.display());
+        problems.push(
+            Problem::warning("secret-readable", title)
+                .at_with(*spot, format!("mode {:04o}", mode & 0o7777))
+                .help("who knows the secret has everybody's cookies: chmod o= that file"),
+        );
+    }
 }
 
 fn problem(flaw: &Flaw, name: &str) -> Problem {

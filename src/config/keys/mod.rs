@@ -11,8 +11,9 @@
 //! must not know how values are used.
 
 pub(super) use checks::health_check;
-pub(super) use records::{ALPN_MAX, ECH_LENGTH_MAX, binding};
+pub(super) use edns::cookies;
 pub(super) use process::{admin, geo, health, log, metrics, root, safety, server};
+pub(super) use records::{ALPN_MAX, ECH_LENGTH_MAX, binding};
 pub(super) use steering::{
     datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
@@ -63,6 +64,7 @@ macro_rules! section {
 }
 
 mod checks;
+mod edns;
 mod process;
 mod records;
 mod steering;
@@ -82,8 +84,9 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 15] = [
+pub(super) static SECTIONS: [&Section; 16] = [
     &server::SECTION,
+    &cookies::SECTION,
     &admin::SECTION,
     &geo::SECTION,
     &health::SECTION,

@@ -45,6 +45,9 @@ section! {
     TCP_IDLE_TIMEOUT "tcp_idle_timeout" Kind::Duration { min_ms: 100, max_ms: 600_000 },
         Is("\"10s\""),
         "A TCP connection idle this long is closed (RFC 7766 6.2.3).";
+    REPORT_CHANNEL "report_channel" Kind::Text { what: "a domain name", example: "\"er.example.com\"" },
+        Absent("none"),
+        "Under which name resolvers may report that answers failed (RFC 9567): the domain of a monitoring agent, given in replies to queries with EDNS.";
 }
 
 section! {

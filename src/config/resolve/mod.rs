@@ -79,6 +79,7 @@ fn finish(
     };
     let config = Config {
         server: raw.server,
+        cookies: raw.cookies,
         admin: raw.admin,
         geo: raw.geo,
         health: raw.health,

@@ -1,5 +1,6 @@
 //! One reader per section: a table in, a part of [`Raw`] out, every mistake reported.
 
+mod cookies;
 mod datacenter;
 mod health_check;
 mod members;
@@ -50,6 +51,7 @@ pub(super) fn builtin(raw: &mut Raw, spot: Spot, cx: &mut Context<'_>) {
 fn single(table: Table<'_>, raw: &mut Raw, cx: &mut Context<'_>) {
     match table.section.name {
         "server" => raw.server = process::server(&table, cx),
+        "cookies" => raw.cookies = cookies::cookies(&table, cx),
         "admin" => raw.admin = process::admin(&table, cx),
         "geo" => raw.geo = process::geo(&table, cx),
         "health" => (raw.health, raw.reference_spots) = process::health(&table, cx),
