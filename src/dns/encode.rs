@@ -11,7 +11,7 @@ use super::name;
 use super::query::{HEADER_LENGTH, Header};
 use super::types::{Rcode, class, rtype};
 
-pub use opt::Opt;
+pub use opt::{Opt, Rare};
 pub use soa::ReadySoa;
 
 /// Owner of a record that is the question's name: a pointer to offset 12.
@@ -95,13 +95,6 @@ impl<'a> Writer<'a> {
     /// Keeps `length` bytes free for what [`finish`](Self::finish) writes.
     pub fn reserve(&mut self, length: usize) {
         self.limit = self.limit.saturating_sub(length);
-    }
-
-    /// Keeps `length` more bytes free, if there are as many.
-    pub fn try_reserve(&mut self, length: usize) -> Result<(), Full> {
-        self.limit =
-            self.limit.checked_sub(length).filter(|&limit| limit >= self.at).ok_or(Full)?;
-        Ok(())
     }
 
     /// Length so far.
