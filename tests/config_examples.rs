@@ -13,7 +13,8 @@ use windrose::config::{Loaded, load};
 use windrose::steer::Policy;
 
 /// Files that the shipped configs name.
-const OTHERS: [(&str, &str); 14] = [
+const OTHERS: [(&str, &str); 15] = [
+    ("/etc/windrose/transfer.key", "3sDh4GGJhlUNnV0tGKlgXDPjyDEqBrMRGDfsKYTn7yM="),
     ("/etc/windrose/webhook.secret", "secret"),
     ("/etc/windrose/hooks-ca.pem", ""),
     ("/etc/windrose/admin.token", "token"),

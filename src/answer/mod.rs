@@ -10,6 +10,7 @@
 //! Nothing here allocates, locks, waits, formats or panics on what a peer sends.
 //! It must not know sockets, threads, files or time.
 
+mod alias;
 mod binding;
 mod chaos;
 mod client;
@@ -63,10 +64,10 @@ pub enum Outcome {
 pub struct Scratch {
     room: Room,
     names: resolve::Names,
-    /// Number of the zone that the last query was about.
-    zone: u32,
     /// Unix time of this batch, in seconds.
     now_s: u32,
+    /// Number of the zone that the last query was about.
+    zone: u32,
 }
 
 impl Scratch {

@@ -18,12 +18,15 @@ use crate::steer::{Families, OnAllDown, Policy};
 
 mod abuse;
 mod admin;
-mod records;
+mod transfers;
 mod watching;
 
 pub use self::abuse::{Access, AccessLists, RateLimit};
 pub use self::admin::{Admin, AdminListen, AdminTls};
-pub use self::records::ServiceBinding;
+pub use self::records::{ServiceBinding, ServiceRecord};
+pub use self::transfers::{Grant, Remote, TsigKey};
+mod records;
+
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 
@@ -57,6 +60,8 @@ pub struct Config {
     pub query_log: QueryLog,
     /// `[webhook.…]`
     pub webhooks: Vec<Webhook>,
+    /// `[tsig.…]`
+    pub tsig: Vec<TsigKey>,
     /// `[zone."…"]`
     pub zones: Vec<Zone>,
     /// `[datacenter.…]`
@@ -226,6 +231,19 @@ pub struct Zone {
     pub negative_ttl_s: Option<u32>,
     /// A fixed serial; none: from the time of the load that changed content.
     pub serial: Option<u32>,
+    /// Where it is transferred from; empty: it is this server's own.
+    pub primaries: Vec<Remote>,
+    /// Who is told of a new serial.
+    pub notify: Vec<Remote>,
+    /// Who may transfer it.
+    pub allow_transfer: Vec<Grant>,
+}
+
+impl Zone {
+    /// Whether its data comes from other servers.
+    pub fn is_secondary(&self) -> bool {
+        !self.primaries.is_empty()
+    }
 }
 
 /// A master file's path and what was read from it.
@@ -329,8 +347,10 @@ pub struct Member {
     pub name: String,
     /// The datacenter it stands in, whose gate it obeys.
     pub datacenter: Option<DatacenterId>,
-    /// At least one.
+    /// At least one, unless it is a name.
     pub vips: Vec<Vip>,
+    /// The name it is: answered as CNAME.
+    pub cname: Option<Name>,
     /// Share under `weighted` and `hash`.
     pub weight: u32,
     /// Its own or its datacenter's.
@@ -374,4 +394,6 @@ pub struct WipSettings {
     pub https: Option<ServiceBinding>,
     /// Its SVCB record.
     pub svcb: Option<ServiceBinding>,
+    /// SRV records that name it.
+    pub srv: Vec<ServiceRecord>,
 }

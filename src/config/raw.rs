@@ -8,14 +8,14 @@
 //! that say the same cost a name each. Equality ignores places; the first stands
 //! for all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
     Access, Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, RateLimit, Safety, Server,
-    ServiceBinding, SettingsId, Vip, Webhook, Wips, Zone,
+    ServiceBinding, ServiceRecord, SettingsId, TsigKey, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;
@@ -43,6 +43,9 @@ pub(super) struct Raw {
     pub(super) log: Log,
     pub(super) query_log: QueryLog,
     pub(super) webhooks: Vec<Webhook>,
+    pub(super) tsig: Vec<TsigKey>,
+    /// Names of all keys, those with mistakes too.
+    pub(super) tsig_names: HashSet<Name>,
     pub(super) zones: Vec<RawZone>,
     pub(super) datacenters: Vec<RawDatacenter>,
     pub(super) health_checks: Vec<RawCheck>,
@@ -62,6 +65,14 @@ pub(super) struct RawZone {
     pub(super) master_file: Option<FileId>,
     /// Where each inline record stands.
     pub(super) record_spots: Vec<Spot>,
+    /// TSIG keys it names.
+    pub(super) keys: Vec<At<Name>>,
+}
+
+impl RawZone {
+    pub(super) fn is_secondary(&self) -> bool {
+        self.zone.is_secondary()
+    }
 }
 
 /// A datacenter with its checks still names.
@@ -104,6 +115,7 @@ pub(super) struct RawMember {
     pub(super) name: Option<String>,
     pub(super) datacenter: Option<At<String>>,
     pub(super) vips: Option<Vec<At<Vip>>>,
+    pub(super) cname: Option<At<Name>>,
     pub(super) weight: Option<u32>,
     pub(super) location: Option<ExactLocation>,
     pub(super) serves: Option<Vec<At<Serves>>>,
@@ -162,6 +174,7 @@ pub(super) struct RawSettings {
     /// Written: none is "false".
     pub(super) https: Option<At<Option<ServiceBinding>>>,
     pub(super) svcb: Option<At<Option<ServiceBinding>>>,
+    pub(super) srv: Option<At<Vec<ServiceRecord>>>,
 }
 
 /// The WIPs of all files, in the order they were read.
@@ -255,6 +268,7 @@ impl InFile for RawSettings {
             ramp_ms,
             https,
             svcb,
+            srv,
         } = self;
         members.move_to(file);
         pools.move_to(file);
@@ -271,6 +285,7 @@ impl InFile for RawSettings {
         ramp_ms.move_to(file);
         https.move_to(file);
         svcb.move_to(file);
+        srv.move_to(file);
     }
 }
 
@@ -280,6 +295,7 @@ impl InFile for RawMember {
             name: _,
             datacenter,
             vips,
+            cname,
             weight: _,
             location: _,
             serves,
@@ -288,6 +304,7 @@ impl InFile for RawMember {
         } = self;
         datacenter.move_to(file);
         vips.move_to(file);
+        cname.move_to(file);
         serves.move_to(file);
     }
 }
@@ -330,5 +347,7 @@ placeless!(
     OnAllDown,
     Families,
     Failback,
-    ServiceBinding
+    ServiceBinding,
+    ServiceRecord,
+    Name
 );

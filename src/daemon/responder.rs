@@ -91,11 +91,11 @@ pub(super) struct DnsResponder {
 
 impl Responder for DnsResponder {
     fn begin_batch(&mut self) {
+        self.scratch.set_time(clock::unix_s_coarse());
         let serving = self.guard.insert(self.cell.load());
         if let Some(limiting) = &mut self.limiting {
             limiting.begin_batch(serving.snapshot.rate_rules.as_ref());
         }
-        self.scratch.set_time(clock::unix_s_coarse());
         if let Some(tap) = &mut self.tap {
             tap.begin_batch();
         }

@@ -17,6 +17,7 @@ mod networks;
 mod places;
 mod problem;
 mod serial;
+mod services;
 mod steering;
 mod targets;
 mod worker;

@@ -13,10 +13,11 @@
 pub(super) use abuse::{access, access_lists, rate_limit};
 pub(super) use checks::health_check;
 pub(super) use process::{admin, geo, health, log, metrics, root, safety, server};
-pub(super) use records::{ALPN_MAX, ECH_LENGTH_MAX, binding};
+pub(super) use records::{ALPN_MAX, ECH_LENGTH_MAX, binding, service};
 pub(super) use steering::{
     datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
+pub(super) use transfers::{grant, server_with_key, tsig};
 pub(super) use watching::{query_log, webhook};
 
 use std::sync::OnceLock;
@@ -68,6 +69,7 @@ mod checks;
 mod process;
 mod records;
 mod steering;
+mod transfers;
 mod watching;
 
 /// How a section stands in the file.
@@ -84,7 +86,7 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 17] = [
+pub(super) static SECTIONS: [&Section; 18] = [
     &server::SECTION,
     &access::SECTION,
     &rate_limit::SECTION,
@@ -96,6 +98,7 @@ pub(super) static SECTIONS: [&Section; 17] = [
     &log::SECTION,
     &query_log::SECTION,
     &webhook::SECTION,
+    &tsig::SECTION,
     &zone::SECTION,
     &datacenter::SECTION,
     &health_check::SECTION,

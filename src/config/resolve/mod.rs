@@ -1,6 +1,7 @@
 //! Names to indices: from [`Raw`] to [`Config`], with every dangling reference reported.
 
 mod members;
+mod names;
 mod settings;
 
 use std::collections::HashMap;
@@ -89,6 +90,7 @@ fn finish(
         log: raw.log,
         query_log: raw.query_log,
         webhooks: raw.webhooks,
+        tsig: raw.tsig,
         zones: raw.zones.into_iter().map(|zone| zone.zone).collect(),
         datacenters,
         health_checks: raw.health_checks.into_iter().map(|raw| raw.check).collect(),

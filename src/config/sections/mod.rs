@@ -6,6 +6,7 @@ mod health_check;
 mod members;
 mod process;
 mod records;
+mod transfers;
 mod watching;
 mod wip;
 mod zone;
@@ -95,6 +96,7 @@ fn named(
                 match section.name {
                     "datacenter" => datacenter::datacenter(&table, name, raw, cx),
                     "webhook" => watching::webhook(&table, name, raw, cx),
+                    "tsig" => transfers::tsig(&table, name, raw, cx),
                     "health_check" => health_check::health_check(&table, name, raw, cx),
                     _ => members::pool(&table, name, raw, cx),
                 }
