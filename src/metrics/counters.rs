@@ -60,6 +60,11 @@ impl Transport {
         }
     }
 
+    /// Whether it comes over UDP, as QUIC does; else over TCP.
+    pub fn is_datagram(self) -> bool {
+        matches!(self, Transport::Udp | Transport::Doq | Transport::Doh3)
+    }
+
     /// Whether nobody on the way can read it.
     pub fn is_encrypted(self) -> bool {
         !matches!(self, Transport::Udp | Transport::Tcp)
@@ -125,6 +130,8 @@ pub enum DropReason {
     SendFull,
     /// The kernel had no room left for it: queries come faster than they are answered.
     QueueFull,
+    /// From a proxy that did not say who the client is.
+    ProxyHeader,
     /// Answering it failed inside: a bug, told in the log.
     Fault,
     /// Its client's network had as many replies as it may.
@@ -146,7 +153,7 @@ pub enum DropStage {
 
 impl DropReason {
     /// All, in the order of their numbers.
-    pub const ALL: [DropReason; 11] = [
+    pub const ALL: [DropReason; 12] = [
         DropReason::Short,
         DropReason::Response,
         DropReason::SourcePortZero,
@@ -155,6 +162,7 @@ impl DropReason {
         DropReason::SendFailed,
         DropReason::SendFull,
         DropReason::QueueFull,
+        DropReason::ProxyHeader,
         DropReason::Fault,
         DropReason::RateLimited,
         DropReason::Denied,
@@ -171,6 +179,7 @@ impl DropReason {
             DropReason::SendFailed => "send_failed",
             DropReason::SendFull => "send_full",
             DropReason::QueueFull => "queue_full",
+            DropReason::ProxyHeader => "proxy_header",
             DropReason::Fault => "fault",
             DropReason::RateLimited => "rate_limited",
             DropReason::Denied => "denied",
@@ -188,7 +197,8 @@ impl DropReason {
             DropReason::SourcePortZero
             | DropReason::Oversized
             | DropReason::Unaddressed
-            | DropReason::QueueFull => DropStage::Unread,
+            | DropReason::QueueFull
+            | DropReason::ProxyHeader => DropStage::Unread,
             DropReason::SendFailed | DropReason::SendFull => DropStage::Unsent,
         }
     }
