@@ -161,8 +161,14 @@ mod tests {
             let known = sections().find(|s| s.name == *section).and_then(|s| s.key(key));
             assert!(known.is_some(), "[{section}] {key} is shown and does not exist");
         }
-        for section in [&location::SECTION, &vip::SECTION, &member::SECTION, &on_all_down::SECTION]
-        {
+        for section in [
+            &location::SECTION,
+            &vip::SECTION,
+            &member::SECTION,
+            &on_all_down::SECTION,
+            &binding::SECTION,
+            &service::SECTION,
+        ] {
             for key in section.keys {
                 let (plain, quoted) = (format!("{} =", key.name), format!("`{}`", key.name));
                 let text = default_file();
