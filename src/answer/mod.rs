@@ -15,6 +15,8 @@ mod binding;
 mod chaos;
 mod client;
 pub mod explain;
+pub mod limit;
+mod limited;
 mod prepared;
 mod resolve;
 mod wip;
@@ -25,14 +27,17 @@ use crate::dns::edns::{Edns, UDP_SIZE_MIN};
 use crate::dns::encode::{Opt, Status, Writer};
 use crate::dns::query::{Header, Query};
 use crate::dns::types::{Rcode, class, rtype};
-use crate::metrics::{DropReason, Transport};
+use crate::metrics::{DropReason, Refusal, Transport};
 use crate::snapshot::{Serving, WorkerState};
 use crate::steer::choose::Room;
 use crate::zone::{Located, Lookup};
 
 pub use client::{Client, Source};
+pub use limited::{Limited, News};
 pub use prepared::{Prepared, prepare_all};
 
+/// Extended error of a client that may not ask (RFC 8914 4.19).
+const EXTENDED_ERROR_PROHIBITED: u16 = 18;
 /// Largest reply over a stream (RFC 1035 4.2.2).
 const STREAM_SIZE_MAX: usize = 65_535;
 
@@ -47,6 +52,8 @@ pub enum Outcome {
         length: usize,
         /// Its response code.
         rcode: Rcode,
+        /// Why it is no answer, if it is a refusal.
+        refusal: Option<Refusal>,
     },
     /// Silence.
     Drop(DropReason),
@@ -57,6 +64,8 @@ pub enum Outcome {
 pub struct Scratch {
     room: Room,
     names: resolve::Names,
+    /// Number of the zone that the last query was about.
+    zone: u32,
     /// Unix time of this batch, in seconds.
     now_s: u32,
 }
@@ -94,6 +103,7 @@ pub fn answer(
     out: &mut [u8],
 ) -> Outcome {
     let mut prepared = Prepared::read(request, peer);
+    prepared.admit(serving);
     prepared.locate(serving);
     prepared.answer(serving, worker, scratch, out)
 }
@@ -107,14 +117,38 @@ fn error(
     edns: Option<Edns<'_>>,
     out: &mut [u8],
 ) -> Outcome {
+    let (refusal, extended_error) = match rcode {
+        Rcode::NOTIMP => (Refusal::Opcode, None),
+        Rcode::BADVERS => (Refusal::EdnsVersion, None),
+        // No message is that bad: its sender is.
+        Rcode::REFUSED => (Refusal::Access, Some((EXTENDED_ERROR_PROHIBITED, ""))),
+        _ => (Refusal::Format, None),
+    };
+    if refusal == Refusal::Access
+        && serving.snapshot.access.as_ref().is_some_and(|access| access.is_silent)
+    {
+        return Outcome::Drop(DropReason::Denied);
+    }
     let writer = Writer::new(out, usize::from(UDP_SIZE_MIN), header, question);
-    let opt = Opt { query: edns, identity: serving.snapshot.identity(), ..Opt::default() };
-    finish(writer, Status { rcode, authoritative: false, truncated: false }, &opt)
+    let identity = serving.snapshot.identity();
+    let opt = Opt { query: edns, identity, extended_error, ..Opt::default() };
+    let status = Status { rcode, authoritative: false, truncated: false };
+    refused(finish(writer, status, &opt), refusal)
+}
+
+/// The same reply, as a refusal.
+fn refused(outcome: Outcome, reason: Refusal) -> Outcome {
+    match outcome {
+        Outcome::Reply { length, rcode, .. } => {
+            Outcome::Reply { length, rcode, refusal: Some(reason) }
+        }
+        dropped => dropped,
+    }
 }
 
 /// Flags, counts and OPT: a reply's end.
 fn finish(writer: Writer<'_>, status: Status, opt: &Opt<'_>) -> Outcome {
-    Outcome::Reply { length: writer.finish(status, opt), rcode: status.rcode }
+    Outcome::Reply { length: writer.finish(status, opt), rcode: status.rcode, refusal: None }
 }
 
 //------------ Context --------------------------------------------------------
@@ -131,19 +165,23 @@ struct Context<'a> {
 impl<'a> Context<'a> {
     fn respond(&self, located: Located, scratch: &mut Scratch, out: &mut [u8]) -> Outcome {
         if self.query.qclass != class::IN {
+            scratch.zone = 0;
             return chaos::respond(self, out);
         }
-        if let Some(rcode) = refusal_of_type(self.query.qtype) {
-            return self.rcode(rcode, out);
+        if let Some((rcode, refusal)) = refusal_of_type(self.query.qtype) {
+            return self.refuse(rcode, refusal, out);
         }
         match self.serving.snapshot.zones.finish(self.query.qname, located, self.query.qtype) {
-            Lookup::NotOurs => self.rcode(Rcode::REFUSED, out),
-            Lookup::Found { zone, outcome } => match outcome {
-                crate::zone::Outcome::Wip { wip, node } => {
-                    wip::respond(self, zone, wip, node, scratch, out)
+            Lookup::NotOurs => self.refuse(Rcode::REFUSED, Refusal::NotOurs, out),
+            Lookup::Found { zone, outcome } => {
+                scratch.zone = zone.id().0;
+                match outcome {
+                    crate::zone::Outcome::Wip { wip, node } => {
+                        wip::respond(self, zone, wip, node, scratch, out)
+                    }
+                    other => resolve::respond(self, zone, other, scratch, out),
                 }
-                other => resolve::respond(self, zone, other, scratch, out),
-            },
+            }
         }
     }
 
@@ -177,6 +215,11 @@ impl<'a> Context<'a> {
         finish(writer, self.failure(rcode), &opt)
     }
 
+    /// The same where the query is to blame.
+    fn refuse(&self, rcode: Rcode, reason: Refusal, out: &mut [u8]) -> Outcome {
+        refused(self.rcode(rcode, out), reason)
+    }
+
     /// The status of a reply that tells nothing of the name: no AA.
     fn failure(&self, rcode: Rcode) -> Status {
         Status { rcode, authoritative: false, truncated: false }
@@ -186,11 +229,11 @@ impl<'a> Context<'a> {
 /// The refusal of types that are no data: transfers are granted to
 /// nobody, MAILA, MAILB and TKEY are not implemented, and OPT, TSIG and the
 /// other meta types make no sense in a question.
-fn refusal_of_type(qtype: u16) -> Option<Rcode> {
+fn refusal_of_type(qtype: u16) -> Option<(Rcode, Refusal)> {
     match qtype {
-        rtype::AXFR | rtype::IXFR => Some(Rcode::REFUSED),
-        rtype::MAILA | rtype::MAILB | rtype::TKEY => Some(Rcode::NOTIMP),
-        _ if rtype::is_meta(qtype) => Some(Rcode::FORMERR),
+        rtype::AXFR | rtype::IXFR => Some((Rcode::REFUSED, Refusal::Transfer)),
+        rtype::MAILA | rtype::MAILB | rtype::TKEY => Some((Rcode::NOTIMP, Refusal::Type)),
+        _ if rtype::is_meta(qtype) => Some((Rcode::FORMERR, Refusal::Type)),
         _ => None,
     }
 }

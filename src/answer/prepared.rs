@@ -14,6 +14,7 @@ use std::hint::black_box;
 
 use super::{Context, Outcome, Peer, Scratch, error};
 use crate::dns::query::{Query, Unanswerable};
+use crate::dns::types::Rcode;
 use crate::metrics::DropReason;
 use crate::snapshot::{Serving, WorkerState};
 use crate::zone::{Located, hash_of};
@@ -34,6 +35,9 @@ pub fn prepare_all<'q>(
     for (prepared, (request, peer)) in prepared.iter_mut().zip(requests) {
         *prepared = Some(Prepared::read(request, peer));
     }
+    if serving.snapshot.access.is_some() {
+        prepared.iter_mut().flatten().for_each(|prepared| prepared.admit(serving));
+    }
     for prepared in prepared.iter().flatten() {
         touched ^= prepared.touch(serving);
     }
@@ -53,10 +57,10 @@ pub fn prepare_all<'q>(
 /// A request that was read, who sent it, and where its name may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared<'q> {
-    parsed: Result<Query<'q>, Unanswerable<'q>>,
-    peer: Peer,
-    hash: u64,
-    located: Located,
+    pub(super) parsed: Result<Query<'q>, Unanswerable<'q>>,
+    pub(super) peer: Peer,
+    pub(super) hash: u64,
+    pub(super) located: Located,
 }
 
 impl<'q> Prepared<'q> {
@@ -66,6 +70,25 @@ impl<'q> Prepared<'q> {
         let parsed = Query::parse(request);
         let qname = parsed.as_ref().map_or(&[][..], |query| query.qname);
         Prepared { parsed, peer, hash: hash_of(qname), located: Located::default() }
+    }
+
+    /// Makes what was read a refusal where its sender may not ask (docs/ABUSE.md).
+    #[inline]
+    pub(super) fn admit(&mut self, serving: &Serving) {
+        let Some(access) = &serving.snapshot.access else { return };
+        if !access.allows(self.peer.address, self.peer.transport) {
+            self.deny();
+        }
+    }
+
+    #[cold]
+    fn deny(&mut self) {
+        let (header, question, edns) = match self.parsed {
+            Ok(query) => (query.header, query.question, query.edns),
+            Err(Unanswerable::Error { header, question, edns, .. }) => (header, question, edns),
+            Err(Unanswerable::Short | Unanswerable::Response) => return,
+        };
+        self.parsed = Err(Unanswerable::Error { header, rcode: Rcode::REFUSED, question, edns });
     }
 
     /// Reads what [`Prepared::locate`] will.

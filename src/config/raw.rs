@@ -8,16 +8,17 @@
 //! that say the same cost a name each. Equality ignores places; the first stands
 //! for all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server, ServiceBinding,
-    ServiceRecord, SettingsId, Vip, Webhook, Wips, Zone,
+    Access, Admin, Geo, Health, HealthCheck, Log, Metrics, Proxy, QueryLog, RateLimit, Safety,
+    Server, ServiceBinding, ServiceRecord, SettingsId, Tls, TsigKey, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
+use super::sections::transports::Listens;
 use crate::dns::Name;
 use crate::geo::{Location, Serves};
 use crate::health::check::Require;
@@ -31,6 +32,12 @@ use crate::steer::{Families, OnAllDown, Policy};
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) server: Server,
+    pub(super) tls: Tls,
+    /// Where each of its addresses stands.
+    pub(super) listens: Listens,
+    pub(super) proxy: Proxy,
+    pub(super) access: Access,
+    pub(super) rate_limit: RateLimit,
     pub(super) admin: Admin,
     pub(super) geo: Geo,
     pub(super) health: Health,
@@ -41,6 +48,9 @@ pub(super) struct Raw {
     pub(super) log: Log,
     pub(super) query_log: QueryLog,
     pub(super) webhooks: Vec<Webhook>,
+    pub(super) tsig: Vec<TsigKey>,
+    /// Names of all keys, those with mistakes too.
+    pub(super) tsig_names: HashSet<Name>,
     pub(super) zones: Vec<RawZone>,
     pub(super) datacenters: Vec<RawDatacenter>,
     pub(super) health_checks: Vec<RawCheck>,
@@ -60,6 +70,14 @@ pub(super) struct RawZone {
     pub(super) master_file: Option<FileId>,
     /// Where each inline record stands.
     pub(super) record_spots: Vec<Spot>,
+    /// TSIG keys it names.
+    pub(super) keys: Vec<At<Name>>,
+}
+
+impl RawZone {
+    pub(super) fn is_secondary(&self) -> bool {
+        self.zone.is_secondary()
+    }
 }
 
 /// A datacenter with its checks still names.

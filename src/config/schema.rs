@@ -107,7 +107,7 @@ fn json_of(toml: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::{location, member, on_all_down, vip};
+    use super::super::keys::{binding, location, member, on_all_down, service, vip};
     use super::*;
 
     /// `key = value` lines of the documented file, commented or not, by section.

@@ -2,6 +2,7 @@
 
 mod probes;
 mod records;
+mod transfers;
 mod webhooks;
 
 pub(super) use probes::{
@@ -9,6 +10,7 @@ pub(super) use probes::{
     regex, request_path, source, status_range,
 };
 pub(super) use records::{alpn, ech, service, target};
+pub(super) use transfers::{grant, key_name, remote, secret};
 pub(super) use webhooks::{is_open_to_others, webhook_url};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -188,7 +188,7 @@ pub fn explain(serving: &Serving, request: &Request<'_>) -> Explanation {
     let worker = WorkerState::default();
     let outcome = answer(serving, &worker, &mut scratch, &message, peer, &mut out);
     let reply = match outcome {
-        Outcome::Reply { length, rcode } => reply::read(&out[..length], rcode),
+        Outcome::Reply { length, rcode, .. } => reply::read(&out[..length], rcode),
         Outcome::Drop(_) => Reply { rcode: "none".to_owned(), ..Reply::default() },
     };
     let (zone, found, wip) = found(serving, request);

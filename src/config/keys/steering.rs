@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::records::{BINDING_KIND, SERVICES_KIND};
+use super::transfers::{GRANT_KIND, SERVER_KIND};
 use super::{Fallback, Form, Key, Kind, Section};
 use Fallback::{Absent, Is, Required};
 
@@ -71,6 +72,15 @@ section! {
     SERIAL "serial" Kind::Integer { min: 0, max: 4_294_967_295 },
         Absent("the time of the load that changed content"),
         "A fixed SOA serial.";
+    PRIMARIES "primaries" Kind::OneOrMore(&SERVER_KIND),
+        Is("[]"),
+        "Servers the zone is transferred from: this one is then a secondary, and the zone has no data of its own. `{ address = …, key = … }` signs with a [tsig] key. NOTIFY is taken from these alone.";
+    NOTIFY "notify" Kind::OneOrMore(&SERVER_KIND),
+        Is("[]"),
+        "Servers that are told of a new serial (NOTIFY, RFC 1996), written as `primaries` are.";
+    ALLOW_TRANSFER "allow_transfer" Kind::OneOrMore(&GRANT_KIND),
+        Is("[]"),
+        "Who may transfer the zone (AXFR, IXFR): networks, \"key:NAME\" for whoever signs with a [tsig] key, `{ address = …, key = … }` for both at once. Nobody unless it is said.";
 }
 
 section! {
