@@ -22,7 +22,7 @@ pub mod transitions;
 mod watched;
 
 pub use connections::ConnectionTotals;
-pub use counters::{DropReason, DropStage, Family, Registry, Totals, Transport, WorkerCounters};
+pub use counters::{DropReason, DropStage, Family, Registry, Transport, WorkerCounters};
 pub use histogram::{HistogramTotals, Unit};
 pub use refusals::{RateAction, RateClass, Refusal};
 pub use scrape::{

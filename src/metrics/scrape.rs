@@ -1,7 +1,7 @@
 //! One scrape: every value in, the page out. Pure.
 
 use super::connections::{self, ConnectionTotals};
-use super::counters::{DropReason, Family, RCODE_NAMES, Totals, Transport};
+use super::counters::{DropReason, Family, RCODE_NAMES, Transport};
 use super::families::{self as family, MetricFamily};
 use super::histogram::HistogramTotals;
 use super::refusals;
