@@ -5,6 +5,7 @@
 //! are compressed where RFC 1035 4.1.4 and RFC 3597 4 allow it.
 
 mod opt;
+mod pieces;
 mod soa;
 
 use super::name;
@@ -198,27 +199,6 @@ impl<'a> Writer<'a> {
         let length = (self.at - length_at - 2) as u16;
         self.out[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
         self.counts[section as usize] += 1;
-    }
-
-    /// Writes a record whose data stands in pieces, names in it as they are, or nothing.
-    pub fn put_pieces(
-        &mut self,
-        section: Section,
-        owner: &[u8],
-        rtype: u16,
-        ttl_s: u32,
-        pieces: &[&[u8]],
-    ) -> Result<(), Full> {
-        let (at, offset_count) = (self.at, self.offset_count);
-        let written = self.put_head(owner, rtype, ttl_s).and_then(|length_at| {
-            pieces.iter().try_for_each(|piece| self.put(piece))?;
-            self.end_record(section, length_at);
-            Ok(())
-        });
-        if written.is_err() {
-            (self.at, self.offset_count) = (at, offset_count);
-        }
-        written
     }
 
     /// RDATA, with the names compressed that RFC 1035 defined.
