@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 PACKAGES = {
     "dig": "bind9-dnsutils",
+    "dnsdist": "dnsdist",
     "dnspython": "python3-dnspython",
     "dnstap-read": "bind9-dnsutils",
     "dnsviz": "dnsviz",
