@@ -17,6 +17,7 @@
 mod bind;
 mod drops;
 mod encrypted;
+pub mod frame;
 mod given;
 mod inherit;
 pub mod proxy;
