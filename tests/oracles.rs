@@ -68,3 +68,13 @@ fn two_readers_of_messages_agree() {
 fn what_is_signed_is_taken_and_what_is_changed_is_not() {
     survives("tsig", oracles::tsig);
 }
+
+#[test]
+fn messages_of_a_stream_come_out_however_it_is_cut() {
+    survives("tcp_framing", oracles::tcp_framing);
+}
+
+#[test]
+fn a_proxy_header_says_what_stands_in_it() {
+    survives("proxy", oracles::proxy);
+}

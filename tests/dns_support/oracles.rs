@@ -5,6 +5,7 @@
 //! and laxer with names, so that each difference that is allowed is spelled out.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hickory_proto::op::Message as HickoryMessage;
@@ -17,6 +18,8 @@ use windrose::dns::name;
 use windrose::dns::query::{Query, Unanswerable};
 use windrose::dns::tsig::{self, Algorithm, Key, Keys};
 use windrose::dns::types::Rcode;
+use windrose::listen::frame::{self, Frame};
+use windrose::listen::proxy as proxy_header;
 use windrose::metrics::Transport;
 use windrose::snapshot::Serving;
 
@@ -235,4 +238,79 @@ pub(crate) fn tsig(data: &[u8]) {
     if let Ok(Some(found)) = tsig::find(&signed) {
         assert!(tsig::verify(&keys, &signed, &found, NOW_S).is_err(), "a changed message");
     }
+}
+
+/// Bytes of a stream, cut anywhere: the same messages come out as of the whole, in order,
+/// and no byte is lost or read twice. The first byte says how it is cut.
+pub(crate) fn tcp_framing(data: &[u8]) {
+    let Some((&cut, stream)) = data.split_first() else { return };
+    let whole = drain(&mut stream.to_vec());
+    let (mut input, mut messages, mut is_empty) = (Vec::new(), Vec::new(), false);
+    for piece in stream.chunks(1 + usize::from(cut)) {
+        input.extend_from_slice(piece);
+        if !is_empty {
+            let (of_piece, empty) = drain(&mut input);
+            messages.extend(of_piece);
+            is_empty = empty;
+        }
+    }
+    assert_eq!((messages, is_empty), whole);
+    // What came out and what is left is what went in.
+    let mut again = Vec::new();
+    for message in &whole.0 {
+        frame::put(message, &mut again);
+    }
+    assert!(stream.starts_with(&again));
+    match frame::first(&stream[again.len()..]) {
+        Frame::Message(_) => panic!("a message is left"),
+        left => assert_eq!(left == Frame::Empty, whole.1),
+    }
+}
+
+/// Takes all whole messages; and whether an empty one stopped it.
+fn drain(input: &mut Vec<u8>) -> (Vec<Vec<u8>>, bool) {
+    let mut messages = Vec::new();
+    loop {
+        match frame::first(input) {
+            Frame::Message(message) => {
+                let message = message.to_vec();
+                assert!(!message.is_empty());
+                input.drain(..frame::PREFIX + message.len());
+                messages.push(message);
+            }
+            left => return (messages, left == Frame::Empty),
+        }
+    }
+}
+
+/// Any bytes as a PROXY header: within them, and with the addresses that stand in it; and
+/// the header of any two addresses is read as those.
+pub(crate) fn proxy(data: &[u8]) {
+    if let Ok(header) = proxy_header::parse(data) {
+        assert!(header.length <= data.len() && header.length <= proxy_header::LENGTH_MAX);
+        assert_eq!(data[12] >> 4, 2, "version 2 alone");
+        if let Some((source, destination)) = header.addresses {
+            assert_eq!(data[12], 0x21);
+            let size = if data[13] >> 4 == 1 { 4 } else { 16 };
+            let ports = 16 + 2 * size;
+            let port = |at: usize| u16::from_be_bytes([data[at], data[at + 1]]);
+            assert_eq!((source.port(), destination.port()), (port(ports), port(ports + 2)));
+            assert!(header.length >= ports + 4);
+        }
+        // What follows changes nothing.
+        let longer = [data, b"more"].concat();
+        assert_eq!(proxy_header::parse(&longer), Ok(header));
+        for length in 0..header.length {
+            assert!(proxy_header::parse(&data[..length]).is_err(), "cut to {length}");
+        }
+    }
+    let Some((addresses, more)) = data.split_first_chunk::<12>() else { return };
+    let mut forged = b"\r\n\r\n\0\r\nQUIT\n\x21\x11".to_vec();
+    forged.extend((12 + more.len().min(1000) as u16).to_be_bytes());
+    forged.extend(addresses);
+    forged.extend(more);
+    let read = proxy_header::parse(&forged).expect("a sound header");
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = *addresses;
+    let at = |address: [u8; 4], port| SocketAddr::from((address, u16::from_be_bytes(port)));
+    assert_eq!(read.addresses, Some((at([a, b, c, d], [i, j]), at([e, f, g, h], [k, l]))));
 }

@@ -1,9 +1,0 @@
-//! Any message with or without TSIG: what we sign is taken, and nothing else is. The body is `tsig` of `tests/dns_support/oracles.rs`.
-#![no_main]
-
-#[path = "../../tests/config_support/mod.rs"]
-mod config_support;
-#[path = "../../tests/dns_support/mod.rs"]
-mod dns_support;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| dns_support::oracles::tsig(data));
