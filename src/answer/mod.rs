@@ -19,6 +19,8 @@ pub mod limit;
 mod limited;
 mod prepared;
 mod resolve;
+mod signed;
+pub mod transfer;
 mod wip;
 
 use std::net::IpAddr;
@@ -66,6 +68,8 @@ pub struct Scratch {
     names: resolve::Names,
     /// Unix time of this batch, in seconds.
     now_s: u32,
+    /// Number of the zone that the last query was about.
+    zone: u32,
 }
 
 impl Scratch {
@@ -79,8 +83,6 @@ impl Scratch {
     pub fn now_s(&self) -> u32 {
         self.now_s
     }
-    /// Number of the zone that the last query was about.
-    zone: u32,
 }
 
 /// Where a request came from.
@@ -169,12 +171,18 @@ impl<'a> Context<'a> {
             return chaos::respond(self, out);
         }
         if let Some((rcode, refusal)) = refusal_of_type(self.query.qtype) {
+            if refusal == Refusal::Transfer {
+                return transfer::alone(self, None, out);
+            }
             return self.refuse(rcode, refusal, out);
         }
         match self.serving.snapshot.zones.finish(self.query.qname, located, self.query.qtype) {
             Lookup::NotOurs => self.refuse(Rcode::REFUSED, Refusal::NotOurs, out),
             Lookup::Found { zone, outcome } => {
                 scratch.zone = zone.id().0;
+                if self.serving.snapshot.secondaries.is_down(zone.id().0) {
+                    return self.not_ready(out);
+                }
                 match outcome {
                     crate::zone::Outcome::Wip { wip, node } => {
                         wip::respond(self, zone, wip, node, scratch, out)
@@ -226,8 +234,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The refusal of types that are no data: transfers are granted to
-/// nobody, MAILA, MAILB and TKEY are not implemented, and OPT, TSIG and the
+/// The refusal of types that are no data: transfers are looked at elsewhere, MAILA, MAILB and TKEY are not implemented, and OPT, TSIG and the
 /// other meta types make no sense in a question.
 fn refusal_of_type(qtype: u16) -> Option<(Rcode, Refusal)> {
     match qtype {

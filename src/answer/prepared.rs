@@ -86,6 +86,9 @@ impl<'q> Prepared<'q> {
         let (header, question, edns) = match self.parsed {
             Ok(query) => (query.header, query.question, query.edns),
             Err(Unanswerable::Error { header, question, edns, .. }) => (header, question, edns),
+            Err(Unanswerable::Special { message }) => {
+                (super::signed::echoed(message).0, &[][..], None)
+            }
             Err(Unanswerable::Short | Unanswerable::Response) => return,
         };
         self.parsed = Err(Unanswerable::Error { header, rcode: Rcode::REFUSED, question, edns });
@@ -143,6 +146,9 @@ impl<'q> Prepared<'q> {
             }
             Err(Unanswerable::Short) => Outcome::Drop(DropReason::Short),
             Err(Unanswerable::Response) => Outcome::Drop(DropReason::Response),
+            Err(Unanswerable::Special { message }) => {
+                super::signed::respond(serving, worker, scratch, message, self.peer, out)
+            }
             &Err(Unanswerable::Error { header, rcode, question, edns }) => {
                 error(serving, header, rcode, question, edns, out)
             }

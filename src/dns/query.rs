@@ -47,6 +47,11 @@ pub enum Unanswerable<'a> {
     Short,
     /// It says it is a response: silence, or two servers talk for ever.
     Response,
+    /// To be read as a whole: it is signed, or NOTIFY or UPDATE.
+    Special {
+        /// All of it.
+        message: &'a [u8],
+    },
     /// To be answered with an rcode alone.
     Error {
         /// What of the header the reply echoes.
@@ -74,6 +79,9 @@ impl<'a> Query<'a> {
         };
         let error = |rcode, question, edns| Unanswerable::Error { header, rcode, question, edns };
         if header.opcode != opcode::QUERY {
+            if matches!(header.opcode, opcode::NOTIFY | opcode::UPDATE) {
+                return Err(Unanswerable::Special { message });
+            }
             // Other opcodes give the counts other meanings (RFC 8906 3.1.4).
             return Err(error(Rcode::NOTIMP, &[], None));
         }
@@ -84,10 +92,12 @@ impl<'a> Query<'a> {
         let (question, name_length) =
             split_question(body).ok_or(error(Rcode::FORMERR, &[], None))?;
         let tail = &question[name_length..];
-        let records = Records { rest: &body[question.len()..] };
-        let edns = records
-            .find_opt(u32::from(count(6)) + u32::from(count(8)), count(10))
-            .map_err(|edns| error(Rcode::FORMERR, question, edns))?;
+        let mut records = Records::new(&body[question.len()..]);
+        let found = records.find_opt(u32::from(count(6)) + u32::from(count(8)), count(10));
+        if records.is_signed {
+            return Err(Unanswerable::Special { message });
+        }
+        let edns = found.map_err(|edns| error(Rcode::FORMERR, question, edns))?;
         if edns.is_some_and(|edns| edns.version != 0) {
             return Err(error(Rcode::BADVERS, question, edns));
         }
@@ -99,6 +109,13 @@ impl<'a> Query<'a> {
             qclass: u16::from_be_bytes([tail[2], tail[3]]),
             edns,
         })
+    }
+}
+
+impl Query<'_> {
+    /// The question of any message, name, type and class as sent; none: it cannot be read.
+    pub fn question_of(message: &[u8]) -> Option<&[u8]> {
+        Some(split_question(message.get(HEADER_LENGTH..)?)?.0)
     }
 }
 
@@ -114,13 +131,19 @@ fn split_question(body: &[u8]) -> Option<(&[u8], usize)> {
 /// The records behind the question.
 struct Records<'a> {
     rest: &'a [u8],
+    /// There was a TSIG record among those passed so far.
+    is_signed: bool,
 }
 
 impl<'a> Records<'a> {
+    fn new(rest: &'a [u8]) -> Records<'a> {
+        Records { rest, is_signed: false }
+    }
+
     /// Walks all records to the message's end and returns the OPT record. The
     /// error is a malformed message, with OPT's fixed part where it was read.
     fn find_opt(
-        mut self,
+        &mut self,
         skipped: u32,
         additional: u16,
     ) -> Result<Option<Edns<'a>>, Option<Edns<'a>>> {
@@ -170,6 +193,7 @@ impl<'a> Records<'a> {
             ttl: [fixed[4], fixed[5], fixed[6], fixed[7]],
             rdata,
         };
+        self.is_signed |= record.rtype == rtype::TSIG;
         self.rest = rest;
         Some(record)
     }
