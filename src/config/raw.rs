@@ -14,11 +14,8 @@ use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server, ServiceBinding,
     Access, Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, RateLimit, Safety, Server,
-    SettingsId, Vip, Webhook, Wips, Zone,
-    ServiceRecord, SettingsId, Vip, Webhook, Wips, Zone,
-    SettingsId, TsigKey, Vip, Webhook, Wips, Zone,
+    ServiceBinding, ServiceRecord, SettingsId, TsigKey, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
 use crate::dns::Name;

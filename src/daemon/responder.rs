@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::limiting::Limiting;
 use super::publisher::Publisher;
-use crate::answer::{self, Outcome, Peer, Prepared, Scratch, News};
+use crate::answer::{self, News, Outcome, Peer, Prepared, Scratch};
 use crate::clock;
 use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
 use crate::metrics::{DropReason, Family, Registry, WorkerCounters};
@@ -91,7 +91,6 @@ pub(super) struct DnsResponder {
 
 impl Responder for DnsResponder {
     fn begin_batch(&mut self) {
-        self.guard = Some(self.cell.load());
         self.scratch.set_time(clock::unix_s_coarse());
         let serving = self.guard.insert(self.cell.load());
         if let Some(limiting) = &mut self.limiting {

@@ -85,12 +85,6 @@ impl Kept {
             let problem = CompileProblem::error("zone-data", subject, message)
                 .and_at(found, "the static record")
                 .with_help(format!("remove the static record, or write {key} = false"));
-            let kind = rtype::text(*rtype);
-            let found = place_of(*zone, &config.zones[*zone as usize], owner, *rtype);
-            let problem =
-                CompileProblem::error("zone-data", wip_subject(config, wip, owner), message)
-                    .and_at(found, "the static record")
-                    .with_help(format!("remove the static record, or write {key} = false"));
             Some(problem)
         };
         self.records.iter().filter_map(clash).collect()

@@ -9,9 +9,9 @@
 //! table beside it, and what workers count lives in a state of their own. It
 //! must not know sockets, files or time: the load's time comes in as a value.
 
+mod abuse;
 mod bindings;
 mod clashes;
-mod abuse;
 mod handover;
 mod networks;
 mod places;

@@ -86,8 +86,7 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 17] = [
-pub(super) static SECTIONS: [&Section; 16] = [
+pub(super) static SECTIONS: [&Section; 18] = [
     &server::SECTION,
     &access::SECTION,
     &rate_limit::SECTION,
