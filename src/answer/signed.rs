@@ -87,7 +87,8 @@ pub(super) fn respond(
             let outcome = if room < question.len() + ANSWER_ROOM_MIN {
                 // Question and signature alone, cut (RFC 8945 5.3).
                 let (header, question) = echoed(&plain);
-                let status = Status { rcode: Rcode::NOERROR, authoritative: false, truncated: true };
+                let status =
+                    Status { rcode: Rcode::NOERROR, authoritative: false, truncated: true };
                 finish(Writer::new(out, STREAM_SIZE_MAX, header, question), status, &Opt::default())
             } else {
                 under_signature(serving, worker, scratch, &plain, peer, &key, &mut out[..room])

@@ -9,9 +9,13 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::limiting::Limiting;
 use super::publisher::Publisher;
+use super::zones::Exchanges;
+use crate::answer::transfer::{self, Transfer, Verdict};
 use crate::answer::{self, News, Outcome, Peer, Prepared, Scratch};
 use crate::clock;
-use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
+use crate::listen::{
+    GROUP_MAX, Messages, Meta, Replies, Request, Responder, ResponderFactory, Transport,
+};
 use crate::metrics::{DropReason, Family, Registry, WorkerCounters};
 use crate::querylog::{Exchange, QueryLog, Tap};
 use crate::snapshot::Serving;
@@ -26,6 +30,7 @@ pub(super) struct Factory {
     registry: Arc<Registry>,
     query_log: Arc<QueryLog>,
     udp_threads: usize,
+    exchanges: Arc<Exchanges>,
     /// One for each UDP thread.
     news: Vec<Arc<News>>,
 }
@@ -41,6 +46,7 @@ impl Factory {
             registry: Arc::clone(&publisher.registry),
             query_log: Arc::clone(query_log),
             udp_threads,
+            exchanges: Arc::clone(&publisher.exchanges),
             news: (0..udp_threads).map(|_| Arc::default()).collect(),
         }
     }
@@ -59,6 +65,7 @@ impl Factory {
             counters: self.registry.worker(),
             timer: Timer::default(),
             tap: self.query_log.tap(worker),
+            exchanges: Arc::clone(&self.exchanges),
             limiting: self.news.get(worker).map(|news| Limiting::new(Arc::clone(news))),
         }
     }
@@ -85,6 +92,7 @@ pub(super) struct DnsResponder {
     counters: WorkerCounters,
     timer: Timer,
     tap: Option<Tap>,
+    exchanges: Arc<Exchanges>,
     /// Of replies over UDP.
     limiting: Option<Limiting>,
 }
@@ -166,6 +174,28 @@ impl Responder for DnsResponder {
         }
     }
 
+    fn begin_transfer(&mut self, request: &[u8], meta: &Meta) -> Option<Box<dyn Messages>> {
+        if !transfer::is_asked(request) {
+            return None;
+        }
+        let held = transfers::to_hold(&self.cell.load());
+        let (peer, now_s) = (peer_of(meta), clock::unix_s_coarse());
+        let begun = catch_unwind(AssertUnwindSafe(|| Transfer::begin(held, request, peer, now_s)));
+        let transfer = begun.ok().flatten()?;
+        let Verdict { rcode, refusal, zone } = transfer.verdict();
+        count(&self.counters, peer, Outcome::Reply { length: 0, rcode: *rcode, refusal: *refusal });
+        Exchanges::count(
+            &self.exchanges.out,
+            match (zone, refusal) {
+                (Some(_), _) => 0,
+                (None, None) => 1,
+                (None, Some(_)) => 2,
+            },
+        );
+        see(&mut self.tap, request, meta, &[]);
+        Some(Box::new(transfers::Outgoing::new(transfer)))
+    }
+
     fn end_batch(&mut self) {
         self.guard = None;
     }
@@ -229,6 +259,8 @@ impl Timer {
         timed.then(Instant::now)
     }
 }
+
+mod transfers;
 
 #[cfg(test)]
 mod tests;

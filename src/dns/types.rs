@@ -125,6 +125,11 @@ pub mod opcode {
     pub const UPDATE: u8 = 5;
 }
 
+/// Whether `serial` comes after `other` (RFC 1982 3.2).
+pub fn is_newer(serial: u32, other: u32) -> bool {
+    serial != other && serial.wrapping_sub(other) < 1 << 31
+}
+
 /// Response codes, those of EDNS included.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Rcode(pub u16);

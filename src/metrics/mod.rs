@@ -27,4 +27,4 @@ pub use scrape::{
     StateTotals, WipSeries, render,
 };
 pub use transitions::{TransitionCounters, TransitionTo};
-pub use watched::{QueryLogTotals, WebhookTotals};
+pub use watched::{ExchangeTotals, QueryLogTotals, WebhookTotals};

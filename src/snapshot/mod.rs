@@ -39,7 +39,7 @@ pub use abuse::{Access, RateRules};
 pub use networks::NetworkSet;
 pub use problem::{CompileProblem, Subject};
 pub use secondaries::{Secondaries, SecondaryState};
-pub use serial::{Serial, Serials, is_newer};
+pub use serial::{Serial, Serials};
 pub use targets::REFERENCE_CHECK;
 pub use worker::WorkerState;
 

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::problem::{CompileProblem, Subject};
 use super::Snapshot;
+use super::problem::{CompileProblem, Subject};
 use crate::config::model::{Config, Zone};
 use crate::dns::types::rtype;
 use crate::zone::{Builder, Record, master};
@@ -31,7 +31,11 @@ pub struct Secondaries {
 }
 
 impl Secondaries {
-    pub(super) fn new(config: &Config, has_data: &[bool], before: Option<&Snapshot>) -> Secondaries {
+    pub(super) fn new(
+        config: &Config,
+        has_data: &[bool],
+        before: Option<&Snapshot>,
+    ) -> Secondaries {
         let state = |index: usize| {
             let zone = &config.zones[index];
             if !zone.is_secondary() {
@@ -57,9 +61,7 @@ impl Secondaries {
     #[inline(never)]
     fn look(&self, zone: u32) -> bool {
         let state = self.zones.get(zone as usize).and_then(Option::as_ref);
-        state.is_some_and(|(state, has_data)| {
-            !has_data || state.expired.load(Ordering::Relaxed)
-        })
+        state.is_some_and(|(state, has_data)| !has_data || state.expired.load(Ordering::Relaxed))
     }
 
     /// A zone's state; none: it is this server's own.
@@ -69,7 +71,10 @@ impl Secondaries {
 
     /// Whether there is data of a zone, however old.
     pub fn has_data(&self, zone: u32) -> bool {
-        self.zones.get(zone as usize).and_then(Option::as_ref).is_some_and(|(_, has_data)| *has_data)
+        self.zones
+            .get(zone as usize)
+            .and_then(Option::as_ref)
+            .is_some_and(|(_, has_data)| *has_data)
     }
 
     /// Notes that a primary has news.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::dns::Name;
+use crate::dns::types::is_newer;
 
 /// A zone's serial and the content it stands for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,11 +44,6 @@ impl Serials {
         };
         Serial { number, content_hash }
     }
-}
-
-/// Whether `serial` comes after `other` (RFC 1982 3.2).
-pub fn is_newer(serial: u32, other: u32) -> bool {
-    serial != other && serial.wrapping_sub(other) < 1 << 31
 }
 
 #[cfg(test)]

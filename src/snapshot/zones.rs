@@ -32,7 +32,6 @@ pub(super) struct Compiled {
     pub(super) has_data: Vec<bool>,
 }
 
-
 /// Compiles all zones, or says all that is wrong with them.
 pub(super) fn compile(
     config: &Config,

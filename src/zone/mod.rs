@@ -29,6 +29,7 @@ mod place;
 pub mod rdata;
 mod records;
 mod table;
+pub mod transfer_in;
 mod walk;
 
 pub use build::Builder;
@@ -90,7 +91,9 @@ impl Zones {
     /// The zone whose origin is `name` (wire form, any case).
     pub fn origin(&self, name: &[u8]) -> Option<&Zone> {
         match self.lookup(name, rdata::rtype::SOA) {
-            Lookup::Found { zone, .. } if zone.origin().wire().eq_ignore_ascii_case(name) => Some(zone),
+            Lookup::Found { zone, .. } if zone.origin().wire().eq_ignore_ascii_case(name) => {
+                Some(zone)
+            }
             _ => None,
         }
     }

@@ -47,7 +47,9 @@ impl Zones {
             let node = self.node(slot);
             let mut standing = Standing::plain(node, false);
             standing.wip = node.wip();
-            if let Some(detail) = detail.filter(|detail| detail.site != NONE && detail.cover == NONE) {
+            if let Some(detail) =
+                detail.filter(|detail| detail.site != NONE && detail.cover == NONE)
+            {
                 let is_own = !detail.is(SITE_BASE) && node.is_empty() && standing.wip.is_none();
                 standing.site = (is_own && !node.is_wildcard()).then_some(detail.site);
                 let below = !node.is_wildcard() && !detail.is(DNAME);
@@ -72,7 +74,8 @@ impl Zones {
     fn zone_above(&self, at: u32) -> u32 {
         let apex = super::key::name_at(&self.arena[at as usize..]);
         let above = name::parent(apex);
-        let index = above.and_then(|above| self.table.find(super::hash_of(above), above, &self.arena));
+        let index =
+            above.and_then(|above| self.table.find(super::hash_of(above), above, &self.arena));
         index.map_or(NOT_OURS, |index| self.table.slot(index).zone())
     }
 }

@@ -23,9 +23,9 @@ use crate::dns::message::Message;
 use crate::dns::name;
 use crate::dns::query::{HEADER_LENGTH, Header, Query};
 use crate::dns::tsig::{self, Session};
-use crate::dns::types::{Rcode, class, opcode, rtype};
+use crate::dns::types::{Rcode, class, is_newer, opcode, rtype};
 use crate::metrics::Refusal;
-use crate::snapshot::{Serving, is_newer};
+use crate::snapshot::Serving;
 use crate::zone::{Record, Zone};
 use render::Render;
 
@@ -106,7 +106,12 @@ pub struct Verdict {
 impl Transfer {
     /// Begins the reply to a request over a stream that [`is_asked`] for a transfer; none:
     /// it is malformed, which [`answer`](super::answer()) says.
-    pub fn begin(serving: Arc<Serving>, request: &[u8], peer: Peer, now_s: u32) -> Option<Transfer> {
+    pub fn begin(
+        serving: Arc<Serving>,
+        request: &[u8],
+        peer: Peer,
+        now_s: u32,
+    ) -> Option<Transfer> {
         let now_s = u64::from(now_s);
         let access = serving.snapshot.access.as_ref();
         if access.is_some_and(|access| !access.allows(peer.address, peer.transport)) {
@@ -116,7 +121,9 @@ impl Transfer {
             Taken::Malformed => return None,
             Taken::NotSigned => (None, request.to_vec(), None),
             Taken::Signed { session, plain } => (Some(*session), plain, None),
-            Taken::Refused { session, plain, error } => (session.map(|session| *session), plain, Some(error)),
+            Taken::Refused { session, plain, error } => {
+                (session.map(|session| *session), plain, Some(error))
+            }
         };
         let query = Query::parse(&plain).ok()?;
         let key = session.as_ref().map(|session| session.key().name().clone());
@@ -127,7 +134,17 @@ impl Transfer {
         let (header, question) = (query.header, query.question.to_vec());
         let original = error.map_or_else(Vec::new, |_| request.to_vec());
         let request = plain;
-        Some(Transfer { serving, session, now_s, header, question, request, original, state, verdict })
+        Some(Transfer {
+            serving,
+            session,
+            now_s,
+            header,
+            question,
+            request,
+            original,
+            state,
+            verdict,
+        })
     }
 
     /// What became of it.
@@ -156,12 +173,16 @@ impl Transfer {
 
     fn alone(&mut self, alone: Alone, out: &mut [u8]) -> usize {
         let (status, extended_error, tsig_error) = match alone {
-            Alone::Refused { rcode, extended_error, tsig_error } => {
-                (Status { rcode, authoritative: false, truncated: false }, extended_error, tsig_error)
-            }
-            Alone::Current { .. } => {
-                (Status { rcode: Rcode::NOERROR, authoritative: true, truncated: false }, None, None)
-            }
+            Alone::Refused { rcode, extended_error, tsig_error } => (
+                Status { rcode, authoritative: false, truncated: false },
+                extended_error,
+                tsig_error,
+            ),
+            Alone::Current { .. } => (
+                Status { rcode: Rcode::NOERROR, authoritative: true, truncated: false },
+                None,
+                None,
+            ),
         };
         let opt = Opt {
             query: self.edns(),
@@ -193,7 +214,9 @@ impl Transfer {
     /// One message of a zone.
     fn send(&mut self, mut sending: Box<Sending>, out: &mut [u8]) -> usize {
         let serving = Arc::clone(&self.serving);
-        let Some(zone) = serving.snapshot.zones.zones().nth(sending.zone as usize) else { return 0 };
+        let Some(zone) = serving.snapshot.zones.zones().nth(sending.zone as usize) else {
+            return 0;
+        };
         let is_first = !sending.is_begun;
         let question = if is_first { &self.question[..] } else { &[] };
         let opt = Opt { query: self.edns().filter(|_| is_first), ..Opt::default() };
@@ -287,7 +310,10 @@ fn decide(
         match held_serial(request) {
             None => return refusal(Rcode::FORMERR, None, None),
             Some(held) if !is_newer(zone.serial(), held) => {
-                return (State::Alone(Alone::Current { zone: id }), Verdict { zone: None, ..verdict });
+                return (
+                    State::Alone(Alone::Current { zone: id }),
+                    Verdict { zone: None, ..verdict },
+                );
             }
             Some(_) => {}
         }
@@ -312,9 +338,10 @@ fn is_granted(serving: &Serving, zone: &Zone, client: IpAddr, key: Option<&Name>
 /// The serial that an IXFR says its sender has: of the SOA in its authority section.
 fn held_serial(request: &[u8]) -> Option<u32> {
     let message = Message::parse(request).ok()?;
-    let soa = message.entries().map_while(Result::ok).find(|entry| {
-        entry.section == Section::Authority && entry.rtype == rtype::SOA
-    })?;
+    let soa = message
+        .entries()
+        .map_while(Result::ok)
+        .find(|entry| entry.section == Section::Authority && entry.rtype == rtype::SOA)?;
     let data = soa.rdata().ok()?;
     let fields = data.last_chunk::<20>()?;
     Some(u32::from_be_bytes([fields[0], fields[1], fields[2], fields[3]]))
@@ -326,11 +353,7 @@ fn held_serial(request: &[u8]) -> Option<u32> {
 /// and QUIC. IXFR is answered with the SOA, from which a client that is behind sees that
 /// it has to come over TCP (RFC 1995 2); AXFR is not defined there (RFC 5936 4.2).
 #[cold]
-pub(super) fn alone(
-    context: &Context<'_>,
-    key: Option<&Name>,
-    out: &mut [u8],
-) -> Outcome {
+pub(super) fn alone(context: &Context<'_>, key: Option<&Name>, out: &mut [u8]) -> Outcome {
     let query = context.query;
     if query.qtype == rtype::AXFR {
         let error = (EXTENDED_ERROR_NOT_SUPPORTED, "AXFR is over TCP alone");
@@ -361,7 +384,12 @@ impl Context<'_> {
         self.rcode_with(Rcode::SERVFAIL, error, out)
     }
 
-    fn rcode_with(&self, rcode: Rcode, extended_error: Option<(u16, &'static str)>, out: &mut [u8]) -> Outcome {
+    fn rcode_with(
+        &self,
+        rcode: Rcode,
+        extended_error: Option<(u16, &'static str)>,
+        out: &mut [u8],
+    ) -> Outcome {
         let opt = Opt { extended_error, ..self.opt() };
         let writer = self.writer(out, &opt);
         super::finish(writer, self.failure(rcode), &opt)

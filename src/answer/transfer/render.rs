@@ -21,8 +21,7 @@ use crate::zone::{Node, Record, Standing, ZoneId, rdata};
 /// Types that may be decided at a WIP's name.
 const DECIDED: [u16; 5] = [rtype::A, rtype::AAAA, rtype::HTTPS, rtype::SVCB, rtype::SRV];
 /// A client that no map knows: no host has this address.
-const NOBODY: Peer =
-    Peer { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), transport: Transport::Tcp };
+const NOBODY: Peer = Peer { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), transport: Transport::Tcp };
 /// Longest reply over a stream.
 const REPLY_MAX: usize = 65_535;
 
@@ -49,7 +48,14 @@ impl Render {
             counted_before: Arc::default(),
         };
         let worker = WorkerState::default();
-        Render { serving: calm, worker, zone, at: 0, scratch: Scratch::default(), reply: Vec::new() }
+        Render {
+            serving: calm,
+            worker,
+            zone,
+            at: 0,
+            scratch: Scratch::default(),
+            reply: Vec::new(),
+        }
     }
 
     /// The records of the next name, without the SOA; none: there is no more.
@@ -134,9 +140,9 @@ fn glue(zones: &crate::zone::Zones, standing: &Standing<'_>, records: &mut Vec<R
     let Some(ns) = standing.node.rrset(rtype::NS) else { return };
     let targets = ns.rdatas().filter_map(|rdata| rdata::target(rtype::NS, rdata));
     for target in targets {
-        let node = zones.additional(target).filter(|node| {
-            crate::dns::name::is_at_or_below(node.name(), standing.node.name())
-        });
+        let node = zones
+            .additional(target)
+            .filter(|node| crate::dns::name::is_at_or_below(node.name(), standing.node.name()));
         let Some((node, owner)) = node.and_then(|node| Some((node, Name::from_wire(target).ok()?)))
         else {
             continue;

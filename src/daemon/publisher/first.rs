@@ -96,6 +96,7 @@ impl Publisher {
             state,
             overrides,
             watching: OnceLock::new(),
+            exchanges: Arc::default(),
             wake,
             teller: Teller::default(),
             path,
