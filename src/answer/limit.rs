@@ -112,7 +112,7 @@ impl Limiter {
         }
         let hash = self.hash(network, class, subject);
         // Its low half chooses the set: scaled, not divided.
-        let index = (hash & 0xffff_ffff) * self.sets.len() as u64 >> 32;
+        let index = ((hash & 0xffff_ffff) * self.sets.len() as u64) >> 32;
         let Set(entries) = &mut self.sets[index as usize];
         let entry = entry_of(entries, (hash >> 32) as u32);
         let limit_ns = self.now_ns + BURST_NS;

@@ -66,10 +66,10 @@ pub enum Outcome {
 pub struct Scratch {
     room: Room,
     names: resolve::Names,
-    /// Unix time of this batch, in seconds.
-    now_s: u32,
     /// Number of the zone that the last query was about.
     zone: u32,
+    /// Unix time of this batch, in seconds.
+    now_s: u32,
 }
 
 impl Scratch {

@@ -18,14 +18,18 @@ use crate::steer::{Families, OnAllDown, Policy};
 
 mod abuse;
 mod admin;
+mod records;
+mod server;
+mod tls;
 mod transfers;
 mod watching;
 
 pub use self::abuse::{Access, AccessLists, RateLimit};
-pub use self::admin::{Admin, AdminListen, AdminTls};
+pub use self::admin::{Admin, AdminListen};
 pub use self::records::{ServiceBinding, ServiceRecord};
+pub use self::server::Server;
+pub use self::tls::{Proxy, Tls, TlsFiles};
 pub use self::transfers::{Grant, Remote, TsigKey};
-mod records;
 
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
@@ -40,6 +44,10 @@ pub const POOL_MEMBERS_MAX: usize = 256;
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[tls]`
+    pub tls: Tls,
+    /// `[proxy]`
+    pub proxy: Proxy,
     /// `[access]`
     pub access: Access,
     /// `[rate_limit]`
@@ -81,45 +89,6 @@ pub struct Config {
 }
 
 //------------ Sections -------------------------------------------------------
-
-/// `[server]`
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// Addresses for UDP and TCP.
-    pub listen: Vec<SocketAddr>,
-    /// NSID and `id.server` text; none: NSID is not given.
-    pub identity: Option<String>,
-    /// Where verdicts, serials and overrides are kept; none: nothing is kept.
-    pub state_dir: Option<PathBuf>,
-    /// Who a server that is started as root becomes; none: it stays what it is.
-    pub user: Option<String>,
-    /// UDP worker threads; 0: one per core.
-    pub workers: u16,
-    /// Whether client subnets (RFC 7871) steer answers at all.
-    pub ecs: bool,
-    /// Text for CHAOS `version.bind` and `version.server`; none: REFUSED.
-    pub chaos_version: Option<String>,
-    /// Largest number of TCP connections at once.
-    pub tcp_connections_max: u32,
-    /// A TCP connection idle this long is closed, in milliseconds.
-    pub tcp_idle_timeout_ms: u32,
-}
-
-impl Default for Server {
-    fn default() -> Server {
-        Server {
-            listen: vec![SocketAddr::from(([0, 0, 0, 0], 53)), SocketAddr::from(([0u16; 8], 53))],
-            identity: None,
-            state_dir: None,
-            user: None,
-            workers: 0,
-            ecs: true,
-            chaos_version: None,
-            tcp_connections_max: 1_000,
-            tcp_idle_timeout_ms: 10_000,
-        }
-    }
-}
 
 /// `[geo]`
 #[derive(Clone, Debug, Default)]

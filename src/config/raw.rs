@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Access, Admin, Geo, Health, HealthCheck, Log, Metrics, QueryLog, RateLimit, Safety, Server,
-    ServiceBinding, ServiceRecord, SettingsId, TsigKey, Vip, Webhook, Wips, Zone,
+    Access, Admin, Geo, Health, HealthCheck, Log, Metrics, Proxy, QueryLog, RateLimit, Safety,
+    Server, ServiceBinding, ServiceRecord, SettingsId, Tls, TsigKey, Vip, Webhook, Wips, Zone,
 };
 use super::reader::At;
+use super::sections::transports::Listens;
 use crate::dns::Name;
 use crate::geo::{Location, Serves};
 use crate::health::check::Require;
@@ -31,6 +32,10 @@ use crate::steer::{Families, OnAllDown, Policy};
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) server: Server,
+    pub(super) tls: Tls,
+    /// Where each of its addresses stands.
+    pub(super) listens: Listens,
+    pub(super) proxy: Proxy,
     pub(super) access: Access,
     pub(super) rate_limit: RateLimit,
     pub(super) admin: Admin,

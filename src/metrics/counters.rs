@@ -14,8 +14,9 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::histogram::{Histogram, HistogramTotals, RESPONSE_BOUNDS_NS};
+use super::histogram::{Histogram, RESPONSE_BOUNDS_NS};
 use super::refusals::{RateAction, RateClass, Refusal};
+use super::totals::Totals;
 
 //------------ Labels ---------------------------------------------------------
 
@@ -57,6 +58,11 @@ impl Transport {
             Transport::Doq => "doq",
             Transport::Doh3 => "doh3",
         }
+    }
+
+    /// Whether it comes over UDP, as QUIC does; else over TCP.
+    pub fn is_datagram(self) -> bool {
+        matches!(self, Transport::Udp | Transport::Doq | Transport::Doh3)
     }
 
     /// Whether nobody on the way can read it.
@@ -124,6 +130,8 @@ pub enum DropReason {
     SendFull,
     /// The kernel had no room left for it: queries come faster than they are answered.
     QueueFull,
+    /// From a proxy that did not say who the client is.
+    ProxyHeader,
     /// Answering it failed inside: a bug, told in the log.
     Fault,
     /// Its client's network had as many replies as it may.
@@ -145,7 +153,7 @@ pub enum DropStage {
 
 impl DropReason {
     /// All, in the order of their numbers.
-    pub const ALL: [DropReason; 11] = [
+    pub const ALL: [DropReason; 12] = [
         DropReason::Short,
         DropReason::Response,
         DropReason::SourcePortZero,
@@ -154,6 +162,7 @@ impl DropReason {
         DropReason::SendFailed,
         DropReason::SendFull,
         DropReason::QueueFull,
+        DropReason::ProxyHeader,
         DropReason::Fault,
         DropReason::RateLimited,
         DropReason::Denied,
@@ -170,6 +179,7 @@ impl DropReason {
             DropReason::SendFailed => "send_failed",
             DropReason::SendFull => "send_full",
             DropReason::QueueFull => "queue_full",
+            DropReason::ProxyHeader => "proxy_header",
             DropReason::Fault => "fault",
             DropReason::RateLimited => "rate_limited",
             DropReason::Denied => "denied",
@@ -187,7 +197,8 @@ impl DropReason {
             DropReason::SourcePortZero
             | DropReason::Oversized
             | DropReason::Unaddressed
-            | DropReason::QueueFull => DropStage::Unread,
+            | DropReason::QueueFull
+            | DropReason::ProxyHeader => DropStage::Unread,
             DropReason::SendFailed | DropReason::SendFull => DropStage::Unsent,
         }
     }
@@ -225,12 +236,12 @@ pub const RCODE_NAMES: [Option<&str>; 24] = [
 /// Slots of a count by response code: one each, and "other".
 pub const RCODE_SLOTS: usize = RCODE_NAMES.len() + 1;
 
-const TRANSPORTS: usize = Transport::ALL.len();
-const FAMILIES: usize = Family::ALL.len();
-const REASONS: usize = DropReason::ALL.len();
-const REFUSALS: usize = Refusal::ALL.len();
-const RATE_CLASSES: usize = RateClass::ALL.len();
-const RATE_ACTIONS: usize = RateAction::ALL.len();
+pub(super) const TRANSPORTS: usize = Transport::ALL.len();
+pub(super) const FAMILIES: usize = Family::ALL.len();
+pub(super) const REASONS: usize = DropReason::ALL.len();
+pub(super) const REFUSALS: usize = Refusal::ALL.len();
+pub(super) const RATE_CLASSES: usize = RateClass::ALL.len();
+pub(super) const RATE_ACTIONS: usize = RateAction::ALL.len();
 const RESPONSE_BUCKETS: usize = RESPONSE_BOUNDS_NS.len();
 
 //------------ Cells ----------------------------------------------------------
@@ -376,43 +387,6 @@ impl Registry {
             cells.add_to(&mut totals);
         }
         totals
-    }
-}
-
-//------------ Totals ---------------------------------------------------------
-
-/// The sum of all counters at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Totals {
-    /// By [`Transport`] and [`Family`].
-    pub queries: [[u64; FAMILIES]; TRANSPORTS],
-    /// By [`Transport`] and slot of the response code; the last is "other".
-    pub responses: [[u64; RCODE_SLOTS]; TRANSPORTS],
-    /// By [`DropReason`]. What the listeners count for themselves is added here.
-    pub dropped: [u64; REASONS],
-    /// By [`Refusal`].
-    pub refused: [u64; REFUSALS],
-    /// By [`RateClass`] and [`RateAction`].
-    pub rate_limited: [[u64; RATE_ACTIONS]; RATE_CLASSES],
-    /// Times that sampled answers took to make.
-    pub response_time: HistogramTotals,
-}
-
-impl Totals {
-    /// All requests.
-    pub fn queries_sum(&self) -> u64 {
-        self.queries.iter().flatten().sum()
-    }
-
-    /// All replies.
-    pub fn responses_sum(&self) -> u64 {
-        self.responses.iter().flatten().sum()
-    }
-
-    /// All requests whose outcome was a drop.
-    pub fn dropped_outcomes_sum(&self) -> u64 {
-        let outcome = |reason: &&DropReason| reason.stage() == DropStage::Outcome;
-        DropReason::ALL.iter().filter(outcome).map(|reason| self.dropped[*reason as usize]).sum()
     }
 }
 

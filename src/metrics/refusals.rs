@@ -1,5 +1,9 @@
 //! Labels of what is refused and what is limited: bounded, and never from a query.
 
+use super::families::{DNS_REFUSED, RATE_LIMITED};
+use super::text::{Page, Value};
+use super::totals::Totals;
+
 /// Why a request got a refusal instead of an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
@@ -124,6 +128,21 @@ impl RateAction {
         match self {
             RateAction::Drop => "drop",
             RateAction::Slip => "slip",
+        }
+    }
+}
+
+/// Writes what was refused and what was limited.
+pub(super) fn render(page: &mut Page<'_>, totals: &Totals) {
+    let mut samples = page.begin(&DNS_REFUSED);
+    for reason in Refusal::ALL {
+        samples.sample(&[reason.label()], Value::Whole(totals.refused[reason as usize]));
+    }
+    let mut samples = page.begin(&RATE_LIMITED);
+    for class in RateClass::ALL {
+        for action in RateAction::ALL {
+            let count = totals.rate_limited[class as usize][action as usize];
+            samples.sample(&[class.label(), action.label()], Value::Whole(count));
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::config::model::RateLimit;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-fn limiter(limit: RateLimit) -> Limiter {
-    let rules = Arc::new(RateRules::compile(&limit).unwrap());
+fn limiter(limit: &RateLimit) -> Limiter {
+    let rules = Arc::new(RateRules::compile(limit).unwrap());
     Limiter::new(rules, 0x5eed, Arc::default())
 }
 
@@ -49,20 +49,20 @@ impl Random {
 
 #[test]
 fn who_stays_below_the_rate_is_never_limited() {
-    let mut limiter = limiter(rate(10));
+    let mut limiter = limiter(&rate(10));
     assert_eq!(passed(&mut limiter, v4(1), 10, 1, 100), 1_000);
 }
 
 #[test]
 fn a_flood_gets_a_second_of_answers_and_then_none() {
-    let mut limiter = limiter(rate(10));
+    let mut limiter = limiter(&rate(10));
     // What is held back counts too, so that the debt of a flood is never paid while it lasts.
     assert_eq!(passed(&mut limiter, v4(1), 1_000, 1, 60), 10);
 }
 
 #[test]
 fn who_asks_less_again_is_served_after_the_window_at_most() {
-    let mut limiter = limiter(rate(10));
+    let mut limiter = limiter(&rate(10));
     passed(&mut limiter, v4(1), 1_000, 1, 60);
     limiter.set_time((61 + 14) * SECOND_NS);
     assert!(!passes(&mut limiter, v4(1), 7));
@@ -72,7 +72,7 @@ fn who_asks_less_again_is_served_after_the_window_at_most() {
 
 #[test]
 fn a_network_counts_as_one_client_and_another_one_as_another() {
-    let mut limiter = limiter(rate(10));
+    let mut limiter = limiter(&rate(10));
     limiter.set_time(SECOND_NS);
     let v6 = |text: &str| IpAddr::V6(text.parse::<Ipv6Addr>().unwrap());
     for (same, other) in [
@@ -89,7 +89,7 @@ fn a_network_counts_as_one_client_and_another_one_as_another() {
 
 #[test]
 fn names_and_classes_count_apart_and_all_together() {
-    let mut limiter = limiter(rate(10));
+    let mut limiter = limiter(&rate(10));
     limiter.set_time(SECOND_NS);
     assert_eq!((0..100).filter(|_| passes(&mut limiter, v4(1), 1)).count(), 10);
     assert_eq!((0..100).filter(|_| passes(&mut limiter, v4(1), 2)).count(), 10);
@@ -97,7 +97,7 @@ fn names_and_classes_count_apart_and_all_together() {
     assert_eq!((0..100).filter(|_| nxdomain(&mut limiter)).count(), 10);
     let mut limit = rate(0);
     limit.per_second[RateClass::All as usize] = 25;
-    let mut limiter = self::limiter(limit);
+    let mut limiter = self::limiter(&limit);
     limiter.set_time(SECOND_NS);
     let passed = (0..1_000).filter(|&subject| passes(&mut limiter, v4(1), subject)).count();
     assert_eq!(passed, 25, "queries over many names meet the limit of all");
@@ -108,7 +108,7 @@ fn names_and_classes_count_apart_and_all_together() {
 #[test]
 fn every_so_many_held_back_slips() {
     for (slip, slipped) in [(0, 0), (1, 1_000), (2, 500), (10, 100)] {
-        let mut limiter = limiter(RateLimit { slip, ..rate(10) });
+        let mut limiter = limiter(&RateLimit { slip, ..rate(10) });
         limiter.set_time(SECOND_NS);
         let done = (0..1_010).filter_map(|_| limiter.judge(v4(1), RateClass::Error, 0));
         let slips = done.filter(|(_, action)| *action == RateAction::Slip).count();
@@ -119,7 +119,7 @@ fn every_so_many_held_back_slips() {
 #[test]
 fn exempt_networks_are_not_limited() {
     let exempt = vec!["192.0.2.0/24".parse().unwrap()];
-    let mut limiter = limiter(RateLimit { exempt, ..rate(1) });
+    let mut limiter = limiter(&RateLimit { exempt, ..rate(1) });
     limiter.set_time(SECOND_NS);
     assert!((0..100).all(|_| passes(&mut limiter, v4(0xc000_0201), 1)));
     assert_eq!((0..100).filter(|_| passes(&mut limiter, v4(0xc000_0301), 1)).count(), 1);
@@ -127,7 +127,7 @@ fn exempt_networks_are_not_limited() {
 
 #[test]
 fn a_reload_forgets_nobody() {
-    let mut limiter = limiter(rate(10));
+    let mut limiter = limiter(&rate(10));
     passed(&mut limiter, v4(1), 1_000, 1, 20);
     limiter.follow(&Arc::new(RateRules::compile(&rate(20)).unwrap()));
     assert!(!passes(&mut limiter, v4(1), 7));
@@ -148,7 +148,7 @@ fn no_flood_of_networks_makes_the_table_forget_one() {
         (10 * TABLE, "ten times as many"),
         (TABLE / 2, "half as many, each deep in debt"),
     ] {
-        let mut limiter = limiter(RateLimit { table_size: TABLE as u32, ..rate(RATE as u32) });
+        let mut limiter = limiter(&RateLimit { table_size: TABLE as u32, ..rate(RATE as u32) });
         let mut random = Random(0x2545_f491_4f6c_dd1d);
         let victim = v4(0xc000_0201);
         let mut answers = 0;
@@ -172,7 +172,7 @@ fn no_flood_of_networks_makes_the_table_forget_one() {
 fn patience_buys_no_more_than_the_bound() {
     const RATE: u64 = 5;
     const TABLE: u64 = 1_024;
-    let mut limiter = limiter(RateLimit { table_size: TABLE as u32, ..rate(RATE as u32) });
+    let mut limiter = limiter(&RateLimit { table_size: TABLE as u32, ..rate(RATE as u32) });
     let mut random = Random(99);
     let victim = v4(0xc000_0201);
     let (mut answers, mut flood) = (0, 0);

@@ -24,7 +24,7 @@ use crate::dns::name;
 use crate::dns::query::{HEADER_LENGTH, Header, Query};
 use crate::dns::tsig::{self, Session};
 use crate::dns::types::{Rcode, class, is_newer, opcode, rtype};
-use crate::metrics::Refusal;
+use crate::metrics::{Refusal, Transport};
 use crate::snapshot::Serving;
 use crate::zone::{Record, Zone};
 use render::Render;
@@ -355,7 +355,8 @@ fn held_serial(request: &[u8]) -> Option<u32> {
 #[cold]
 pub(super) fn alone(context: &Context<'_>, key: Option<&Name>, out: &mut [u8]) -> Outcome {
     let query = context.query;
-    if query.qtype == rtype::AXFR {
+    let is_stream = matches!(context.peer.transport, Transport::Tcp | Transport::Dot);
+    if query.qtype == rtype::AXFR && !is_stream {
         let error = (EXTENDED_ERROR_NOT_SUPPORTED, "AXFR is over TCP alone");
         return context.refuse_with(Rcode::NOTIMP, Refusal::Transfer, Some(error), out);
     }
@@ -369,6 +370,10 @@ pub(super) fn alone(context: &Context<'_>, key: Option<&Name>, out: &mut [u8]) -
     }
     if snapshot.secondaries.is_down(zone.id().0) {
         return context.not_ready(out);
+    }
+    if query.qtype == rtype::AXFR {
+        // Over a stream it is begun before a query is answered; this one was not.
+        return context.rcode_with(Rcode::SERVFAIL, None, out);
     }
     let opt = context.opt();
     let mut writer = context.writer(out, &opt);

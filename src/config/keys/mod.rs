@@ -18,6 +18,7 @@ pub(super) use steering::{
     datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
 pub(super) use transfers::{grant, server_with_key, tsig};
+pub(super) use transports::{proxy, tls};
 pub(super) use watching::{query_log, webhook};
 
 use std::sync::OnceLock;
@@ -70,6 +71,7 @@ mod process;
 mod records;
 mod steering;
 mod transfers;
+mod transports;
 mod watching;
 
 /// How a section stands in the file.
@@ -86,8 +88,10 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 18] = [
+pub(super) static SECTIONS: [&Section; 20] = [
     &server::SECTION,
+    &tls::SECTION,
+    &proxy::SECTION,
     &access::SECTION,
     &rate_limit::SECTION,
     &admin::SECTION,

@@ -13,6 +13,7 @@ use super::model::{
 use super::origins::Origins;
 use super::raw::{JoinedWips, Raw, RawDatacenter, RawMember, RawSettings};
 use super::reader::At;
+use super::sections::transports::check_listens;
 use super::warnings::Used;
 use crate::geo::Serves;
 use crate::health::check::{ProbeKind, Require};
@@ -53,6 +54,7 @@ pub(super) fn resolve(
         resolver.pool_spots.push(pool.spot);
     }
     resolver.check_defaults();
+    check_listens(&raw.server, &raw.listens, resolver.problems);
     let wip_settings = resolver.all_settings(&joined);
     let Resolver { datacenters, pools, pool_spots, used, .. } = resolver;
     let (config, origins) = finish(raw, joined.wips, datacenters, pools, pool_spots, wip_settings);
@@ -80,6 +82,8 @@ fn finish(
     };
     let config = Config {
         server: raw.server,
+        tls: raw.tls,
+        proxy: raw.proxy,
         access: raw.access,
         rate_limit: raw.rate_limit,
         admin: raw.admin,

@@ -7,6 +7,7 @@ mod members;
 mod process;
 mod records;
 mod transfers;
+pub(super) mod transports;
 mod watching;
 mod wip;
 mod zone;
@@ -52,6 +53,8 @@ pub(super) fn builtin(raw: &mut Raw, spot: Spot, cx: &mut Context<'_>) {
 fn single(table: Table<'_>, raw: &mut Raw, cx: &mut Context<'_>) {
     match table.section.name {
         "server" => raw.server = process::server(&table, cx),
+        "tls" => (raw.tls, raw.listens) = transports::tls(&table, cx),
+        "proxy" => raw.proxy = transports::proxy(&table, cx),
         "access" => raw.access = abuse::access(&table, cx),
         "rate_limit" => raw.rate_limit = abuse::rate_limit(&table, cx),
         "admin" => raw.admin = process::admin(&table, cx),
