@@ -173,14 +173,15 @@ fn unsigned(
     refusal.map_or(outcome, |reason| refused(outcome, reason))
 }
 
-/// Whether a NOTIFY comes from one the zone is transferred from: its address, and its key
-/// where there is one.
+/// Whether a NOTIFY comes from one the zone is transferred from: by its address, or by its
+/// key. More would be in vain: all that it does is to have the SOA asked for, which is
+/// signed where there is a key.
 fn is_from_primary(snapshot: &Snapshot, zone: u32, peer: Peer, key: Option<&Name>) -> bool {
     let primaries = snapshot.config.zones.get(zone as usize).map(|zone| &zone.primaries);
     let client = peer.address.to_canonical();
     primaries.is_some_and(|primaries| {
         primaries.iter().any(|primary| {
-            primary.address.ip() == client && (primary.key.is_none() || primary.key.as_ref() == key)
+            primary.address.ip() == client || key.is_some() && primary.key.as_ref() == key
         })
     })
 }

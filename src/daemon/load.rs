@@ -90,7 +90,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
     let disk = Disk::default();
     let mut loaded = config::load_after(path, &disk, in_force_config);
     let Some(mut config) = loaded.config.take() else { return Err(refuse(loaded, disk)) };
-    kept::attach(&mut config, before.offered.as_ref());
+    kept::attach(&mut config, before.offered.as_ref(), in_force_config);
     let config = Arc::new(config);
     verify::checks(&config, in_force_config, &loaded.origins, &mut loaded.problems);
     verify::listeners(&config, in_force_config, &mut loaded.problems);

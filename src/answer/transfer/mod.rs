@@ -8,6 +8,7 @@
 //! A transfer holds what is served when it begins, so a reload does not tear it. It must
 //! not know sockets; when to make the next message is the caller's.
 
+mod alone;
 mod render;
 
 use std::net::IpAddr;
@@ -24,9 +25,10 @@ use crate::dns::name;
 use crate::dns::query::{HEADER_LENGTH, Header, Query};
 use crate::dns::tsig::{self, Session};
 use crate::dns::types::{Rcode, class, is_newer, opcode, rtype};
-use crate::metrics::{Refusal, Transport};
+use crate::metrics::Refusal;
 use crate::snapshot::Serving;
 use crate::zone::{Record, Zone};
+pub(super) use alone::alone;
 use render::Render;
 
 /// Extended error of something that is not done over UDP (RFC 8914 4.22).
@@ -345,68 +347,4 @@ fn held_serial(request: &[u8]) -> Option<u32> {
     let data = soa.rdata().ok()?;
     let fields = data.last_chunk::<20>()?;
     Some(u32::from_be_bytes([fields[0], fields[1], fields[2], fields[3]]))
-}
-
-//------------ Elsewhere ------------------------------------------------------
-
-/// A transfer that is asked for where there is one message alone: over UDP, and over HTTP
-/// and QUIC. IXFR is answered with the SOA, from which a client that is behind sees that
-/// it has to come over TCP (RFC 1995 2); AXFR is not defined there (RFC 5936 4.2).
-#[cold]
-pub(super) fn alone(context: &Context<'_>, key: Option<&Name>, out: &mut [u8]) -> Outcome {
-    let query = context.query;
-    let is_stream = matches!(context.peer.transport, Transport::Tcp | Transport::Dot);
-    if query.qtype == rtype::AXFR && !is_stream {
-        let error = (EXTENDED_ERROR_NOT_SUPPORTED, "AXFR is over TCP alone");
-        return context.refuse_with(Rcode::NOTIMP, Refusal::Transfer, Some(error), out);
-    }
-    let snapshot = &context.serving.snapshot;
-    let Some(zone) = snapshot.zones.origin(query.qname) else {
-        return context.refuse_with(Rcode::NOTAUTH, Refusal::Transfer, None, out);
-    };
-    if !is_granted(context.serving, zone, context.peer.address, key) {
-        let error = Some((EXTENDED_ERROR_PROHIBITED, ""));
-        return context.refuse_with(Rcode::REFUSED, Refusal::Transfer, error, out);
-    }
-    if snapshot.secondaries.is_down(zone.id().0) {
-        return context.not_ready(out);
-    }
-    if query.qtype == rtype::AXFR {
-        // Over a stream it is begun before a query is answered; this one was not.
-        return context.rcode_with(Rcode::SERVFAIL, None, out);
-    }
-    let opt = context.opt();
-    let mut writer = context.writer(out, &opt);
-    let truncated = put_soa(&mut writer, zone).is_err();
-    super::finish(writer, Status { rcode: Rcode::NOERROR, authoritative: true, truncated }, &opt)
-}
-
-impl Context<'_> {
-    /// A zone that is ours, and whose data is not here or too old.
-    #[cold]
-    pub(super) fn not_ready(&self, out: &mut [u8]) -> Outcome {
-        let error = Some((EXTENDED_ERROR_NOT_READY, "no valid copy of the zone"));
-        self.rcode_with(Rcode::SERVFAIL, error, out)
-    }
-
-    fn rcode_with(
-        &self,
-        rcode: Rcode,
-        extended_error: Option<(u16, &'static str)>,
-        out: &mut [u8],
-    ) -> Outcome {
-        let opt = Opt { extended_error, ..self.opt() };
-        let writer = self.writer(out, &opt);
-        super::finish(writer, self.failure(rcode), &opt)
-    }
-
-    fn refuse_with(
-        &self,
-        rcode: Rcode,
-        reason: Refusal,
-        extended_error: Option<(u16, &'static str)>,
-        out: &mut [u8],
-    ) -> Outcome {
-        super::refused(self.rcode_with(rcode, extended_error, out), reason)
-    }
 }

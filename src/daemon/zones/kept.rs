@@ -28,17 +28,28 @@ pub struct Offered {
     pub text: Arc<[u8]>,
 }
 
-/// Gives each zone that comes from primaries what is kept of it.
-pub(in crate::daemon) fn attach(config: &mut Config, offered: Option<&Offered>) {
+/// Gives each zone that comes from primaries its data: what is offered, else what is in
+/// force, else what an earlier process kept.
+pub(in crate::daemon) fn attach(
+    config: &mut Config,
+    offered: Option<&Offered>,
+    in_force: Option<&Config>,
+) {
     let Some(state_dir) = config.server.state_dir.clone() else { return };
     for zone in config.zones.iter_mut().filter(|zone| zone.is_secondary()) {
         let path = path_of(&state_dir, &zone.origin);
         let text = match offered.filter(|offered| offered.origin == zone.origin) {
             Some(offered) => Some(offered.text.to_vec()),
-            None => read(&path),
+            None => in_force_text(in_force, &zone.origin).or_else(|| read(&path)),
         };
         zone.file = text.map(|text| MasterFile { path, text });
     }
+}
+
+fn in_force_text(in_force: Option<&Config>, origin: &Name) -> Option<Vec<u8>> {
+    let mut zones = in_force?.zones.iter().filter(|zone| zone.is_secondary());
+    let zone = zones.find(|zone| zone.origin == *origin)?;
+    zone.file.as_ref().map(|file| file.text.clone())
 }
 
 fn read(path: &Path) -> Option<Vec<u8>> {
