@@ -15,6 +15,7 @@ mod grpc_reply;
 mod master;
 mod mmdb;
 mod saved_state;
+mod transfer;
 
 use std::sync::OnceLock;
 
@@ -23,7 +24,7 @@ use dns_support::oracles;
 type Body = fn(&[u8]);
 
 /// `fuzz/run --list` reads the names here.
-const TARGETS: [(&str, Body); 13] = [
+const TARGETS: [(&str, Body); 14] = [
     ("answer", oracles::answer),
     ("config", config::run),
     ("dns_reply", dns_reply::run),
@@ -36,6 +37,7 @@ const TARGETS: [(&str, Body); 13] = [
     ("query", oracles::query),
     ("saved_state", saved_state::run),
     ("tcp_framing", oracles::tcp_framing),
+    ("transfer", transfer::run),
     ("tsig", oracles::tsig),
 ];
 

@@ -63,11 +63,37 @@ pub struct Status {
     /// What operators say over health.
     #[serde(default)]
     pub overrides: OverridesPage,
+    /// The zones, in the order of the config: the first 1,000.
+    #[serde(default)]
+    pub zones: Vec<ZoneStatus>,
     /// Members that are not up or are overridden: the first
     /// [`MEMBERS_NOT_UP_MAX`].
     pub members_not_up: Vec<MemberStatus>,
     /// How many there are in all.
     pub members_not_up_total: u64,
+}
+
+/// One zone.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct ZoneStatus {
+    /// Its apex.
+    pub name: String,
+    /// "primary" where the data is this server's own, "secondary" where it is transferred.
+    pub role: String,
+    /// Its serial; none: there is no data yet.
+    pub serial: Option<u32>,
+    /// Why it is answered with SERVFAIL; none: it is not.
+    pub not_ready: Option<String>,
+    /// The primary that was asked last.
+    pub primary: Option<String>,
+    /// When a check last found it current or brought it.
+    pub checked_at_s: Option<u64>,
+    /// When it was last transferred.
+    pub transferred_at_s: Option<u64>,
+    /// When it expires unless a primary answers before.
+    pub expires_at_s: Option<u64>,
+    /// Why the last check failed; none: it did not.
+    pub last_error: Option<String>,
 }
 
 /// Most entries of [`Status::members_not_up`].

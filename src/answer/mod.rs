@@ -21,6 +21,8 @@ mod prepared;
 mod rare;
 mod refusal;
 mod resolve;
+mod signed;
+pub mod transfer;
 mod wip;
 
 use std::net::IpAddr;
@@ -146,12 +148,18 @@ impl<'a> Context<'a> {
             return chaos::respond(self, out);
         }
         if let Some((rcode, refusal)) = refusal::of_type(self.query.qtype) {
+            if refusal == Refusal::Transfer {
+                return transfer::alone(self, None, out);
+            }
             return self.refuse(rcode, refusal, out);
         }
         match self.serving.snapshot.zones.finish(self.query.qname, located, self.query.qtype) {
             Lookup::NotOurs => self.refuse(Rcode::REFUSED, Refusal::NotOurs, out),
             Lookup::Found { zone, outcome } => {
                 scratch.zone = zone.id().0;
+                if self.serving.snapshot.secondaries.is_down(zone.id().0) {
+                    return self.not_ready(out);
+                }
                 match outcome {
                     crate::zone::Outcome::Wip { wip, node } => {
                         wip::respond(self, zone, wip, node, scratch, out)

@@ -87,6 +87,9 @@ impl<'q> Prepared<'q> {
             Ok(query) => (query.header, query.question, query.edns),
             Err(Unanswerable::Error { header, question, edns, .. }) => (header, question, edns),
             Err(Unanswerable::CookieOnly { header, edns }) => (header, &[][..], Some(edns)),
+            Err(Unanswerable::Special { message }) => {
+                (super::signed::echoed(message).0, &[][..], None)
+            }
             Err(Unanswerable::Short | Unanswerable::Response) => return,
         };
         self.parsed = Err(Unanswerable::Error { header, rcode: Rcode::REFUSED, question, edns });
@@ -156,6 +159,9 @@ impl<'q> Prepared<'q> {
             Err(Unanswerable::Response) => Outcome::Drop(DropReason::Response),
             &Err(Unanswerable::CookieOnly { header, edns }) => {
                 rare::cookie_only(serving, scratch, header, edns, self.peer, out)
+            }
+            Err(Unanswerable::Special { message }) => {
+                super::signed::respond(serving, worker, scratch, message, self.peer, out)
             }
             &Err(Unanswerable::Error { header, rcode, question, edns }) => {
                 let refusal = refusal::of_rcode(rcode);

@@ -9,7 +9,7 @@ use crate::dns::types::{Rcode, rtype};
 use crate::metrics::Refusal;
 
 /// Forbidden to this client (RFC 8914 4.19).
-const PROHIBITED: u16 = 18;
+pub(super) const PROHIBITED: u16 = 18;
 /// Of a zone that is not served here (RFC 8914 4.21).
 const NOT_AUTHORITATIVE: u16 = 20;
 /// An operation or type that this server does not have (RFC 8914 4.22).

@@ -18,6 +18,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<(), Failed> {
         snapshot: Some(Arc::clone(&old.snapshot)),
         geo: Some(geo),
         generation: old.snapshot.generation,
+        offered: None,
     };
     let new = load::load_after(&arguments.new, before).map_err(refused)?;
     let new = daemon::all_up(new.snapshot);

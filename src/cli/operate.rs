@@ -7,7 +7,7 @@ use super::overrides::Words;
 use super::{FailbackArguments, Failed, OperateArguments, counted, print, print_json};
 use crate::admin::types::{
     DatacenterLosses, FailbackRequest, HealthStatus, MemberStatus, OverridesPage, ReloadReport,
-    Status, Upgraded,
+    Status, Upgraded, ZoneStatus,
 };
 
 /// Runs one request against the server that the arguments name.
@@ -109,6 +109,23 @@ fn reload_text(report: &ReloadReport) -> String {
     text
 }
 
+/// Zones that come from other servers; the others have nothing to tell.
+fn zones_text(text: &mut String, zones: &[ZoneStatus]) {
+    for zone in zones.iter().filter(|zone| zone.role == "secondary") {
+        let serial =
+            zone.serial.map_or("no serial".to_owned(), |serial| format!("serial {serial}"));
+        let from = zone.primary.as_ref().map_or(String::new(), |from| format!(" from {from}"));
+        let _ = write!(text, "zone {}: secondary{from}, {serial}", zone.name);
+        if let Some(why) = &zone.not_ready {
+            let _ = write!(text, ", NOT ANSWERED: {why}");
+        }
+        if let Some(error) = &zone.last_error {
+            let _ = write!(text, ", last check failed: {error}");
+        }
+        text.push('\n');
+    }
+}
+
 fn status_text(status: &Status) -> String {
     let mut text = format!("windrose {}", status.version);
     if let Some(identity) = &status.identity {
@@ -130,6 +147,7 @@ fn status_text(status: &Status) -> String {
         let _ = writeln!(text, "the last reload was REFUSED, the config before it is in force:");
         let _ = writeln!(text, "{}", refused.report);
     }
+    zones_text(&mut text, &status.zones);
     health_text(&mut text, &status.health);
     overrides_text(&mut text, &status.overrides);
     for datacenter in &status.datacenters {

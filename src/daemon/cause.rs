@@ -9,6 +9,8 @@ pub(super) enum Cause {
     Signal,
     /// The API.
     Api,
+    /// A zone was transferred from its primary.
+    Transfer,
 }
 
 impl Cause {
@@ -18,6 +20,7 @@ impl Cause {
             Cause::FileChange => "file change",
             Cause::Signal => "SIGHUP",
             Cause::Api => "API",
+            Cause::Transfer => "zone transfer",
         }
     }
 }

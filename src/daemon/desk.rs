@@ -96,6 +96,7 @@ impl Desk for FrontDesk {
             health: checks::health(&self.publisher, &serving),
             datacenters: datacenters(&serving),
             overrides: self.publisher.overrides.page(),
+            zones: super::zones::page(&self.publisher),
             members_not_up: members,
             members_not_up_total,
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::disk::{Disk, ReadFiles};
 use super::geo::{self, Geo};
+use super::zones::kept::{self, Offered};
 use super::{publisher, state, verify};
 use crate::clock;
 use crate::config::model::Config;
@@ -56,6 +57,8 @@ pub struct Before {
     pub geo: Option<Geo>,
     /// Number of the snapshot in force.
     pub generation: u64,
+    /// A zone that was transferred and is not kept yet.
+    pub offered: Option<Offered>,
 }
 
 /// Loads for the first time.
@@ -86,7 +89,8 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
     let in_force_config = in_force.map(|snapshot| &*snapshot.config);
     let disk = Disk::default();
     let mut loaded = config::load_after(path, &disk, in_force_config);
-    let Some(config) = loaded.config.take() else { return Err(refuse(loaded, disk)) };
+    let Some(mut config) = loaded.config.take() else { return Err(refuse(loaded, disk)) };
+    kept::attach(&mut config, before.offered.as_ref(), in_force_config);
     let config = Arc::new(config);
     verify::checks(&config, in_force_config, &loaded.origins, &mut loaded.problems);
     verify::listeners(&config, in_force_config, &mut loaded.problems);

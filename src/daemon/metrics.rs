@@ -74,6 +74,7 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
             geo_database_built_at_s: built,
             webhooks: &webhooks,
             query_log: publisher.watching.get().and_then(Watching::query_log_totals),
+            exchanges: publisher.exchanges.totals(publisher),
             process: process::read(),
         },
         out,

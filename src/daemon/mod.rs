@@ -44,6 +44,7 @@ mod verify;
 mod watch;
 mod watching;
 mod wips;
+mod zones;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -258,6 +259,7 @@ impl Daemon {
             admin_file.iter().for_each(|file| file.set(from.has_admin_file()));
         }
         runtime.spawn(watching::follow(Arc::clone(&publisher), told_before));
+        runtime.spawn(zones::supervise(Arc::downgrade(&publisher)));
         Ok(Daemon {
             publisher,
             running,

@@ -24,6 +24,8 @@ use super::state::{StateDir, Wake, save_serials};
 use super::supervised::Teller;
 use super::watch;
 use super::watching::Watching;
+use super::zones::Exchanges;
+use super::zones::kept::Offered;
 use super::{log_level, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
@@ -74,6 +76,8 @@ pub(super) struct Publisher {
     pub(super) overrides: Keeper,
     /// What watches it, once it is started.
     pub(super) watching: OnceLock<Watching>,
+    /// What came of exchanges with other servers.
+    pub(super) exchanges: Arc<Exchanges>,
     /// Told of changes that are to be kept.
     pub(super) wake: Wake,
     /// Tells a service manager.
@@ -164,10 +168,24 @@ impl Publisher {
     /// thread of its own that gives way to those that answer: a priority that was
     /// lowered cannot be raised again.
     pub(super) fn reload(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
+        self.reload_with(cause, None)
+    }
+
+    /// Puts a zone into force that was transferred, or changes nothing and says why.
+    pub(super) fn take_zone(&self, offered: Offered) -> Result<ReloadReport, ReloadRefused> {
+        self.reload_with(Cause::Transfer, Some(offered))
+    }
+
+    fn reload_with(
+        &self,
+        cause: Cause,
+        offered: Option<Offered>,
+    ) -> Result<ReloadReport, ReloadRefused> {
+        let again = offered.clone();
         std::thread::scope(|scope| {
             let load = || {
                 give_way();
-                self.reload_here(cause)
+                self.reload_here(cause, offered)
             };
             match std::thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, load) {
                 Ok(thread) => thread.join().unwrap_or_else(|_| {
@@ -178,12 +196,16 @@ impl Publisher {
                     Err(refused)
                 }),
                 // Better at the same priority than not at all.
-                Err(_) => self.reload_here(cause),
+                Err(_) => self.reload_here(cause, again),
             }
         })
     }
 
-    fn reload_here(&self, cause: Cause) -> Result<ReloadReport, ReloadRefused> {
+    fn reload_here(
+        &self,
+        cause: Cause,
+        offered: Option<Offered>,
+    ) -> Result<ReloadReport, ReloadRefused> {
         let mut loading = lock(&self.loading);
         if self.stopping.load(Ordering::Relaxed) {
             let report = "the server is stopping, or another process has taken its place";
@@ -197,6 +219,7 @@ impl Publisher {
             snapshot: Some(Arc::clone(&current.snapshot)),
             geo: Some(loading.geo.clone()),
             generation: current.snapshot.generation,
+            offered,
         };
         let result = load::load_after(&self.path, before)
             .map_err(|refused| {

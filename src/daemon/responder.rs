@@ -9,10 +9,12 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::limiting::Limiting;
 use super::publisher::Publisher;
+use super::zones::Exchanges;
+use crate::answer::transfer::{self, Transfer, Verdict};
 use crate::answer::{self, News, Outcome, Peer, Prepared, Scratch};
 use crate::clock;
-use crate::dns::cookie::Secret;
-use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory};
+use crate::dns::cookie::{CookieState, Secret};
+use crate::listen::{GROUP_MAX, Messages, Meta, Replies, Request, Responder, ResponderFactory};
 use crate::metrics::{DropReason, Family, Registry, WorkerCounters};
 use crate::querylog::{Exchange, QueryLog, Tap};
 use crate::snapshot::Serving;
@@ -27,6 +29,7 @@ pub(super) struct Factory {
     registry: Arc<Registry>,
     query_log: Arc<QueryLog>,
     udp_threads: usize,
+    exchanges: Arc<Exchanges>,
     /// One for each UDP thread.
     news: Vec<Arc<News>>,
     cookie_secret: Option<Secret>,
@@ -43,6 +46,7 @@ impl Factory {
             registry: Arc::clone(&publisher.registry),
             query_log: Arc::clone(query_log),
             udp_threads,
+            exchanges: Arc::clone(&publisher.exchanges),
             news: (0..udp_threads).map(|_| Arc::default()).collect(),
             cookie_secret: publisher.cookie_secret,
         }
@@ -64,6 +68,7 @@ impl Factory {
             counters: self.registry.worker(),
             timer: Timer::default(),
             tap: self.query_log.tap(worker),
+            exchanges: Arc::clone(&self.exchanges),
             limiting: self.news.get(worker).map(|news| Limiting::new(Arc::clone(news))),
         }
     }
@@ -90,6 +95,7 @@ pub(super) struct DnsResponder {
     counters: WorkerCounters,
     timer: Timer,
     tap: Option<Tap>,
+    exchanges: Arc<Exchanges>,
     /// Of replies over UDP.
     limiting: Option<Limiting>,
 }
@@ -171,6 +177,37 @@ impl Responder for DnsResponder {
         }
     }
 
+    fn begin_transfer(&mut self, request: &[u8], meta: &Meta) -> Option<Box<dyn Messages>> {
+        if !transfer::is_asked(request) {
+            return None;
+        }
+        let held = transfers::to_hold(&self.cell.load());
+        let (peer, now_s) = (peer_of(meta), clock::unix_s_coarse());
+        let begun = catch_unwind(AssertUnwindSafe(|| Transfer::begin(held, request, peer, now_s)));
+        let transfer = begun.ok().flatten()?;
+        let Verdict { rcode, refusal, zone } = transfer.verdict();
+        count(
+            &self.counters,
+            peer,
+            Outcome::Reply {
+                length: 0,
+                rcode: *rcode,
+                refusal: *refusal,
+                cookie: CookieState::None,
+            },
+        );
+        Exchanges::count(
+            &self.exchanges.out,
+            match (zone, refusal) {
+                (Some(_), _) => 0,
+                (None, None) => 1,
+                (None, Some(_)) => 2,
+            },
+        );
+        see(&mut self.tap, request, meta, &[]);
+        Some(Box::new(transfers::Outgoing::new(transfer)))
+    }
+
     fn end_batch(&mut self) {
         self.guard = None;
     }
@@ -234,6 +271,8 @@ impl Timer {
         timed.then(Instant::now)
     }
 }
+
+mod transfers;
 
 #[cfg(test)]
 mod tests;

@@ -54,6 +54,11 @@ pub enum Unanswerable<'a> {
         /// The OPT record, which has a cookie.
         edns: Edns<'a>,
     },
+    /// To be read as a whole: it is signed, or NOTIFY or UPDATE.
+    Special {
+        /// All of it.
+        message: &'a [u8],
+    },
     /// To be answered with an rcode alone.
     Error {
         /// What of the header the reply echoes.
@@ -81,6 +86,9 @@ impl<'a> Query<'a> {
         };
         let error = |rcode, question, edns| Unanswerable::Error { header, rcode, question, edns };
         if header.opcode != opcode::QUERY {
+            if matches!(header.opcode, opcode::NOTIFY | opcode::UPDATE) {
+                return Err(Unanswerable::Special { message });
+            }
             // Other opcodes give the counts other meanings (RFC 8906 3.1.4).
             return Err(error(Rcode::NOTIMP, &[], None));
         }
@@ -94,10 +102,12 @@ impl<'a> Query<'a> {
         let (question, name_length) =
             split_question(body).ok_or(error(Rcode::FORMERR, &[], None))?;
         let tail = &question[name_length..];
-        let records = Records { rest: &body[question.len()..] };
-        let edns = records
-            .find_opt(u32::from(count(6)) + u32::from(count(8)), count(10))
-            .map_err(|edns| error(Rcode::FORMERR, question, edns))?;
+        let mut records = Records::new(&body[question.len()..]);
+        let found = records.find_opt(u32::from(count(6)) + u32::from(count(8)), count(10));
+        if records.is_signed {
+            return Err(Unanswerable::Special { message });
+        }
+        let edns = found.map_err(|edns| error(Rcode::FORMERR, question, edns))?;
         if edns.is_some_and(|edns| edns.version != 0) {
             return Err(error(Rcode::BADVERS, question, edns));
         }
@@ -116,7 +126,7 @@ impl<'a> Query<'a> {
 #[cold]
 fn without_question<'a>(header: Header, body: &'a [u8], counts: [u16; 3]) -> Unanswerable<'a> {
     let skipped = u32::from(counts[0]) + u32::from(counts[1]);
-    let found = Records { rest: body }.find_opt(skipped, counts[2]);
+    let found = Records::new(body).find_opt(skipped, counts[2]);
     let (edns, is_good) = found.map_or_else(|edns| (edns, false), |edns| (edns, true));
     let rcode = match edns {
         Some(edns) if edns.version != 0 => Rcode::BADVERS,
@@ -126,6 +136,13 @@ fn without_question<'a>(header: Header, body: &'a [u8], counts: [u16; 3]) -> Una
         _ => Rcode::FORMERR,
     };
     Unanswerable::Error { header, rcode, question: &[], edns }
+}
+
+impl Query<'_> {
+    /// The question of any message, name, type and class as sent; none: it cannot be read.
+    pub fn question_of(message: &[u8]) -> Option<&[u8]> {
+        Some(split_question(message.get(HEADER_LENGTH..)?)?.0)
+    }
 }
 
 /// The question at the start of `body`, and the length of its name. A
@@ -140,13 +157,19 @@ fn split_question(body: &[u8]) -> Option<(&[u8], usize)> {
 /// The records behind the question.
 struct Records<'a> {
     rest: &'a [u8],
+    /// There was a TSIG record among those passed so far.
+    is_signed: bool,
 }
 
 impl<'a> Records<'a> {
+    fn new(rest: &'a [u8]) -> Records<'a> {
+        Records { rest, is_signed: false }
+    }
+
     /// Walks all records to the message's end and returns the OPT record. The
     /// error is a malformed message, with OPT's fixed part where it was read.
     fn find_opt(
-        mut self,
+        &mut self,
         skipped: u32,
         additional: u16,
     ) -> Result<Option<Edns<'a>>, Option<Edns<'a>>> {
@@ -196,6 +219,7 @@ impl<'a> Records<'a> {
             ttl: [fixed[4], fixed[5], fixed[6], fixed[7]],
             rdata,
         };
+        self.is_signed |= record.rtype == rtype::TSIG;
         self.rest = rest;
         Some(record)
     }

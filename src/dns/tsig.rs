@@ -10,6 +10,9 @@
 //! are compared in constant time. Truncated MACs are known for what they are and not
 //! taken (BADTRUNC). The time comes in as a value; it must not know zones or sockets.
 
+mod key;
+mod session;
+
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -21,6 +24,9 @@ use super::message::{Malformed, Message, read_name};
 use super::query::HEADER_LENGTH;
 use super::types::rtype;
 
+pub use key::{Algorithm, Key, Keys};
+pub use session::{ReplyError, Session, sign_request};
+
 /// Seconds that clocks may differ in what we sign (RFC 8945 10).
 const FUDGE_S: u16 = 300;
 /// Class ANY, which every TSIG record has.
@@ -31,133 +37,6 @@ const MAC_LENGTH_MAX: usize = 64;
 const UNSIGNED_MAX: u32 = 99;
 /// Where ARCOUNT stands.
 const ARCOUNT_AT: usize = 10;
-
-//------------ Algorithm ------------------------------------------------------
-
-/// A hash that keys are used with.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Algorithm {
-    /// Old servers only.
-    Sha1,
-    /// As above.
-    Sha224,
-    /// What RFC 8945 wants everybody to have.
-    Sha256,
-    /// Longer.
-    Sha384,
-    /// Longest.
-    Sha512,
-}
-
-impl Algorithm {
-    /// All, by name.
-    pub const ALL: [(&'static str, Algorithm); 5] = [
-        ("hmac-sha256", Algorithm::Sha256),
-        ("hmac-sha384", Algorithm::Sha384),
-        ("hmac-sha512", Algorithm::Sha512),
-        ("hmac-sha224", Algorithm::Sha224),
-        ("hmac-sha1", Algorithm::Sha1),
-    ];
-
-    /// Its name as configured.
-    pub fn as_str(self) -> &'static str {
-        let found = Self::ALL.iter().find(|(_, algorithm)| *algorithm == self);
-        found.map_or("", |(name, _)| name)
-    }
-
-    /// Its name on the wire.
-    fn wire(self) -> &'static [u8] {
-        match self {
-            Algorithm::Sha1 => b"\x09hmac-sha1\x00",
-            Algorithm::Sha224 => b"\x0bhmac-sha224\x00",
-            Algorithm::Sha256 => b"\x0bhmac-sha256\x00",
-            Algorithm::Sha384 => b"\x0bhmac-sha384\x00",
-            Algorithm::Sha512 => b"\x0bhmac-sha512\x00",
-        }
-    }
-
-    fn hmac(self) -> hmac::Algorithm {
-        match self {
-            Algorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-            Algorithm::Sha224 => hmac::HMAC_SHA224,
-            Algorithm::Sha256 => hmac::HMAC_SHA256,
-            Algorithm::Sha384 => hmac::HMAC_SHA384,
-            Algorithm::Sha512 => hmac::HMAC_SHA512,
-        }
-    }
-
-    /// Bytes of a whole MAC.
-    fn length(self) -> usize {
-        match self {
-            Algorithm::Sha1 => 20,
-            Algorithm::Sha224 => 28,
-            Algorithm::Sha256 => 32,
-            Algorithm::Sha384 => 48,
-            Algorithm::Sha512 => 64,
-        }
-    }
-}
-
-//------------ Key ------------------------------------------------------------
-
-/// A shared secret with its name. Its secret is never shown.
-pub struct Key {
-    name: Name,
-    algorithm: Algorithm,
-    hmac: hmac::Key,
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Key({} {})", self.name, self.algorithm.as_str())
-    }
-}
-
-impl Key {
-    /// A key of `secret`.
-    pub fn new(name: &Name, algorithm: Algorithm, secret: &[u8]) -> Key {
-        Key { name: name.to_lowercase(), algorithm, hmac: hmac::Key::new(algorithm.hmac(), secret) }
-    }
-
-    /// Its name, in lower case.
-    pub fn name(&self) -> &Name {
-        &self.name
-    }
-
-    /// Its algorithm.
-    pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
-    }
-
-    /// Bytes of a record signed with it, with `other_length` bytes of other data.
-    pub fn record_length(&self, other_length: usize) -> usize {
-        self.name.wire().len()
-            + 10
-            + self.algorithm.wire().len()
-            + 16
-            + self.algorithm.length()
-            + other_length
-    }
-}
-
-/// All keys of a server.
-#[derive(Debug, Default)]
-pub struct Keys(Vec<Arc<Key>>);
-
-impl Keys {
-    /// Of these keys, each name once.
-    pub fn new(mut keys: Vec<Arc<Key>>) -> Keys {
-        keys.sort_by(|a, b| a.name.wire().cmp(b.name.wire()));
-        Keys(keys)
-    }
-
-    /// The key of that name.
-    pub fn find(&self, name: &Name) -> Option<&Arc<Key>> {
-        let lower = name.to_lowercase();
-        let index = self.0.binary_search_by(|key| key.name.wire().cmp(lower.wire())).ok()?;
-        self.0.get(index)
-    }
-}
 
 //------------ Mac ------------------------------------------------------------
 
@@ -373,191 +252,7 @@ fn is_mac(tag: &hmac::Tag, mac: &[u8]) -> bool {
     verify_slices_are_equal(cut, mac).is_ok()
 }
 
-//------------ Session --------------------------------------------------------
-
-/// A request and its replies, which are signed in a chain.
-pub struct Session {
-    key: Arc<Key>,
-    prior: Mac,
-    request_time_s: u64,
-    /// The next reply is the first.
-    is_first: bool,
-    /// Replies that came unsigned since the last signed one, on the side that checks.
-    pending: Option<hmac::Context>,
-    unsigned: u32,
-}
-
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
-impl Session {
-    /// The key.
-    pub fn key(&self) -> &Key {
-        &self.key
-    }
-
-    /// Bytes that signing adds to a reply.
-    pub fn length(&self) -> usize {
-        self.key.record_length(0)
-    }
-
-    /// Signs the reply in the first `length` bytes of `out`, and says how long it is then;
-    /// none where there is no room.
-    pub fn sign(&mut self, out: &mut [u8], length: usize, now_s: u64) -> Option<usize> {
-        let variables = Variables { time_s: now_s, fudge_s: FUDGE_S, error: 0, other: &[] };
-        self.sign_with(out, length, &variables)
-    }
-
-    /// The same with an error. For BADTIME the time is the client's, and ours stands in the
-    /// other data (RFC 8945 5.2.3).
-    pub fn sign_error(
-        &mut self,
-        out: &mut [u8],
-        length: usize,
-        error: u16,
-        now_s: u64,
-    ) -> Option<usize> {
-        let ours = now_s.to_be_bytes();
-        let (time_s, other) = match error {
-            error::BADTIME => (self.request_time_s, &ours[2..]),
-            _ => (now_s, &[][..]),
-        };
-        self.sign_with(out, length, &Variables { time_s, fudge_s: FUDGE_S, error, other })
-    }
-
-    fn sign_with(
-        &mut self,
-        out: &mut [u8],
-        length: usize,
-        variables: &Variables<'_>,
-    ) -> Option<usize> {
-        let mut context = hmac::Context::with_key(&self.key.hmac);
-        self.prior.feed(&mut context);
-        context.update(out.get(..length)?);
-        if self.is_first {
-            variables.feed(&mut context, &self.key);
-        } else {
-            variables.feed_timers(&mut context);
-        }
-        self.prior = Mac::of(context.sign().as_ref());
-        self.is_first = false;
-        put_record(
-            out,
-            length,
-            &self.key.name,
-            self.key.algorithm.wire(),
-            variables,
-            self.prior.as_slice(),
-        )
-    }
-
-    /// Checks a reply to a request of ours at `now_s` and gives it without its record. A
-    /// message between two that are signed may come without.
-    pub fn check(&mut self, message: &[u8], now_s: u64) -> Result<Vec<u8>, ReplyError> {
-        let tsig = find(message).map_err(|_| ReplyError::Malformed)?;
-        let mut context = self.pending.take().unwrap_or_else(|| {
-            let mut context = hmac::Context::with_key(&self.key.hmac);
-            self.prior.feed(&mut context);
-            context
-        });
-        let Some(tsig) = tsig else {
-            self.unsigned += 1;
-            if self.is_first || self.unsigned > UNSIGNED_MAX {
-                return Err(ReplyError::Unsigned);
-            }
-            context.update(message);
-            self.pending = Some(context);
-            return Ok(message.to_vec());
-        };
-        if tsig.key != self.key.name
-            || !tsig.algorithm.wire().eq_ignore_ascii_case(self.key.algorithm.wire())
-        {
-            return Err(ReplyError::OtherKey);
-        }
-        if tsig.mac.is_empty() && tsig.error != 0 {
-            return Err(ReplyError::Refused(tsig.error));
-        }
-        feed_message(&mut context, message, &tsig);
-        if self.is_first {
-            variables(&tsig).feed(&mut context, &self.key);
-        } else {
-            variables(&tsig).feed_timers(&mut context);
-        }
-        if tsig.mac.len() != self.key.algorithm.length() || !is_mac(&context.sign(), tsig.mac) {
-            return Err(ReplyError::BadMac);
-        }
-        if tsig.error != 0 {
-            return Err(ReplyError::Refused(tsig.error));
-        }
-        if now_s.abs_diff(tsig.time_s) > u64::from(tsig.fudge_s) {
-            return Err(ReplyError::BadTime);
-        }
-        (self.prior, self.is_first, self.unsigned) = (Mac::of(tsig.mac), false, 0);
-        Ok(stripped(message, &tsig))
-    }
-
-    /// Whether the last message that was checked was signed: a stream may end there.
-    pub fn is_closed(&self) -> bool {
-        self.unsigned == 0 && !self.is_first
-    }
-}
-
-/// Why a reply to a signed request is not taken.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum ReplyError {
-    /// It cannot be read.
-    #[error("the reply is malformed")]
-    Malformed,
-    /// It has no signature.
-    #[error("the reply is not signed")]
-    Unsigned,
-    /// It is signed with another key or algorithm.
-    #[error("the reply is signed with another key")]
-    OtherKey,
-    /// The signature is wrong.
-    #[error("the reply's signature is wrong")]
-    BadMac,
-    /// The clocks differ too much.
-    #[error("the reply was signed at another time: do the clocks agree?")]
-    BadTime,
-    /// The other side does not take our signature.
-    #[error("our signature was refused: {}", error_text(*.0))]
-    Refused(u16),
-}
-
-fn error_text(error: u16) -> &'static str {
-    match error {
-        error::BADSIG => "BADSIG (another secret?)",
-        error::BADKEY => "BADKEY (no such key there, or another algorithm)",
-        error::BADTIME => "BADTIME (do the clocks agree?)",
-        error::BADTRUNC => "BADTRUNC",
-        _ => "for a reason not known here",
-    }
-}
-
-/// Signs a request of ours.
-pub fn sign_request(key: &Arc<Key>, message: &mut Vec<u8>, now_s: u64) -> Session {
-    let variables = Variables { time_s: now_s, fudge_s: FUDGE_S, error: 0, other: &[] };
-    let mut context = hmac::Context::with_key(&key.hmac);
-    context.update(message);
-    variables.feed(&mut context, key);
-    let mac = Mac::of(context.sign().as_ref());
-    let length = message.len();
-    message.resize(length + key.record_length(0), 0);
-    let _ =
-        put_record(message, length, &key.name, key.algorithm.wire(), &variables, mac.as_slice());
-    Session {
-        key: Arc::clone(key),
-        prior: mac,
-        request_time_s: now_s,
-        is_first: true,
-        pending: None,
-        unsigned: 0,
-    }
-}
+//------------ Records --------------------------------------------------------
 
 /// Adds a record with an error and no MAC to a reply to `tsig`, and says how long the reply
 /// is then; none where there is no room.

@@ -119,6 +119,15 @@ pub mod class {
 pub mod opcode {
     /// A standard query.
     pub const QUERY: u8 = 0;
+    /// A zone has changed (RFC 1996).
+    pub const NOTIFY: u8 = 4;
+    /// A zone is to be changed (RFC 2136).
+    pub const UPDATE: u8 = 5;
+}
+
+/// Whether `serial` comes after `other` (RFC 1982 3.2).
+pub fn is_newer(serial: u32, other: u32) -> bool {
+    serial != other && serial.wrapping_sub(other) < 1 << 31
 }
 
 /// Response codes, those of EDNS included.
@@ -140,6 +149,8 @@ impl Rcode {
     pub const REFUSED: Rcode = Rcode(5);
     /// A DNAME made a name too long (RFC 6672 2.2).
     pub const YXDOMAIN: Rcode = Rcode(6);
+    /// Not authoritative for the zone, or the signature is not taken (RFC 2136, RFC 8945).
+    pub const NOTAUTH: Rcode = Rcode(9);
     /// An EDNS version that is not spoken (RFC 6891 6.1.3).
     pub const BADVERS: Rcode = Rcode(16);
     /// A cookie is asked for that is ours and fresh (RFC 7873 8).
@@ -155,6 +166,7 @@ impl Rcode {
             4 => "NOTIMP",
             5 => "REFUSED",
             6 => "YXDOMAIN",
+            9 => "NOTAUTH",
             16 => "BADVERS",
             23 => "BADCOOKIE",
             _ => "RCODE",

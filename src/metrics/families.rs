@@ -140,6 +140,12 @@ families! {
         "Messages written to the query log.";
     QUERY_LOG_DROPPED Counter "windrose_query_log_dropped_total" []
         "Requests left out of the query log: its reader or disk was too slow, or gone.";
+    ZONE_TRANSFERS Counter "windrose_zone_transfers_total" ["direction", "result"]
+        "Zone transfers to and from other servers, by result.";
+    NOTIFY_SENT Counter "windrose_notify_sent_total" ["result"]
+        "Servers told of a new serial (NOTIFY), by result.";
+    SECONDARY_ZONES Gauge "windrose_secondary_zones" ["state"]
+        "Zones that come from primaries: current, waiting for their first transfer, expired.";
     PROCESS_CPU Counter "process_cpu_seconds_total" []
         "CPU time this process used, user and system.";
     PROCESS_RESIDENT_MEMORY Gauge "process_resident_memory_bytes" []

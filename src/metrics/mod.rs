@@ -31,4 +31,4 @@ pub use scrape::{
 };
 pub use totals::Totals;
 pub use transitions::{TransitionCounters, TransitionTo};
-pub use watched::{OwnCertificate, QueryLogTotals, WebhookTotals};
+pub use watched::{ExchangeTotals, OwnCertificate, QueryLogTotals, WebhookTotals};

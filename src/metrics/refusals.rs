@@ -25,11 +25,17 @@ pub enum Refusal {
     NotOurs,
     /// REFUSED: a client that may not ask.
     Access,
+    /// NOTAUTH: a signature that is not taken.
+    Signature,
+    /// REFUSED: NOTIFY from none of a zone's primaries.
+    Notify,
+    /// REFUSED: UPDATE, which is granted to nobody.
+    Update,
 }
 
 impl Refusal {
     /// All, in the order of their numbers.
-    pub const ALL: [Refusal; 9] = [
+    pub const ALL: [Refusal; 12] = [
         Refusal::Format,
         Refusal::Opcode,
         Refusal::EdnsVersion,
@@ -39,6 +45,9 @@ impl Refusal {
         Refusal::Transfer,
         Refusal::NotOurs,
         Refusal::Access,
+        Refusal::Signature,
+        Refusal::Notify,
+        Refusal::Update,
     ];
 
     /// The `reason` label.
@@ -53,6 +62,9 @@ impl Refusal {
             Refusal::Transfer => "transfer",
             Refusal::NotOurs => "not_ours",
             Refusal::Access => "access",
+            Refusal::Signature => "signature",
+            Refusal::Notify => "notify",
+            Refusal::Update => "update",
         }
     }
 }

@@ -8,7 +8,7 @@ use super::refusals;
 use super::text::{FamilyWriter, Page, Value};
 use super::totals::Totals;
 use super::transitions::TransitionCounters;
-use super::watched::{self, OwnCertificate, QueryLogTotals, WebhookTotals};
+use super::watched::{self, ExchangeTotals, OwnCertificate, QueryLogTotals, WebhookTotals};
 
 /// Response codes that are shown from the start at 0, so that the first one of
 /// a kind is a rise that an alert can see; others appear when they happen.
@@ -62,6 +62,8 @@ pub struct Scrape<'a> {
     pub webhooks: &'a [WebhookTotals],
     /// The query log; none: nothing is logged.
     pub query_log: Option<QueryLogTotals>,
+    /// What came of exchanges of zones with other servers.
+    pub exchanges: ExchangeTotals,
     /// What the system says about this process; none: it does not say.
     pub process: Option<Process>,
 }
@@ -181,6 +183,7 @@ pub fn render(scrape: &Scrape<'_>, out: &mut String) {
     config(&mut page, scrape);
     watched::webhooks(&mut page, scrape.webhooks);
     watched::query_log(&mut page, scrape.query_log);
+    watched::exchanges(&mut page, &scrape.exchanges);
     if let Some(process) = &scrape.process {
         self::process(&mut page, process);
     }

@@ -49,6 +49,39 @@ pub(super) fn webhooks(page: &mut Page<'_>, webhooks: &[WebhookTotals]) {
     }
 }
 
+/// What came of exchanges of zones with other servers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ExchangeTotals {
+    /// Transfers out: sent, current already, refused.
+    pub out: [u64; 3],
+    /// Transfers in: taken, current already, failed.
+    pub in_: [u64; 3],
+    /// NOTIFY sent: acknowledged, refused, given up.
+    pub notify: [u64; 3],
+    /// Secondary zones: current, waiting for their first transfer, expired.
+    pub secondaries: [u64; 3],
+}
+
+pub(super) fn exchanges(page: &mut Page<'_>, totals: &ExchangeTotals) {
+    let mut samples = page.begin(&family::ZONE_TRANSFERS);
+    for (direction, results, counts) in [
+        ("out", ["begun", "current", "refused"], totals.out),
+        ("in", ["taken", "current", "failed"], totals.in_),
+    ] {
+        for (result, count) in results.into_iter().zip(counts) {
+            samples.sample(&[direction, result], Value::Whole(count));
+        }
+    }
+    let mut samples = page.begin(&family::NOTIFY_SENT);
+    for (result, count) in ["acknowledged", "refused", "given_up"].into_iter().zip(totals.notify) {
+        samples.sample(&[result], Value::Whole(count));
+    }
+    let mut samples = page.begin(&family::SECONDARY_ZONES);
+    for (state, count) in ["current", "waiting", "expired"].into_iter().zip(totals.secondaries) {
+        samples.sample(&[state], Value::Whole(count));
+    }
+}
+
 /// The certificate of encrypted transports.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct OwnCertificate {

@@ -16,6 +16,7 @@ mod handover;
 mod networks;
 mod places;
 mod problem;
+mod secondaries;
 mod serial;
 mod services;
 mod steering;
@@ -26,6 +27,7 @@ mod zones;
 use std::sync::Arc;
 
 use crate::config::model::Config;
+use crate::dns::tsig::Keys;
 use crate::geo::BaseTable;
 use crate::health::plan::{Plan, VerdictId};
 use crate::health::table::{Table, Word};
@@ -36,6 +38,7 @@ use crate::zone::Zones;
 pub use abuse::{Access, RateRules};
 pub use networks::NetworkSet;
 pub use problem::{CompileProblem, Subject};
+pub use secondaries::{Secondaries, SecondaryState};
 pub use serial::{Serial, Serials};
 pub use targets::REFERENCE_CHECK;
 pub use worker::WorkerState;
@@ -76,6 +79,10 @@ pub struct Snapshot {
     pub rate_rules: Option<Arc<RateRules>>,
     /// Serials of the zones, to be kept for the next load.
     pub serials: Serials,
+    /// Keys that sign messages.
+    pub keys: Keys,
+    /// Zones that come from other servers.
+    pub secondaries: Secondaries,
     /// What it was compiled from.
     pub config: Arc<Config>,
     /// The geo table it was compiled from.
@@ -225,7 +232,10 @@ pub fn compile_after(
     before: Option<&Snapshot>,
 ) -> Result<(Snapshot, Vec<CompileProblem>), Vec<CompileProblem>> {
     let Input { config, base, serials, now_s, generation } = input;
-    let (zones, serials, mut warnings) = zones::compile(&config, &serials, now_s)?;
+    let zones::Compiled { zones, serials, mut warnings, has_data } =
+        zones::compile(&config, &serials, now_s)?;
+    let keys = Keys::new(config.tsig.iter().map(|key| Arc::clone(&key.key)).collect());
+    let secondaries = Secondaries::new(&config, &has_data, before);
     let places = places::check(&config, &base);
     if places.iter().any(|problem| problem.is_error) {
         return Err(places);
@@ -273,6 +283,8 @@ pub fn compile_after(
         access: Access::compile(&config.access),
         rate_rules: RateRules::compile(&config.rate_limit).map(Arc::new),
         serials,
+        keys,
+        secondaries,
         config,
         base,
     };

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::SiteEntry;
 use super::clashes::Kept;
 use super::problem::{CompileProblem, Subject};
+use super::secondaries;
 use super::serial::Serials;
 use super::services::Services;
 use crate::config::model::{Config, Datacenter, Member, Pool, WipSettings, Zone};
@@ -22,7 +23,14 @@ const EXPIRE_S: u32 = 1_209_600;
 /// Negative TTL of a zone that names none, in seconds.
 const NEGATIVE_TTL_DEFAULT_S: u32 = 30;
 
-type Compiled = (Zones, Serials, Vec<CompileProblem>);
+/// What comes of it.
+pub(super) struct Compiled {
+    pub(super) zones: Zones,
+    pub(super) serials: Serials,
+    pub(super) warnings: Vec<CompileProblem>,
+    /// By zone: whether there is data, which a secondary may lack.
+    pub(super) has_data: Vec<bool>,
+}
 
 /// Compiles all zones, or says all that is wrong with them.
 pub(super) fn compile(
@@ -36,7 +44,17 @@ pub(super) fn compile(
     let settings = settings_hashes(config);
     let mut kept = Kept::new(config);
     let mut services = Services::new(config, &mut problems);
+    let mut warnings = Vec::new();
+    let mut has_data = vec![true; config.zones.len()];
     for (index, zone) in config.zones.iter().enumerate() {
+        if zone.is_secondary() {
+            let held = secondaries::records(index as u32, zone, &mut warnings);
+            has_data[index] = held.is_some();
+            let records = held.unwrap_or_else(|| secondaries::placeholder(zone));
+            kept.keep(index as u32, &records);
+            builder.add_zone(zone.origin.clone(), records);
+            continue;
+        }
         let problems_before = problems.len();
         let mut records = read_records(index as u32, zone, &mut problems);
         if problems.len() > problems_before {
@@ -44,7 +62,10 @@ pub(super) fn compile(
         }
         services.add_to(config, index, &mut records, &mut problems);
         let hash = content_hash(config, &settings, zone, &records);
-        let mut serial = before.next(&zone.origin, hash, now_s);
+        let mut serial = match serial_of(&records, zone) {
+            Some(given) if zone.serial.is_none() => before.next_given(&zone.origin, hash, given),
+            _ => before.next(&zone.origin, hash, now_s),
+        };
         if let Some(number) = zone.serial {
             serial.number = number;
         }
@@ -84,8 +105,8 @@ pub(super) fn compile(
             if !clashes.is_empty() {
                 return Err(clashes);
             }
-            let warnings = zones.warnings().iter().map(warning).collect();
-            Ok((zones, serials, warnings))
+            warnings.extend(zones.warnings().iter().map(warning));
+            Ok(Compiled { zones, serials, warnings, has_data })
         }
         Err(errors) => Err(errors.iter().map(|error| zone_error(config, error)).collect()),
     }
@@ -173,9 +194,7 @@ fn apex(
             if let Some(negative_ttl_s) = zone.negative_ttl_s {
                 set_minimum(soa, negative_ttl_s);
             }
-            if zone.serial.is_some() {
-                set_serial(soa, serial);
-            }
+            set_serial(soa, serial);
         }
         (None, false) => problems.push(
             CompileProblem::error(
@@ -208,6 +227,13 @@ fn from_config(zone: &Zone, serial: u32, records: &mut Vec<Record>) {
     for nameserver in &zone.nameservers {
         records.push(record(rtype::NS, nameserver.wire()));
     }
+}
+
+/// The serial that the zone's own SOA has.
+fn serial_of(records: &[Record], zone: &Zone) -> Option<u32> {
+    let is_soa = |record: &&Record| record.rtype == rtype::SOA && record.owner == zone.origin;
+    let fields = records.iter().find(is_soa)?.rdata.last_chunk::<20>()?;
+    Some(u32::from_be_bytes([fields[0], fields[1], fields[2], fields[3]]))
 }
 
 /// The SOA's minimum field, its last four bytes.

@@ -265,7 +265,7 @@ impl Zones {
     }
 
     #[inline]
-    fn node_of(&self, detail: &Detail) -> Node<'_> {
+    pub(super) fn node_of(&self, detail: &Detail) -> Node<'_> {
         Node {
             zones: self,
             name: detail.name,

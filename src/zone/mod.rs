@@ -29,12 +29,15 @@ mod place;
 pub mod rdata;
 mod records;
 mod table;
+pub mod transfer_in;
+mod walk;
 
 pub use build::Builder;
 pub use error::{Subject, ZoneError, ZoneFault, ZoneWarning, ZoneWorry};
 pub use key::{Key, hash_of};
 pub use lookup::Located;
 pub use node::{Node, Rdatas, Rrset, Zone, ZoneId};
+pub use walk::Standing;
 
 use crate::dns::Name;
 use node::{Detail, RrsetEntry};
@@ -83,6 +86,16 @@ impl Zones {
     /// If `id` is not of the builder this came from.
     pub fn zone(&self, id: ZoneId) -> &Zone {
         &self.zones[id.0 as usize]
+    }
+
+    /// The zone whose origin is `name` (wire form, any case).
+    pub fn origin(&self, name: &[u8]) -> Option<&Zone> {
+        match self.lookup(name, rdata::rtype::SOA) {
+            Lookup::Found { zone, .. } if zone.origin().wire().eq_ignore_ascii_case(name) => {
+                Some(zone)
+            }
+            _ => None,
+        }
     }
 
     /// All zones, in the order they were added.

@@ -44,6 +44,12 @@ impl Zone {
         self.soa.view()
     }
 
+    /// The serial in the SOA.
+    pub fn serial(&self) -> u32 {
+        let fields = self.soa.data.last_chunk::<20>();
+        fields.map_or(0, |fields| u32::from_be_bytes([fields[0], fields[1], fields[2], fields[3]]))
+    }
+
     /// The SOA as bytes of a reply; none for the root.
     #[inline]
     pub fn ready_soa(&self) -> Option<&ReadySoa> {

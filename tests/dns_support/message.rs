@@ -4,8 +4,10 @@
 use std::fmt::Write;
 
 const SECTIONS: [&str; 3] = ["answer", "authority", "additional"];
-const RCODES: [&str; 7] =
-    ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN"];
+const RCODES: [&str; 10] = [
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
+    "NXRRSET", "NOTAUTH",
+];
 const TYPES: [(u16, &str); 22] = [
     (1, "A"),
     (2, "NS"),

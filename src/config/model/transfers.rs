@@ -27,7 +27,7 @@ impl std::fmt::Debug for TsigKey {
 }
 
 /// Another server that a zone has to do with.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Remote {
     /// Where it listens.
     pub address: SocketAddr,

@@ -115,6 +115,7 @@ impl Publisher {
             state,
             overrides,
             watching: OnceLock::new(),
+            exchanges: Arc::default(),
             wake,
             teller: Teller::default(),
             cookie_secret: cookie_secret.or_else(random_secret),

@@ -64,6 +64,7 @@ fn responder(registry: &Registry) -> DnsResponder {
     let table = Table::new(snapshot.plan.verdicts.len());
     let serving = Serving::new(Arc::new(snapshot), Arc::new(table), 1, None);
     DnsResponder {
+        exchanges: Arc::default(),
         cell: Arc::new(ArcSwap::from_pointee(serving)),
         guard: None,
         worker: 0,

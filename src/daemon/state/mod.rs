@@ -219,6 +219,11 @@ impl StateDir {
     }
 }
 
+/// Puts `bytes` in the place of the file `path`, for good.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write::write_whole(&write::Disk, path, bytes)
+}
+
 /// Takes the lock, waiting for a server that is about to end.
 fn lock(directory: &Path) -> Result<File, TryLockError> {
     fs::create_dir_all(directory).map_err(TryLockError::Error)?;

@@ -81,6 +81,10 @@ impl Secrets {
             hook.headers.iter().for_each(|(_, value)| self.add(value));
             hook.secret_file.iter().for_each(|path| self.add_file(path));
         }
+        for key in &config.tsig {
+            self.add(&key.secret);
+            key.secret_file.iter().for_each(|path| self.add_file(path));
+        }
         self.key_files(config);
     }
 
@@ -115,7 +119,7 @@ impl Secrets {
     fn table(&mut self, table: &mut Table, directory: &Path) {
         for (key, value) in table.iter_mut() {
             match (key.as_str(), value) {
-                ("headers" | "send", value) => self.all(value),
+                ("headers" | "send" | "secret", value) => self.all(value),
                 ("url", Value::String(text)) => self.address(text),
                 ("path", Value::String(text)) => self.query(text),
                 ("command", Value::Array(words)) => words.iter_mut().skip(1).for_each(|word| {

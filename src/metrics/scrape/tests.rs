@@ -89,6 +89,7 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
             dropped: 1,
         }],
         query_log: Some(QueryLogTotals { written: 1_000, dropped: 7 }),
+        exchanges: ExchangeTotals::default(),
         process: Some(Process {
             cpu_ns: 1_230_000_000,
             resident_memory_bytes: 27_262_976,

@@ -18,6 +18,7 @@ mod location;
 mod mnemonics;
 mod number;
 mod tokens;
+mod write;
 
 use std::str::FromStr;
 
@@ -27,6 +28,7 @@ use super::{Record, TTL_S_MAX, rdata};
 use crate::dns::{Name, name};
 use crate_reader::CrateReader;
 use tokens::{Entry, Scanner, Token};
+pub use write::write;
 
 /// Most errors reported: a file that is no master file has one on every line.
 const ERRORS_MAX: usize = 1_000;
