@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -31,6 +31,9 @@ use super::{Meta, Moved, Responder, Transport, doh_connection};
 
 /// Pause after `accept` failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The record type of a TLS handshake (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
 
 /// Connections that are in their greeting, of each transport: the oldest makes room.
 const GREETINGS_MAX: usize = 512;
@@ -170,13 +173,11 @@ impl<R: Responder + 'static> Acceptor<R> {
         tls: Option<TlsAcceptor>,
     ) {
         let limit = self.shared.options.message_timeout;
-        if is_proxy {
-            let Ok(Some(header)) = timeout(limit, read_header(&mut stream)).await else {
-                return self.registry.count(|counts| counts.bad_header += 1);
-            };
-            if let Some((client, server)) = header.addresses {
-                (meta.client, meta.local) = (client, Some(server.ip()));
-            }
+        let no_header = || self.registry.count(|counts| counts.bad_header += 1);
+        // In front of TLS, as the specification has it, or within, as dnsdist sends it.
+        let is_within = is_proxy && tls.is_some() && begins_with_tls(&stream, limit).await;
+        if is_proxy && !is_within && !read_header(&mut stream, limit, &mut meta).await {
+            return no_header();
         }
         let Some(tls) = tls else { return self.admit(stream, meta, Vec::new(), 0) };
         match timeout(limit, tls.accept(stream)).await {
@@ -186,6 +187,13 @@ impl<R: Responder + 'static> Acceptor<R> {
             },
             _ => self.registry.count(|counts| counts.handshake_failed += 1),
         }
+        let Ok(Ok(mut stream)) = timeout(limit, tls.accept(stream)).await else {
+            return self.registry.count(|counts| counts.handshake_failed += 1);
+        };
+        if is_within && !read_header(&mut stream, limit, &mut meta).await {
+            return no_header();
+        }
+        self.admit(stream, meta, Vec::new(), 0);
     }
 
     /// Gives the connection a task of its own, or closes it.
@@ -235,12 +243,34 @@ impl<R: Responder + 'static> Acceptor<R> {
     }
 }
 
-/// Takes the header off, and not a byte more; none: there is no good one.
-async fn read_header(stream: &mut TcpStream) -> Option<proxy::Header> {
-    let mut prefix = [0; proxy::PREFIX];
-    stream.read_exact(&mut prefix).await.ok()?;
-    let mut header = prefix.to_vec();
-    header.resize(proxy::length(&prefix).ok()?, 0);
-    stream.read_exact(&mut header[proxy::PREFIX..]).await.ok()?;
-    proxy::parse(&header).ok()
+/// Whether the first byte is that of a TLS handshake, which no header begins with.
+async fn begins_with_tls(stream: &TcpStream, limit: Duration) -> bool {
+    let mut first = [0];
+    let peeked = timeout(limit, stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1))) && first == [TLS_HANDSHAKE]
+}
+
+/// Takes a proxy's header off, and not a byte more; false: there is no good one in time.
+async fn read_header<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    limit: Duration,
+    meta: &mut Meta,
+) -> bool {
+    let read = async {
+        let mut prefix = [0; proxy::PREFIX];
+        stream.read_exact(&mut prefix).await.ok()?;
+        let mut header = prefix.to_vec();
+        header.resize(proxy::length(&prefix).ok()?, 0);
+        stream.read_exact(&mut header[proxy::PREFIX..]).await.ok()?;
+        proxy::parse(&header).ok()
+    };
+    let Ok(Some(header)) = timeout(limit, read).await else { return false };
+    if let Some((client, server)) = header.addresses {
+        // As over UDP: nobody is there.
+        if client.port() == 0 {
+            return false;
+        }
+        (meta.client, meta.local) = (client, Some(server.ip()));
+    }
+    true
 }
