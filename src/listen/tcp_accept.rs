@@ -180,20 +180,16 @@ impl<R: Responder + 'static> Acceptor<R> {
             return no_header();
         }
         let Some(tls) = tls else { return self.admit(stream, meta, Vec::new(), 0) };
-        match timeout(limit, tls.accept(stream)).await {
-            Ok(Ok(stream)) => match &self.site {
-                Some(site) => self.admit_https(stream, meta, Arc::clone(site)),
-                None => self.admit(stream, meta, Vec::new(), 0),
-            },
-            _ => self.registry.count(|counts| counts.handshake_failed += 1),
-        }
         let Ok(Ok(mut stream)) = timeout(limit, tls.accept(stream)).await else {
             return self.registry.count(|counts| counts.handshake_failed += 1);
         };
         if is_within && !read_header(&mut stream, limit, &mut meta).await {
             return no_header();
         }
-        self.admit(stream, meta, Vec::new(), 0);
+        match &self.site {
+            Some(site) => self.admit_https(stream, meta, Arc::clone(site)),
+            None => self.admit(stream, meta, Vec::new(), 0),
+        }
     }
 
     /// Gives the connection a task of its own, or closes it.
