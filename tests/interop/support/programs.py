@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 
 PACKAGES = {
+    "curl": "curl",
     "dig": "bind9-dnsutils",
     "dnsdist": "dnsdist",
     "dnspython": "python3-dnspython",
