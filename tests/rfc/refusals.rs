@@ -55,7 +55,7 @@ fn every_refusal_has_its_code_and_its_counter() {
 /// Point 10: nobody is granted a transfer by default.
 #[test]
 fn a_transfer_that_is_not_granted_is_refused() {
-    let query = "example.com AXFR";
+    let query = "example.com TYPE251";
     assert_eq!(refusal("", query), (5, Some(Refusal::Transfer)));
 }
 

@@ -9,7 +9,7 @@ const AXFR: u16 = 252;
 #[test]
 fn a_transfer_is_the_zone_between_two_soas() {
     let primary = Primary::new(CONFIG);
-    let messages = primary.transfer(&question(0, "Example.com", AXFR), "192.0.2.1");
+    let messages = primary.transfer(&question(0, "example.com", AXFR), "192.0.2.1");
     let records = answers(&messages);
     assert_eq!((records[0].rtype, &records[0]), (6, &records[records.len() - 1]));
     let expected = [

@@ -53,8 +53,8 @@ fn secret(table: &Table<'_>, cx: &mut Context<'_>) -> Option<(Vec<u8>, String)> 
         (Some(_), Some(_)) => {
             cx.problems.push(
                 Problem::error("contradiction", "the key has both `secret_file` and `secret`")
-                    .at_with(table.spot_of(&t::SECRET_FILE, cx), "one of them")
-                    .at_with(table.spot_of(&t::SECRET, cx), "or the other"),
+                    // Not at the secret, which would stand in the log.
+                    .at_with(table.spot, "one of the two"),
             );
             None
         }
@@ -65,8 +65,13 @@ fn secret(table: &Table<'_>, cx: &mut Context<'_>) -> Option<(Vec<u8>, String)> 
             None
         }
         (None, Some(item)) => {
-            let secret = item.parse(cx, values::secret)?;
-            Some((secret, item.text(cx)?.to_owned()))
+            let text = item.text(cx)?;
+            // Shown where its table begins: an excerpt would have the secret.
+            let item = Item { spot: table.spot, ..item };
+            match values::secret(text) {
+                Ok(secret) => Some((secret, text.to_owned())),
+                Err(bad) => item.bad(&bad, cx),
+            }
         }
         (Some(item), None) => {
             let path = item.path(cx)?;
