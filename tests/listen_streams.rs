@@ -458,6 +458,13 @@ fn the_client_behind_a_proxy_is_the_one_seen() {
         stream.write_all(&header).unwrap();
         let mut tls = secure(server.trusting(&["dot"]), stream);
         assert_eq!(String::from_utf8(ask(&mut tls, b"w")).unwrap(), expected(own, "dot"));
+
+        // Within TLS, as dnsdist sends it.
+        let stream = connect(server.dot);
+        let own = stream.local_addr().unwrap();
+        let mut tls = secure(server.trusting(&["dot"]), stream);
+        tls.write_all(&header).unwrap();
+        assert_eq!(String::from_utf8(ask(&mut tls, b"w")).unwrap(), expected(own, "dot"));
     }
 }
 
@@ -493,6 +500,11 @@ fn a_proxy_without_a_good_header_gets_nothing_and_is_counted() {
         assert!(read.as_ref().is_ok_and(|count| *count == 0) || read.is_err_and(|e| is_reset(&e)));
     }
     eventually("these too", || server.counts(Transport::Tcp).bad_header == 3);
+    let mut tls = secure(server.trusting(&["dot"]), connect(server.dot));
+    tls.write_all(&framed(b"e without a header, but long enough")).unwrap();
+    assert!(tls.read(&mut [0; 16]).map_or(true, |count| count == 0));
+    eventually("and within TLS", || server.counts(Transport::Dot).bad_header == 1);
+    assert_eq!(server.counts(Transport::Dot).admitted, 0);
     assert_eq!(server.counts(Transport::Tcp).admitted, 0);
 }
 

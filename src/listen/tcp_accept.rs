@@ -14,20 +14,26 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use super::doh::Site;
 use super::proxy::{self, Proxies};
+use super::session::Session;
 use super::tcp::{Phase, Shared, TcpOptions};
 use super::tcp_connection::{Connection, Stream};
 use super::tcp_registry::{Caps, Registry};
-use super::{Meta, Moved, Responder, Transport};
+use super::{Meta, Moved, Responder, Transport, doh_connection};
 
 /// Pause after `accept` failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The record type of a TLS handshake (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
 
 /// Connections that are in their greeting, of each transport: the oldest makes room.
 const GREETINGS_MAX: usize = 512;
@@ -38,6 +44,8 @@ pub(super) struct Acceptor<R> {
     registry: Arc<Registry>,
     greetings: Arc<Registry>,
     proxies: Option<Arc<Proxies>>,
+    /// Of DNS over HTTPS.
+    site: Option<Arc<Site>>,
     told: watch::Receiver<Phase>,
     moved: Sender<Moved>,
 }
@@ -50,6 +58,7 @@ impl<R> Clone for Acceptor<R> {
             registry: Arc::clone(&self.registry),
             greetings: Arc::clone(&self.greetings),
             proxies: self.proxies.clone(),
+            site: self.site.clone(),
             told: self.told.clone(),
             moved: self.moved.clone(),
         }
@@ -74,13 +83,18 @@ impl<R: Responder + 'static> Acceptor<R> {
     ) -> Acceptor<R> {
         let (registry, greetings) = registries(&shared.options);
         let transport = Transport::Tcp;
-        Acceptor { shared, transport, registry, greetings, proxies, told, moved }
+        Acceptor { shared, transport, registry, greetings, proxies, site: None, told, moved }
     }
 
     /// Of another transport, with caps of its own.
     pub(super) fn of_transport(&self, transport: Transport) -> Acceptor<R> {
         let (registry, greetings) = registries(&self.shared.options);
         Acceptor { transport, registry, greetings, ..self.clone() }
+    }
+
+    /// Of DNS over HTTPS, at this site.
+    pub(super) fn of_https(&self, site: Arc<Site>) -> Acceptor<R> {
+        Acceptor { site: Some(site), ..self.of_transport(Transport::Doh) }
     }
 
     /// Its transport, and who is connected over it.
@@ -159,19 +173,27 @@ impl<R: Responder + 'static> Acceptor<R> {
         tls: Option<TlsAcceptor>,
     ) {
         let limit = self.shared.options.message_timeout;
-        if is_proxy {
-            let Ok(Some(header)) = timeout(limit, read_header(&mut stream)).await else {
-                return self.registry.count(|counts| counts.bad_header += 1);
-            };
-            if let Some((client, server)) = header.addresses {
-                (meta.client, meta.local) = (client, Some(server.ip()));
-            }
+        let no_header = || self.registry.count(|counts| counts.bad_header += 1);
+        // In front of TLS, as the specification has it, or within, as dnsdist sends it.
+        let is_within = is_proxy && tls.is_some() && begins_with_tls(&stream, limit).await;
+        if is_proxy && !is_within && !read_header(&mut stream, limit, &mut meta).await {
+            return no_header();
         }
         let Some(tls) = tls else { return self.admit(stream, meta, Vec::new(), 0) };
         match timeout(limit, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.admit(stream, meta, Vec::new(), 0),
+            Ok(Ok(stream)) => match &self.site {
+                Some(site) => self.admit_https(stream, meta, Arc::clone(site)),
+                None => self.admit(stream, meta, Vec::new(), 0),
+            },
             _ => self.registry.count(|counts| counts.handshake_failed += 1),
         }
+        let Ok(Ok(mut stream)) = timeout(limit, tls.accept(stream)).await else {
+            return self.registry.count(|counts| counts.handshake_failed += 1);
+        };
+        if is_within && !read_header(&mut stream, limit, &mut meta).await {
+            return no_header();
+        }
+        self.admit(stream, meta, Vec::new(), 0);
     }
 
     /// Gives the connection a task of its own, or closes it.
@@ -193,6 +215,22 @@ impl<R: Responder + 'static> Acceptor<R> {
         });
     }
 
+    /// The same for one that speaks HTTP.
+    fn admit_https(&self, stream: TlsStream<TcpStream>, meta: Meta, site: Arc<Site>) {
+        let Some(place) = self.registry.admit(meta.client.ip()) else { return };
+        let session = Session::new(Arc::clone(&self.shared), meta, place);
+        let (told, mut gone) = (self.told.clone(), self.told.clone());
+        // Held until it ends: so it is waited for.
+        let sender = self.moved.clone();
+        tokio::spawn(async move {
+            let _sender = sender;
+            tokio::select! {
+                () = doh_connection::serve(stream, session, site, told) => {}
+                _ = gone.wait_for(|&phase| phase == Phase::Gone) => {}
+            }
+        });
+    }
+
     /// A connection that ended before it was accepted is nothing; without descriptors
     /// or memory the idle ones are the ones to go.
     async fn accept_failed(&self, error: &io::Error) {
@@ -205,12 +243,34 @@ impl<R: Responder + 'static> Acceptor<R> {
     }
 }
 
-/// Takes the header off, and not a byte more; none: there is no good one.
-async fn read_header(stream: &mut TcpStream) -> Option<proxy::Header> {
-    let mut prefix = [0; proxy::PREFIX];
-    stream.read_exact(&mut prefix).await.ok()?;
-    let mut header = prefix.to_vec();
-    header.resize(proxy::length(&prefix).ok()?, 0);
-    stream.read_exact(&mut header[proxy::PREFIX..]).await.ok()?;
-    proxy::parse(&header).ok()
+/// Whether the first byte is that of a TLS handshake, which no header begins with.
+async fn begins_with_tls(stream: &TcpStream, limit: Duration) -> bool {
+    let mut first = [0];
+    let peeked = timeout(limit, stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1))) && first == [TLS_HANDSHAKE]
+}
+
+/// Takes a proxy's header off, and not a byte more; false: there is no good one in time.
+async fn read_header<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    limit: Duration,
+    meta: &mut Meta,
+) -> bool {
+    let read = async {
+        let mut prefix = [0; proxy::PREFIX];
+        stream.read_exact(&mut prefix).await.ok()?;
+        let mut header = prefix.to_vec();
+        header.resize(proxy::length(&prefix).ok()?, 0);
+        stream.read_exact(&mut header[proxy::PREFIX..]).await.ok()?;
+        proxy::parse(&header).ok()
+    };
+    let Ok(Some(header)) = timeout(limit, read).await else { return false };
+    if let Some((client, server)) = header.addresses {
+        // As over UDP: nobody is there.
+        if client.port() == 0 {
+            return false;
+        }
+        (meta.client, meta.local) = (client, Some(server.ip()));
+    }
+    true
 }

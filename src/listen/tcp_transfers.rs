@@ -18,9 +18,13 @@ const TRANSFERS_MAX: usize = 4;
 /// How long a connection waits for others to end their transfers.
 pub(super) const TRANSFER_WAIT: Duration = Duration::from_secs(60);
 
-/// Those of one connection.
+/// Those of one connection. It has some in rare cases alone, and no room for them else.
 #[derive(Default)]
-pub(super) struct Transfers {
+pub(super) struct Transfers(Option<Box<UnderWay>>);
+
+#[derive(Default)]
+struct UnderWay {
+    /// One at least.
     queue: VecDeque<Box<dyn Messages>>,
     /// Leave to send: there are so many at once, over all connections.
     permit: Option<OwnedSemaphorePermit>,
@@ -28,44 +32,49 @@ pub(super) struct Transfers {
 
 impl Transfers {
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.0.is_none()
     }
 
     /// No other request is taken until one has ended.
     pub(super) fn is_full(&self) -> bool {
-        self.queue.len() > TRANSFERS_MAX
+        self.0.as_ref().is_some_and(|under_way| under_way.queue.len() > TRANSFERS_MAX)
     }
 
     /// Whether there is a message to be sent now.
     pub(super) fn is_sending(&self) -> bool {
-        self.permit.is_some()
+        self.0.as_ref().is_some_and(|under_way| under_way.permit.is_some())
     }
 
     /// Adds one. It begins when `leave` is to be had.
     pub(super) fn begin(&mut self, messages: Box<dyn Messages>, leave: &Arc<Semaphore>) {
-        self.queue.push_back(messages);
-        if self.permit.is_none() {
-            self.permit = Arc::clone(leave).try_acquire_owned().ok();
+        let under_way = self.0.get_or_insert_default();
+        under_way.queue.push_back(messages);
+        if under_way.permit.is_none() {
+            under_way.permit = Arc::clone(leave).try_acquire_owned().ok();
         }
     }
 
     /// Waits for leave to send.
     pub(super) async fn permitted(&mut self, leave: &Arc<Semaphore>) {
         // On the heap, or every connection would have the room for it. Never closed.
-        self.permit = Box::pin(Arc::clone(leave).acquire_owned()).await.ok();
+        let permit = Box::pin(Arc::clone(leave).acquire_owned()).await.ok();
+        if let Some(under_way) = &mut self.0 {
+            under_way.permit = permit;
+        }
     }
 
     /// The next message of one of them, each in turn.
     pub(super) fn next<'o>(&mut self, out: &'o mut [u8]) -> Option<&'o [u8]> {
-        while let Some(mut messages) = self.queue.pop_front() {
+        let under_way = self.0.as_mut()?;
+        while let Some(mut messages) = under_way.queue.pop_front() {
             let length = messages.next(out);
             // One that says it wrote more than there was room for is over, too.
             if (1..=out.len()).contains(&length) {
-                self.queue.push_back(messages);
+                under_way.queue.push_back(messages);
                 return Some(&out[..length]);
             }
         }
-        self.permit = None;
+        self.0 = None;
         None
     }
 }
