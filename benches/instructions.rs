@@ -13,10 +13,12 @@ mod support;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use gungraun::Callgrind;
 use gungraun::prelude::*;
 use support::{Kind, PEER, World, query};
+use windrose::answer::limit::Limiter;
 use windrose::answer::{Outcome, Prepared, Scratch, answer as answer_one, prepare_all};
 use windrose::dns::encode::{Opt, Status, Writer};
 use windrose::dns::query::Query;
@@ -220,12 +222,14 @@ struct Case {
     kind: Kind<'static>,
     rcode: Rcode,
     answers: u8,
+    /// What makes of a sound query the one that is asked.
+    spoil: fn(&mut Vec<u8>),
 }
 
 impl Case {
     fn one(pattern: &'static str) -> Case {
         let world = World::of(QUERIES);
-        Case { world, kind: Kind::a(pattern), rcode: Rcode::NOERROR, answers: 1 }
+        Case { world, kind: Kind::a(pattern), rcode: Rcode::NOERROR, answers: 1, spoil: |_| {} }
     }
 
     fn none(pattern: &'static str, rcode: Rcode) -> Case {
@@ -242,6 +246,16 @@ impl Case {
 
     fn aaaa(self) -> Case {
         self.qtype(rtype::AAAA)
+    }
+
+    /// A query for a WIP that is refused once it is spoilt.
+    fn refused(rcode: Rcode, spoil: fn(&mut Vec<u8>)) -> Case {
+        Case { spoil, ..Case::none(WIP, rcode) }
+    }
+
+    /// Under a config that has these lines too.
+    fn with(self, more: &'static str) -> Case {
+        Case { world: World { more, ..self.world }, ..self }
     }
 
     fn down(self) -> Case {
@@ -264,12 +278,49 @@ struct Asked {
     out: Vec<u8>,
 }
 
+fn spoilt(case: Case) -> Vec<Vec<u8>> {
+    let mut requests = case.kind.queries(QUERIES);
+    requests.iter_mut().for_each(case.spoil);
+    requests
+}
+
+// What is refused, by what is wrong with it.
+
+fn opcode(message: &mut Vec<u8>) {
+    message[2] |= 2 << 3;
+}
+
+fn two_questions(message: &mut Vec<u8>) {
+    message[5] = 2;
+}
+
+fn pointer(message: &mut Vec<u8>) {
+    message[12] = 0xc0;
+}
+
+fn trailing_byte(message: &mut Vec<u8>) {
+    message.push(0);
+}
+
+fn edns_version(message: &mut Vec<u8>) {
+    message[11] = 1;
+    message.extend([0, 0, 41, 4, 208, 0, 1, 0, 0, 0, 0]);
+}
+
+fn class_chaos(message: &mut Vec<u8>) {
+    *message.last_mut().expect("a query ends with its class") = 3;
+}
+
+fn class_any(message: &mut Vec<u8>) {
+    *message.last_mut().expect("a query ends with its class") = 255;
+}
+
 /// Everything is answered once, which also takes what a first time costs out of the count.
 fn asked(case: Case) -> &'static mut Asked {
     let asked = keep(Asked {
         serving: case.world.serving(),
         scratch: Scratch::default(),
-        requests: case.kind.queries(QUERIES),
+        requests: spoilt(case),
         out: vec![0; 4_096],
     });
     let Asked { serving, scratch, requests, out } = &mut *asked;
@@ -306,6 +357,19 @@ fn asked(case: Case) -> &'static mut Asked {
 #[bench::nodata(Case::none("static{}.gslb.example.com", Rcode::NOERROR).qtype(rtype::TXT))]
 #[bench::nodata_wip(Case::none("geo{}.gslb.example.com", Rcode::NOERROR).qtype(rtype::TXT))]
 #[bench::refused(Case::none("host{}.example.net", Rcode::REFUSED))]
+#[bench::nxdomain_deep(Case::none("a.b.c.d.e.f.g.absent{}.gslb.example.com", Rcode::NXDOMAIN))]
+#[bench::refused_opcode(Case::refused(Rcode::NOTIMP, opcode))]
+#[bench::refused_two_questions(Case::refused(Rcode::FORMERR, two_questions))]
+#[bench::refused_pointer(Case::refused(Rcode::FORMERR, pointer))]
+#[bench::refused_trailing_byte(Case::refused(Rcode::FORMERR, trailing_byte))]
+#[bench::refused_edns_version(Case::refused(Rcode::BADVERS, edns_version))]
+#[bench::refused_chaos(Case::refused(Rcode::REFUSED, class_chaos))]
+#[bench::refused_class(Case::refused(Rcode::REFUSED, class_any))]
+#[bench::refused_transfer(Case::none(WIP, Rcode::REFUSED).qtype(rtype::AXFR))]
+#[bench::refused_type(Case::none(WIP, Rcode::NOTIMP).qtype(rtype::MAILA))]
+#[bench::refused_meta(Case::none(WIP, Rcode::FORMERR).qtype(rtype::TSIG))]
+#[bench::refused_access(Case::none(WIP, Rcode::REFUSED).with("access.deny = '91.0.0.0/8'"))]
+#[bench::failover_access_list(Case::one(WIP).with("access.deny = '10.0.0.0/8'"))]
 #[bench::failover_down(Case::one("failover{}.gslb.example.com").down())]
 #[bench::geo_down(Case::one("geo{}.gslb.example.com").down())]
 #[bench::failover_per_wip_off(Case::one("failover{}.gslb.example.com").without_counters())]
@@ -337,6 +401,39 @@ fn answer_single(asked: &'static mut Asked) -> usize {
         length_of(answer_one(serving, state, scratch, black_box(request), PEER, out))
     });
     lengths.sum()
+}
+
+const LIMITED: &str = "rate_limit.responses_per_second = 100";
+
+fn limited(case: Case) -> &'static mut (&'static mut Asked, Limiter) {
+    let asked = asked(case);
+    let rules = asked.serving.snapshot.rate_rules.clone().expect("the config limits");
+    let mut limiter = Limiter::new(rules, 1, Arc::default());
+    limiter.set_time(1_000_000_000);
+    keep((asked, limiter))
+}
+
+// In groups, with response rate limiting; `one_name` is held back.
+#[library_benchmark(setup = limited)]
+#[bench::failover(Case::one(WIP).with(LIMITED))]
+#[bench::nxdomain(Case::none("absent{}.gslb.example.com", Rcode::NXDOMAIN).with(LIMITED))]
+#[bench::one_name(Case::one("failover1.gslb.example.com").with("rate_limit.responses_per_second = 1"))]
+fn answer_limited((asked, limiter): &'static mut (&'static mut Asked, Limiter)) -> usize {
+    let Asked { serving, scratch, requests, out } = &mut **asked;
+    let state = &serving.workers[0];
+    let mut length = 0;
+    for group in requests.chunks(GROUP_MAX) {
+        let mut prepared = [const { None::<Prepared<'_>> }; GROUP_MAX];
+        let messages = group.iter().map(|request| (black_box(request.as_slice()), PEER));
+        prepare_all(serving, state, messages, &mut prepared);
+        for prepared in prepared.iter().flatten() {
+            let outcome = prepared.answer(serving, state, scratch, out);
+            let (outcome, limited) = prepared.limit(limiter, serving, state, scratch, outcome, out);
+            black_box(limited);
+            length += length_of(outcome);
+        }
+    }
+    length
 }
 
 fn length_of(outcome: Outcome) -> usize {
@@ -417,7 +514,7 @@ const SAME_ON_ALL_MACHINES: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512B
     -BMI1,-BMI2,-LZCNT,-MOVBE";
 
 library_benchmark_group!(name = stages, benchmarks = [parse, lookup, geo_lookup, decide, encode]);
-library_benchmark_group!(name = whole, benchmarks = [answer, answer_single]);
+library_benchmark_group!(name = whole, benchmarks = [answer, answer_single, answer_limited]);
 library_benchmark_group!(name = around, benchmarks = [count, batch]);
 
 main!(

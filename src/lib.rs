@@ -38,6 +38,7 @@
 //! |  | [`overrides`] | What operators say over health, and what is too dangerous to say |
 //! | 3 hands | [`listen`] | Sockets for DNS |
 //! |  | [`probe`] | Probes as real connections |
+//! |  | [`tls`] | Certificates of our own listeners |
 //! |  | [`admin`] | HTTP for metrics, readiness and the API |
 //! |  | [`clock`] | The only reader of time |
 //! |  | [`log`] | What is shown in the log, and how |
@@ -72,5 +73,6 @@ pub mod querylog;
 pub mod service;
 pub mod snapshot;
 pub mod steer;
+pub mod tls;
 pub mod whatif;
 pub mod zone;

@@ -13,10 +13,13 @@ use windrose::config::{Loaded, load};
 use windrose::steer::Policy;
 
 /// Files that the shipped configs name.
-const OTHERS: [(&str, &str); 15] = [
+const OTHERS: [(&str, &str); 18] = [
+    ("/etc/windrose/transfer.key", "3sDh4GGJhlUNnV0tGKlgXDPjyDEqBrMRGDfsKYTn7yM="),
     ("/etc/windrose/webhook.secret", "secret"),
     ("/etc/windrose/hooks-ca.pem", ""),
     ("/etc/windrose/admin.token", "token"),
+    ("/etc/windrose/dns.crt", "certificate"),
+    ("/etc/windrose/dns.key", "key"),
     ("/etc/windrose/admin.crt", "certificate"),
     ("/etc/windrose/admin.key", "key"),
     ("/etc/windrose/cookies.secret", "e5e973e5a6b2a43f48e7dc849e37bfcf\n"),
@@ -144,9 +147,11 @@ fn each_commented_key_of_the_documented_file_can_be_uncommented() {
         changed[index] = key;
         // A certificate goes with its key.
         for (line, written) in changed.iter_mut().zip(&lines) {
-            let is_pair = ["client_", "tls_"]
-                .iter()
-                .any(|pair| key.starts_with(pair) && written.starts_with(&format!("#{pair}")));
+            let is_pair =
+                [["client_"; 2], ["tls_"; 2], ["certificate =", "key ="]].iter().any(|pair| {
+                    let has = |text: &str| pair.iter().any(|begins| text.starts_with(begins));
+                    has(key) && written.strip_prefix('#').is_some_and(has)
+                });
             if is_pair {
                 *line = &written[1..];
             }

@@ -13,13 +13,13 @@ const LAYERS: [&[&str]; 6] = [
     &["dns", "geo", "metrics", "problem"],
     &["health", "steer", "zone"],
     &["answer", "config", "overrides", "snapshot", "whatif"],
-    &["admin", "clock", "listen", "log", "notify", "probe", "querylog", "service"],
+    &["admin", "clock", "listen", "log", "notify", "probe", "querylog", "service", "tls"],
     &["daemon"],
     &["cli", "demo", "main"],
 ];
 
 /// Uses within one layer that are meant: who, whom, why.
-const WITHIN_LAYER: [(&str, &str, &str); 17] = [
+const WITHIN_LAYER: [(&str, &str, &str); 20] = [
     ("steer", "health", "a choice reads verdict words"),
     ("snapshot", "config", "a snapshot is a compiled config"),
     ("answer", "snapshot", "an answer is read from a snapshot"),
@@ -31,6 +31,9 @@ const WITHIN_LAYER: [(&str, &str, &str); 17] = [
     ("probe", "clock", "probes are timed"),
     ("admin", "log", "noisy messages are thinned out"),
     ("admin", "clock", "uptime"),
+    ("admin", "tls", "its certificate is renewed as others are"),
+    ("listen", "tls", "its certificate is renewed as others are"),
+    ("probe", "tls", "when a certificate expires is read in one way"),
     ("listen", "log", "noisy messages are thinned out"),
     ("notify", "admin", "events are the journal's"),
     ("notify", "clock", "deliveries are dated"),

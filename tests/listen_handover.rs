@@ -57,7 +57,7 @@ fn first(addresses: &[&str], udp_workers: usize) -> Running {
 
 /// The next server, beside the one before, as another process would have it.
 fn next(before: &Running, name: u8, udp_workers: usize) -> Running {
-    let inherited: Vec<Inherited> = before.offered(|offered| {
+    let inherited: Vec<Inherited> = before.offered(|offered, _| {
         let copy = |fd: &std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().unwrap();
         let inherit = |offered: &windrose::listen::Offered<'_>| Inherited {
             asked: offered.asked,
@@ -121,7 +121,7 @@ fn an_idle_server_is_replaced_at_once_and_its_sockets_go_on() {
 #[test]
 fn workers_become_more_and_never_fewer() {
     let before = first(&["127.0.0.1:0"], 1);
-    let count = |running: &Running| running.offered(|offered| offered[0].udp.len());
+    let count = |running: &Running| running.offered(|offered, _| offered[0].udp.len());
     let more = next(&before, b'1', 3);
     replace(&before, &more);
     assert_eq!(count(&more), 3);

@@ -37,12 +37,14 @@ pub(crate) struct World {
     pub(crate) per_wip: bool,
     /// Whether client subnets are used.
     pub(crate) ecs: bool,
+    /// Further lines of the config, before its first section.
+    pub(crate) more: &'static str,
 }
 
 impl World {
     /// All members up, everything on, `names` of each kind.
     pub(crate) fn of(names: usize) -> World {
-        World { names, up: true, per_wip: true, ecs: true }
+        World { names, up: true, per_wip: true, ecs: true, more: "" }
     }
 
     /// The config, compiled, for one worker.
@@ -67,11 +69,12 @@ impl World {
     }
 
     fn config_text(self) -> String {
-        let World { names, per_wip, ecs, .. } = self;
+        let World { names, per_wip, ecs, more, .. } = self;
         let mut text = format!(
             r#"
 server.ecs = {ecs}
 metrics.per_wip = {per_wip}
+{more}
 [zone."gslb.example.com"]
 nameservers = ["ns1.gslb.example.com"]
 hostmaster = "hostmaster@example.com"

@@ -27,7 +27,6 @@ pub use desk::{ApiError, Desk};
 pub use guard::TokenError;
 pub use journal::{Batch, EVENTS_KEPT, Journal, Reader};
 pub use listener::{BindError, Bound, Ownership, bind, bind_or_take, serve};
-pub use tls::{TlsError, check_tls};
 
 #[cfg(test)]
 mod tests;

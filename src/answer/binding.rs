@@ -75,9 +75,8 @@ fn add(hints: &mut Hints, strategy: &Strategy, decision: &Decision, family: u16,
 /// One decision of two. They differ where families are decided each for itself: then one
 /// that has an address is enough, and the answer lives no longer than either.
 fn joined(v4: &Decision, v6: &Decision, hints: &Hints) -> Decision {
-    let has_failed = |decision: &&Decision| {
-        matches!(decision.outcome, Outcome::ServFail | Outcome::Refuse)
-    };
+    let has_failed =
+        |decision: &&Decision| matches!(decision.outcome, Outcome::ServFail | Outcome::Refuse);
     let outcome = if !hints.is_empty() {
         Outcome::Members
     } else {

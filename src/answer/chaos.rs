@@ -1,8 +1,9 @@
 //! The server's own names in class CHAOS (RFC 4892): off unless configured.
 
-use super::{Context, Outcome, Refusal, finish};
+use super::{Context, Outcome, finish};
 use crate::dns::encode::{Section, Status};
 use crate::dns::types::{Rcode, class, rtype};
+use crate::metrics::Refusal;
 
 /// Longest text of one character string (RFC 1035 3.3).
 const TEXT_MAX: usize = 255;
@@ -12,7 +13,9 @@ pub(super) fn respond(context: &Context<'_>, out: &mut [u8]) -> Outcome {
     let query = context.query;
     let asked = matches!(query.qtype, rtype::TXT | rtype::ANY) && query.qclass == class::CH;
     let Some(text) = text_of(context, query.qname).filter(|_| asked) else {
-        return context.refuse(Refusal::Class, out);
+        let is_chaos = query.qclass == class::CH;
+        let reason = if is_chaos { Refusal::Chaos } else { Refusal::Class };
+        return context.refuse(Rcode::REFUSED, reason, out);
     };
     let opt = context.opt();
     let mut writer = context.writer(out, &opt);

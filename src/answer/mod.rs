@@ -10,10 +10,13 @@
 //! Nothing here allocates, locks, waits, formats or panics on what a peer sends.
 //! It must not know sockets, threads, files or time.
 
+mod alias;
 mod binding;
 mod chaos;
 mod client;
 pub mod explain;
+pub mod limit;
+mod limited;
 mod prepared;
 mod rare;
 mod refusal;
@@ -26,16 +29,15 @@ use crate::dns::cookie::{CookieState, Secret};
 use crate::dns::edns::UDP_SIZE_MIN;
 use crate::dns::encode::{Opt, Rare, Status, Writer};
 use crate::dns::query::Query;
-use crate::dns::types::{Rcode, class};
-use crate::metrics::{DropReason, Transport};
+use crate::dns::types::{Rcode, class, rtype};
+use crate::metrics::{DropReason, Refusal, Transport};
 use crate::snapshot::{Serving, WorkerState};
 use crate::steer::choose::Room;
 use crate::zone::{Located, Lookup};
 
 pub use client::{Client, Source};
+pub use limited::{Limited, News};
 pub use prepared::{Prepared, prepare_all};
-pub use rare::bad_cookie;
-pub use refusal::Refusal;
 
 /// Largest reply over a stream (RFC 1035 4.2.2).
 const STREAM_SIZE_MAX: usize = 65_535;
@@ -51,6 +53,8 @@ pub enum Outcome {
         length: usize,
         /// Its response code.
         rcode: Rcode,
+        /// Why it is no answer, if it is a refusal.
+        refusal: Option<Refusal>,
         /// What the query's cookie is worth: a valid one proves the client's address.
         cookie: CookieState,
     },
@@ -63,6 +67,8 @@ pub enum Outcome {
 pub struct Scratch {
     room: Room,
     names: resolve::Names,
+    /// Number of the zone that the last query was about.
+    zone: u32,
     /// Unix time of this batch, in seconds.
     now_s: u32,
     /// The process's own secret for cookies, where the config has none.
@@ -108,14 +114,25 @@ pub fn answer(
     out: &mut [u8],
 ) -> Outcome {
     let mut prepared = Prepared::read(request, peer);
+    prepared.admit(serving);
     prepared.locate(serving);
     prepared.answer(serving, worker, scratch, out)
+}
+
+/// The same reply, as a refusal.
+fn refused(outcome: Outcome, reason: Refusal) -> Outcome {
+    match outcome {
+        Outcome::Reply { length, rcode, cookie, .. } => {
+            Outcome::Reply { length, rcode, refusal: Some(reason), cookie }
+        }
+        dropped => dropped,
+    }
 }
 
 /// Flags, counts and OPT: a reply's end.
 fn finish(writer: Writer<'_>, status: Status, opt: &Opt<'_>) -> Outcome {
     let length = writer.finish(status, opt);
-    Outcome::Reply { length, rcode: status.rcode, cookie: opt.cookie_state() }
+    Outcome::Reply { length, rcode: status.rcode, refusal: None, cookie: opt.cookie_state() }
 }
 
 //------------ Context --------------------------------------------------------
@@ -134,19 +151,23 @@ struct Context<'a> {
 impl<'a> Context<'a> {
     fn respond(&self, located: Located, scratch: &mut Scratch, out: &mut [u8]) -> Outcome {
         if self.query.qclass != class::IN {
+            scratch.zone = 0;
             return chaos::respond(self, out);
         }
-        if let Some(refusal) = Refusal::of_type(self.query.qtype) {
-            return self.refuse(refusal, out);
+        if let Some((rcode, refusal)) = refusal_of_type(self.query.qtype) {
+            return self.refuse(rcode, refusal, out);
         }
         match self.serving.snapshot.zones.finish(self.query.qname, located, self.query.qtype) {
-            Lookup::NotOurs => self.refuse(Refusal::NotOurs, out),
-            Lookup::Found { zone, outcome } => match outcome {
-                crate::zone::Outcome::Wip { wip, node } => {
-                    wip::respond(self, zone, wip, node, scratch, out)
+            Lookup::NotOurs => self.refuse(Rcode::REFUSED, Refusal::NotOurs, out),
+            Lookup::Found { zone, outcome } => {
+                scratch.zone = zone.id().0;
+                match outcome {
+                    crate::zone::Outcome::Wip { wip, node } => {
+                        wip::respond(self, zone, wip, node, scratch, out)
+                    }
+                    other => resolve::respond(self, zone, other, scratch, out),
                 }
-                other => resolve::respond(self, zone, other, scratch, out),
-            },
+            }
         }
     }
 
@@ -185,8 +206,27 @@ impl<'a> Context<'a> {
         finish(writer, self.failure(rcode), &opt)
     }
 
+    /// The same where the query is to blame, with the reason for clients that speak EDNS.
+    fn refuse(&self, rcode: Rcode, reason: Refusal, out: &mut [u8]) -> Outcome {
+        let opt = Opt { extended_error: refusal::extended_error(reason), ..self.opt() };
+        let writer = self.writer(out, &opt);
+        refused(finish(writer, self.failure(rcode), &opt), reason)
+    }
+
     /// The status of a reply that tells nothing of the name: no AA.
     fn failure(&self, rcode: Rcode) -> Status {
         Status { rcode, authoritative: false, truncated: false }
+    }
+}
+
+/// The refusal of types that are no data: transfers are granted to
+/// nobody, MAILA, MAILB and TKEY are not implemented, and OPT, TSIG and the
+/// other meta types make no sense in a question.
+fn refusal_of_type(qtype: u16) -> Option<(Rcode, Refusal)> {
+    match qtype {
+        rtype::AXFR | rtype::IXFR => Some((Rcode::REFUSED, Refusal::Transfer)),
+        rtype::MAILA | rtype::MAILB | rtype::TKEY => Some((Rcode::NOTIMP, Refusal::Type)),
+        _ if rtype::is_meta(qtype) => Some((Rcode::FORMERR, Refusal::Type)),
+        _ => None,
     }
 }

@@ -12,9 +12,11 @@
 
 use std::hint::black_box;
 
-use super::{Context, Outcome, Peer, Scratch, rare};
+use super::refusal::Bare;
+use super::{Context, Outcome, Peer, Scratch, rare, refused};
 use crate::dns::query::{Query, Unanswerable};
-use crate::metrics::DropReason;
+use crate::dns::types::Rcode;
+use crate::metrics::{DropReason, Refusal};
 use crate::snapshot::{Serving, WorkerState};
 use crate::zone::{Located, hash_of};
 
@@ -33,6 +35,9 @@ pub fn prepare_all<'q>(
     let mut touched = 0;
     for (prepared, (request, peer)) in prepared.iter_mut().zip(requests) {
         *prepared = Some(Prepared::read(request, peer));
+    }
+    if serving.snapshot.access.is_some() {
+        prepared.iter_mut().flatten().for_each(|prepared| prepared.admit(serving));
     }
     for prepared in prepared.iter().flatten() {
         touched ^= prepared.touch(serving);
@@ -53,10 +58,10 @@ pub fn prepare_all<'q>(
 /// A request that was read, who sent it, and where its name may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared<'q> {
-    parsed: Result<Query<'q>, Unanswerable<'q>>,
-    peer: Peer,
-    hash: u64,
-    located: Located,
+    pub(super) parsed: Result<Query<'q>, Unanswerable<'q>>,
+    pub(super) peer: Peer,
+    pub(super) hash: u64,
+    pub(super) located: Located,
 }
 
 impl<'q> Prepared<'q> {
@@ -66,6 +71,26 @@ impl<'q> Prepared<'q> {
         let parsed = Query::parse(request);
         let qname = parsed.as_ref().map_or(&[][..], |query| query.qname);
         Prepared { parsed, peer, hash: hash_of(qname), located: Located::default() }
+    }
+
+    /// Makes what was read a refusal where its sender may not ask (docs/ABUSE.md).
+    #[inline]
+    pub(super) fn admit(&mut self, serving: &Serving) {
+        let Some(access) = &serving.snapshot.access else { return };
+        if !access.allows(self.peer.address, self.peer.transport) {
+            self.deny();
+        }
+    }
+
+    #[cold]
+    fn deny(&mut self) {
+        let (header, question, edns) = match self.parsed {
+            Ok(query) => (query.header, query.question, query.edns),
+            Err(Unanswerable::Error { header, question, edns, .. }) => (header, question, edns),
+            Err(Unanswerable::CookieOnly { header, edns }) => (header, &[][..], Some(edns)),
+            Err(Unanswerable::Short | Unanswerable::Response) => return,
+        };
+        self.parsed = Err(Unanswerable::Error { header, rcode: Rcode::REFUSED, question, edns });
     }
 
     /// Reads what [`Prepared::locate`] will.
@@ -123,7 +148,11 @@ impl<'q> Prepared<'q> {
                     rare = rare::of(serving, scratch, edns, query.qname, self.peer);
                     context.rare = Some(&rare);
                     if let Some(rcode) = rare::refusal(serving, scratch, edns, &rare, self.peer) {
-                        return context.rcode(rcode, out);
+                        let outcome = context.rcode(rcode, out);
+                        return match rcode {
+                            Rcode::FORMERR => refused(outcome, Refusal::Format),
+                            _ => outcome,
+                        };
                     }
                 }
                 context.respond(self.located, scratch, out)
@@ -136,7 +165,8 @@ impl<'q> Prepared<'q> {
             &Err(Unanswerable::Error { header, rcode, question, edns }) => {
                 let rare = edns.filter(|edns| rare::has_any(serving, edns));
                 let rare = rare.map(|edns| rare::of(serving, scratch, &edns, &[0], self.peer));
-                rare::empty(serving, header, rcode, question, edns, rare.as_ref(), out)
+                let bare = Bare { header, rcode, question, edns };
+                bare.refuse(serving, rare.as_ref(), out)
             }
         }
     }

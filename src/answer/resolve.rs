@@ -5,15 +5,14 @@
 //! query carries a client subnet: one scope describes one answer (RFC 7871 7.2.1).
 
 mod additional;
+mod decided;
 
-use super::wip::{self, Decided};
-use super::{Context, Outcome as Reply, Scratch, binding, finish};
+use super::{Context, Outcome as Reply, Scratch, alias, finish};
 use crate::dns::encode::{Full, Opt, Section, Status, Writer};
 use crate::dns::name::{self, NAME_LENGTH_MAX};
 use crate::dns::types::{Rcode, rtype};
 use crate::snapshot::SiteEntry;
-use crate::steer::binding::Binding;
-use crate::steer::choose::{Outcome as Decision, Room};
+use crate::steer::choose::Room;
 use crate::steer::strategy::Record;
 use crate::zone::{Lookup, Node, Outcome, Rrset, Zone, hash_of};
 
@@ -159,10 +158,16 @@ impl<'a> Walk<'_, 'a, '_> {
         qname: &[u8],
         made: &mut [u8; NAME_LENGTH_MAX],
         room: &mut Room,
-    ) -> Result<Next<'z>, Full> {
+    ) -> Result<Next<'z>, Full>
+    where
+        'a: 'z,
+    {
         match outcome {
             Outcome::Node(node) => self.node(zone, node, qname),
             Outcome::Site { site, node } => self.site(zone, site, node, qname),
+            Outcome::Wip { wip, .. } if alias::strategy(self.context, wip).is_some() => {
+                self.alias(zone, wip, hop, qname, room)
+            }
             Outcome::Wip { wip, node } => self.wip(zone, wip, node, qname, room),
             Outcome::Dname { node, owner_length } => {
                 // A chain may come under one DNAME again: it stands there once.
@@ -231,85 +236,6 @@ impl<'a> Walk<'_, 'a, '_> {
             put_soa(&mut self.writer, zone, u32::MAX)?;
         }
         self.put_addresses(qname, records.first().map_or(0, Record::ttl_s), records.iter())?;
-        Ok(Next::End)
-    }
-
-    /// A WIP behind a CNAME.
-    fn wip<'z>(
-        &mut self,
-        zone: &Zone,
-        wip: u32,
-        node: Node<'z>,
-        qname: &[u8],
-        room: &mut Room,
-    ) -> Result<Next<'z>, Full> {
-        let qtype = self.context.query.qtype;
-        let binding = binding::of(self.context, wip);
-        if binding.is_none() && !matches!(qtype, rtype::A | rtype::AAAA) {
-            if node.rrset(qtype).is_none() && qtype != rtype::ANY {
-                put_soa(&mut self.writer, zone, wip::negative(self.context, wip, room).0)?;
-                return Ok(Next::End);
-            }
-            return self.node(zone, node, qname);
-        }
-        let snapshot = &self.context.serving.snapshot;
-        let depends = |wip: u32| {
-            let entry = snapshot.wips.get(wip as usize);
-            entry.is_some_and(|entry| snapshot.strategy(entry).depends_on_client())
-        };
-        if self.context.query.edns.is_some_and(|edns| edns.subnet.is_some()) && depends(wip) {
-            return Ok(Next::End);
-        }
-        if let Some(binding) = binding {
-            return self.binding(zone, wip, binding, qname, room);
-        }
-        let Some(decided) = wip::decide(self.context, wip, qtype, room) else {
-            self.status.rcode = Rcode::SERVFAIL;
-            return Ok(Next::End);
-        };
-        wip::count(self.context, &decided, room);
-        let Decided { strategy, decision, .. } = decided;
-        self.tell(wip::extended_error(strategy, &decision));
-        let before = self.writer.count(Section::Answer);
-        match decision.outcome {
-            Decision::Members => {
-                let vips = room.chosen().iter().map(|chosen| usize::from(chosen.vip));
-                let records = vips.map(|vip| &strategy.vips[vip].record);
-                self.put_addresses(qname, decision.ttl_s, records)?;
-            }
-            Decision::Addresses => {
-                let family = strategy.fallback.iter().filter(|record| record.rtype() == qtype);
-                self.put_addresses(qname, decision.ttl_s, family)?;
-            }
-            Decision::NoData => {}
-            Decision::ServFail => self.status = self.context.failure(Rcode::SERVFAIL),
-            Decision::Refuse => self.status = self.context.failure(Rcode::REFUSED),
-        }
-        let answered = self.writer.count(Section::Answer) > before;
-        if !answered && self.status.rcode == Rcode::NOERROR {
-            put_soa(&mut self.writer, zone, decision.ttl_s)?;
-        }
-        Ok(Next::End)
-    }
-
-    /// The HTTPS or SVCB record of a WIP behind a CNAME.
-    fn binding<'z>(
-        &mut self,
-        zone: &Zone,
-        wip: u32,
-        binding: &Binding,
-        qname: &[u8],
-        room: &mut Room,
-    ) -> Result<Next<'z>, Full> {
-        let Some(bound) = binding::decide(self.context, wip, binding, room) else {
-            self.status.rcode = Rcode::SERVFAIL;
-            return Ok(Next::End);
-        };
-        self.tell(wip::extended_error(bound.strategy, &bound.decision));
-        if let Some(rcode) = bound.failure() {
-            self.status = self.context.failure(rcode);
-        }
-        bound.put(binding, zone, qname, &mut self.writer)?;
         Ok(Next::End)
     }
 

@@ -2,7 +2,7 @@
 //! and never NXDOMAIN (docs/STEERING.md).
 
 use super::client::Client;
-use super::{Context, Outcome as Reply, Scratch, binding, finish, resolve};
+use super::{Context, Outcome as Reply, Scratch, alias, binding, finish, resolve};
 use crate::dns::encode::{Opt, Section, Status};
 use crate::dns::types::{Rcode, rtype};
 use crate::snapshot::{NONE, WipEntry};
@@ -124,6 +124,9 @@ pub(super) fn respond(
         // RRsets are not split (RFC 2181 9).
         writer.clear(context.query.question.len());
     } else if writer.is_empty() && status.rcode == Rcode::NOERROR {
+        if strategy.is_alias() {
+            return alias::respond(context, zone, wip, node, scratch, out);
+        }
         // A negative answer lives no longer than a positive one would.
         status.truncated = resolve::put_soa(&mut writer, zone, decision.ttl_s).is_err();
     }
@@ -140,6 +143,9 @@ fn respond_undecided(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Reply {
+    if alias::strategy(context, wip).is_some() {
+        return alias::respond(context, zone, wip, node, scratch, out);
+    }
     if let Some(binding) = binding::of(context, wip) {
         return binding::respond(context, zone, wip, binding, scratch, out);
     }

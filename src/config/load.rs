@@ -12,7 +12,9 @@ use super::keys::root;
 use super::model::Config;
 use super::raw::{Raw, WIPS_MAX};
 use super::reader::{Context, Table};
-use super::{Files, Loaded, duplicates, mistakes, names, resolve, sections, split, warnings};
+use super::{
+    Files, Loaded, duplicates, mistakes, names, resolve, sections, split, transfers, warnings,
+};
 use crate::problem::{FileId, Problem, Problems, Sources, Spot};
 
 /// Largest config file, in bytes: places are four bytes.
@@ -275,6 +277,7 @@ impl Loader<'_> {
         if self.whole {
             let joined = std::mem::take(&mut self.raw.wips).join();
             names::check(&self.raw, &joined.wips, &mut self.problems);
+            transfers::check(&self.raw, &joined.wips, &mut self.problems);
             let raw = std::mem::take(&mut self.raw);
             let used;
             (config, origins, used) = resolve::resolve(raw, joined, &mut self.problems);
@@ -286,6 +289,7 @@ impl Loader<'_> {
         }
         let masters = config.zones.iter().filter_map(|zone| Some(zone.file.as_ref()?.path.clone()));
         self.paths.extend(masters);
+        self.paths.extend(config.tsig.iter().filter_map(|key| key.secret_file.clone()));
         let mut seen = HashSet::new();
         self.paths.retain(|path| seen.insert(path.clone()));
         config.files = self.paths;

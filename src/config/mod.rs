@@ -26,6 +26,7 @@ mod resolve;
 mod schema;
 mod sections;
 mod split;
+mod transfers;
 mod values;
 mod warnings;
 mod wips;

@@ -16,14 +16,23 @@ use crate::health::check::{ProbeKind, Require};
 use crate::health::plan::{Failback, LimiterRules, ProbeAddress};
 use crate::steer::{Families, OnAllDown, Policy};
 
+mod abuse;
 mod admin;
 mod cookies;
 mod records;
+mod server;
+mod tls;
+mod transfers;
 mod watching;
 
-pub use self::admin::{Admin, AdminListen, AdminTls};
+pub use self::abuse::{Access, AccessLists, RateLimit};
+pub use self::admin::{Admin, AdminListen};
 pub use self::cookies::{BadCookie, Cookies};
-pub use self::records::ServiceBinding;
+pub use self::records::{ServiceBinding, ServiceRecord};
+pub use self::server::Server;
+pub use self::tls::{Proxy, Tls, TlsFiles};
+pub use self::transfers::{Grant, Remote, TsigKey};
+
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 
@@ -37,6 +46,14 @@ pub const POOL_MEMBERS_MAX: usize = 256;
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[tls]`
+    pub tls: Tls,
+    /// `[proxy]`
+    pub proxy: Proxy,
+    /// `[access]`
+    pub access: Access,
+    /// `[rate_limit]`
+    pub rate_limit: RateLimit,
     /// `[cookies]`
     pub cookies: Cookies,
     /// `[admin]`
@@ -55,6 +72,8 @@ pub struct Config {
     pub query_log: QueryLog,
     /// `[webhook.…]`
     pub webhooks: Vec<Webhook>,
+    /// `[tsig.…]`
+    pub tsig: Vec<TsigKey>,
     /// `[zone."…"]`
     pub zones: Vec<Zone>,
     /// `[datacenter.…]`
@@ -74,48 +93,6 @@ pub struct Config {
 }
 
 //------------ Sections -------------------------------------------------------
-
-/// `[server]`
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// Addresses for UDP and TCP.
-    pub listen: Vec<SocketAddr>,
-    /// NSID and `id.server` text; none: NSID is not given.
-    pub identity: Option<String>,
-    /// Where verdicts, serials and overrides are kept; none: nothing is kept.
-    pub state_dir: Option<PathBuf>,
-    /// Who a server that is started as root becomes; none: it stays what it is.
-    pub user: Option<String>,
-    /// UDP worker threads; 0: one per core.
-    pub workers: u16,
-    /// Whether client subnets (RFC 7871) steer answers at all.
-    pub ecs: bool,
-    /// Text for CHAOS `version.bind` and `version.server`; none: REFUSED.
-    pub chaos_version: Option<String>,
-    /// Largest number of TCP connections at once.
-    pub tcp_connections_max: u32,
-    /// A TCP connection idle this long is closed, in milliseconds.
-    pub tcp_idle_timeout_ms: u32,
-    /// Whom resolvers tell of errors (RFC 9567).
-    pub report_channel: Option<Name>,
-}
-
-impl Default for Server {
-    fn default() -> Server {
-        Server {
-            listen: vec![SocketAddr::from(([0, 0, 0, 0], 53)), SocketAddr::from(([0u16; 8], 53))],
-            identity: None,
-            state_dir: None,
-            user: None,
-            workers: 0,
-            ecs: true,
-            chaos_version: None,
-            tcp_connections_max: 1_000,
-            tcp_idle_timeout_ms: 10_000,
-            report_channel: None,
-        }
-    }
-}
 
 /// `[geo]`
 #[derive(Clone, Debug, Default)]
@@ -227,6 +204,19 @@ pub struct Zone {
     pub negative_ttl_s: Option<u32>,
     /// A fixed serial; none: from the time of the load that changed content.
     pub serial: Option<u32>,
+    /// Where it is transferred from; empty: it is this server's own.
+    pub primaries: Vec<Remote>,
+    /// Who is told of a new serial.
+    pub notify: Vec<Remote>,
+    /// Who may transfer it.
+    pub allow_transfer: Vec<Grant>,
+}
+
+impl Zone {
+    /// Whether its data comes from other servers.
+    pub fn is_secondary(&self) -> bool {
+        !self.primaries.is_empty()
+    }
 }
 
 /// A master file's path and what was read from it.
@@ -330,8 +320,10 @@ pub struct Member {
     pub name: String,
     /// The datacenter it stands in, whose gate it obeys.
     pub datacenter: Option<DatacenterId>,
-    /// At least one.
+    /// At least one, unless it is a name.
     pub vips: Vec<Vip>,
+    /// The name it is: answered as CNAME.
+    pub cname: Option<Name>,
     /// Share under `weighted` and `hash`.
     pub weight: u32,
     /// Its own or its datacenter's.
@@ -375,4 +367,6 @@ pub struct WipSettings {
     pub https: Option<ServiceBinding>,
     /// Its SVCB record.
     pub svcb: Option<ServiceBinding>,
+    /// SRV records that name it.
+    pub srv: Vec<ServiceRecord>,
 }

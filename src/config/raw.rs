@@ -8,16 +8,18 @@
 //! that say the same cost a name each. Equality ignores places; the first stands
 //! for all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Admin, Cookies, Geo, Health, HealthCheck, Log, Metrics, QueryLog, Safety, Server,
-    ServiceBinding, SettingsId, Vip, Webhook, Wips, Zone,
+    Access, Admin, Cookies, Geo, Health, HealthCheck, Log, Metrics, Proxy, QueryLog, RateLimit,
+    Safety, Server, ServiceBinding, ServiceRecord, SettingsId, Tls, TsigKey, Vip, Webhook, Wips,
+    Zone,
 };
 use super::reader::At;
+use super::sections::transports::Listens;
 use crate::dns::Name;
 use crate::geo::{Location, Serves};
 use crate::health::check::Require;
@@ -31,6 +33,12 @@ use crate::steer::{Families, OnAllDown, Policy};
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) server: Server,
+    pub(super) tls: Tls,
+    /// Where each of its addresses stands.
+    pub(super) listens: Listens,
+    pub(super) proxy: Proxy,
+    pub(super) access: Access,
+    pub(super) rate_limit: RateLimit,
     pub(super) cookies: Cookies,
     pub(super) admin: Admin,
     pub(super) geo: Geo,
@@ -42,6 +50,9 @@ pub(super) struct Raw {
     pub(super) log: Log,
     pub(super) query_log: QueryLog,
     pub(super) webhooks: Vec<Webhook>,
+    pub(super) tsig: Vec<TsigKey>,
+    /// Names of all keys, those with mistakes too.
+    pub(super) tsig_names: HashSet<Name>,
     pub(super) zones: Vec<RawZone>,
     pub(super) datacenters: Vec<RawDatacenter>,
     pub(super) health_checks: Vec<RawCheck>,
@@ -61,6 +72,14 @@ pub(super) struct RawZone {
     pub(super) master_file: Option<FileId>,
     /// Where each inline record stands.
     pub(super) record_spots: Vec<Spot>,
+    /// TSIG keys it names.
+    pub(super) keys: Vec<At<Name>>,
+}
+
+impl RawZone {
+    pub(super) fn is_secondary(&self) -> bool {
+        self.zone.is_secondary()
+    }
 }
 
 /// A datacenter with its checks still names.
@@ -103,6 +122,7 @@ pub(super) struct RawMember {
     pub(super) name: Option<String>,
     pub(super) datacenter: Option<At<String>>,
     pub(super) vips: Option<Vec<At<Vip>>>,
+    pub(super) cname: Option<At<Name>>,
     pub(super) weight: Option<u32>,
     pub(super) location: Option<ExactLocation>,
     pub(super) serves: Option<Vec<At<Serves>>>,
@@ -161,6 +181,7 @@ pub(super) struct RawSettings {
     /// Written: none is "false".
     pub(super) https: Option<At<Option<ServiceBinding>>>,
     pub(super) svcb: Option<At<Option<ServiceBinding>>>,
+    pub(super) srv: Option<At<Vec<ServiceRecord>>>,
 }
 
 /// The WIPs of all files, in the order they were read.
@@ -254,6 +275,7 @@ impl InFile for RawSettings {
             ramp_ms,
             https,
             svcb,
+            srv,
         } = self;
         members.move_to(file);
         pools.move_to(file);
@@ -270,6 +292,7 @@ impl InFile for RawSettings {
         ramp_ms.move_to(file);
         https.move_to(file);
         svcb.move_to(file);
+        srv.move_to(file);
     }
 }
 
@@ -279,6 +302,7 @@ impl InFile for RawMember {
             name: _,
             datacenter,
             vips,
+            cname,
             weight: _,
             location: _,
             serves,
@@ -287,6 +311,7 @@ impl InFile for RawMember {
         } = self;
         datacenter.move_to(file);
         vips.move_to(file);
+        cname.move_to(file);
         serves.move_to(file);
     }
 }
@@ -329,5 +354,7 @@ placeless!(
     OnAllDown,
     Families,
     Failback,
-    ServiceBinding
+    ServiceBinding,
+    ServiceRecord,
+    Name
 );

@@ -2,13 +2,15 @@
 
 mod probes;
 mod records;
+mod transfers;
 mod webhooks;
 
 pub(super) use probes::{
     header_name, header_value, probe_address, query_name, query_type, record_data, reference,
     regex, request_path, source, status_range,
 };
-pub(super) use records::{alpn, ech, target};
+pub(super) use records::{alpn, ech, service, target};
+pub(super) use transfers::{grant, key_name, remote, secret};
 pub(super) use webhooks::{is_open_to_others, webhook_url};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -88,6 +88,9 @@ pub(super) fn at_next_start(old: &Config, new: &Config) -> Vec<String> {
     if old.server.listen != new.server.listen || old.admin != new.admin {
         lines.push("listen addresses changed: they take effect at the next start".to_owned());
     }
+    if old.tls != new.tls || old.proxy != new.proxy {
+        lines.push("[tls] or [proxy] changed: it takes effect at the next start".to_owned());
+    }
     if old.server.state_dir != new.server.state_dir {
         lines.push("state_dir changed: it takes effect at the next start".to_owned());
     }

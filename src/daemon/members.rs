@@ -154,9 +154,9 @@ fn not_up(serving: &Serving) -> (Vec<(MemberStatus, VerdictId)>, u64) {
                     }
                 };
                 if list.len() < MEMBERS_NOT_UP_MAX {
-                    let address = strategy.vips[vip].record.address();
+                    let address = strategy.shown(vip as u16);
                     let status = member_status(snapshot.wip_name(wip), &known.name, word);
-                    list.push((MemberStatus { address: address.to_string(), ..status }, id));
+                    list.push((MemberStatus { address, ..status }, id));
                 }
             }
         }

@@ -7,13 +7,14 @@ use super::watching::Watching;
 use crate::admin::process;
 use crate::health::table::{Override, State, Word};
 use crate::health::{FailureKind, LimiterPhase};
-use crate::listen::Running;
+use crate::listen::{Running, TcpCounts};
 use crate::metrics::{
     self, CheckTotals, ConnectionTotals, DropReason, HistogramTotals, LimiterTotals, MemberState,
-    Scrape, Transport, WipSeries,
+    OwnCertificate, Scrape, WipSeries,
 };
 use crate::probe::{CheckCounters, ProbeMetrics, Summary};
 use crate::snapshot::Serving;
+use crate::tls::{Certificate, CertificateTotals};
 
 /// Appends the metrics page.
 pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
@@ -27,16 +28,12 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
     totals.dropped[DropReason::SendFailed as usize] += drops.send_failed;
     totals.dropped[DropReason::SendFull as usize] += drops.send_full;
     totals.dropped[DropReason::QueueFull as usize] += drops.queue_full;
-    let tcp = running.tcp();
-    let connections = ConnectionTotals {
-        open: tcp.open,
-        admitted: tcp.admitted,
-        evicted: tcp.evicted,
-        refused_full: tcp.refused_full,
-        refused_client: tcp.refused_client,
-        stalled: tcp.stalled,
-        unanswerable: tcp.unanswerable,
-    };
+    totals.dropped[DropReason::ProxyHeader as usize] += drops.bad_header;
+    let connections = running.connections();
+    let connections: Vec<_> = connections
+        .iter()
+        .map(|(transport, counts)| (*transport, connection_totals(counts)))
+        .collect();
     let prober = publisher.prober();
     let probes = prober.as_ref().map(|prober| prober.metrics());
     let summary = prober.map(|prober| prober.summary()).unwrap_or_default();
@@ -52,7 +49,10 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
         &Scrape {
             version: env!("CARGO_PKG_VERSION"),
             totals: &totals,
-            connections: &[(Transport::Tcp, connections)],
+            connections: &connections,
+            own_certificate: running
+                .certificate()
+                .map(|certificate| certificate_totals(certificate)),
             wips: per_wip.then_some(&series as &dyn WipSeries),
             transitions: &publisher.transitions,
             probes: &checks,
@@ -78,6 +78,25 @@ pub(super) fn page(publisher: &Publisher, running: &Running, out: &mut String) {
         },
         out,
     );
+}
+
+fn connection_totals(counts: &TcpCounts) -> ConnectionTotals {
+    ConnectionTotals {
+        open: counts.open,
+        admitted: counts.admitted,
+        evicted: counts.evicted,
+        refused_full: counts.refused_full,
+        refused_client: counts.refused_client,
+        stalled: counts.stalled,
+        unanswerable: counts.unanswerable,
+        handshake_failed: counts.handshake_failed,
+        bad_header: counts.bad_header,
+    }
+}
+
+fn certificate_totals(certificate: &Certificate) -> OwnCertificate {
+    let CertificateTotals { expires_s, renewed, refused } = certificate.totals();
+    OwnCertificate { expires_s, renewed, refused }
 }
 
 fn certificates(summary: &Summary) -> Vec<(String, String, u64)> {

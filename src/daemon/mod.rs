@@ -10,6 +10,7 @@
 //! The hands (listeners, prober, admin) never meet; they are joined here.
 
 mod cause;
+mod certificate;
 mod changes;
 mod checks;
 mod desk;
@@ -18,6 +19,7 @@ mod events;
 mod fail_open;
 pub(crate) mod geo;
 mod handover;
+mod limiting;
 pub mod load;
 mod log_level;
 mod members;
@@ -53,9 +55,11 @@ use tokio::sync::watch as signal;
 
 use crate::admin;
 use crate::clock::Clock;
-use crate::listen::{self, Running, StartOptions};
+use crate::listen::proxy::Proxies;
+use crate::listen::{self, Running, StartOptions, Transport};
 use crate::probe::Prober;
 use crate::service::Notifier;
+use crate::tls::TlsError;
 use publisher::{Cause, Publisher};
 use signals::Heard;
 pub use signals::Signals;
@@ -101,6 +105,9 @@ pub enum StartError {
     /// The admin listener cannot be served.
     #[error("{0}")]
     Admin(#[from] admin::BindError),
+    /// The certificate of encrypted transports cannot be used.
+    #[error("[tls] {0}")]
+    Tls(#[from] TlsError),
     /// A socket of the service manager cannot be used.
     #[error("{0}")]
     Given(#[from] listen::GivenError),
@@ -161,7 +168,7 @@ impl Daemon {
             None => StateDir::open(path),
         };
         let state = config.server.state_dir.as_ref().map(open).transpose()?.map(Arc::new);
-        let Sockets { dns: bound, admin: admin_bound } = bind(from.as_deref_mut())?;
+        let Sockets { dns: bound, admin: admin_bound, certificate } = bind(from.as_deref_mut())?;
         let admin = admin_bound.as_ref().and_then(admin::Bound::local_addr);
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let clock = Clock::start();
@@ -191,13 +198,26 @@ impl Daemon {
         let query_log = Arc::clone(watching.query_log());
         let _ = publisher.watching.set(watching);
         let factory = responder::Factory::new(&publisher, &query_log, udp_threads);
-        let options = StartOptions { tcp: tcp_options(&config), ..StartOptions::default() };
+        let options = StartOptions {
+            tcp: tcp_options(&config),
+            certificate,
+            proxies: Proxies::new(&config.proxy.from).map(Arc::new),
+            ..StartOptions::default()
+        };
         let running = bound
             .start(&factory, &options, runtime.handle())
             .map_err(|error| StartError::System(error.to_string()))?;
         let running = Arc::new(running);
+        runtime.spawn(limiting::tell(factory.news(), Arc::clone(&publisher.cell)));
         for address in running.local_addrs() {
             tracing::info!(%address, "answering over UDP and TCP");
+        }
+        for (transport, address) in running.encrypted_addrs() {
+            tracing::info!(%address, "answering over {transport}");
+        }
+        if let Some(own) = running.certificate() {
+            let warning_s = config.health.certificate_warning_s;
+            runtime.spawn(certificate::follow(Arc::clone(own), warning_s));
         }
         let (stop, stopping) = signal::channel(false);
         let admin_socket = admin_bound.as_ref().zip(config.admin.listen.as_ref());
@@ -254,6 +274,11 @@ impl Daemon {
     /// Addresses on which DNS is answered, with their real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         self.running.local_addrs()
+    }
+
+    /// Addresses of encrypted transports, likewise.
+    pub fn encrypted_addresses(&self) -> &[(Transport, SocketAddr)] {
+        self.running.encrypted_addrs()
     }
 
     /// The admin listener's address, if it is not a unix socket.

@@ -49,7 +49,9 @@ pub(super) fn raise_descriptors() -> Option<u64> {
 /// Caps on probes: as configured, as far as `descriptors` go.
 pub(super) fn limits(config: &Config, descriptors: Option<u64>) -> ProbeLimits {
     let configured = config.health.concurrency;
-    let connections = u64::from(config.server.tcp_connections_max);
+    // As many again, where TLS is spoken.
+    let transports = if config.tls.listens().is_empty() { 1 } else { 2 };
+    let connections = u64::from(config.server.tcp_connections_max) * transports;
     let concurrency = capped(configured, connections, descriptors);
     if concurrency < configured {
         tracing::warn!(

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::limiting::Limiting;
 use super::publisher::Publisher;
-use crate::answer::{self, Outcome, Peer, Prepared, Scratch};
+use crate::answer::{self, News, Outcome, Peer, Prepared, Scratch};
 use crate::clock;
 use crate::dns::cookie::Secret;
 use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
@@ -27,6 +28,8 @@ pub(super) struct Factory {
     query_log: Arc<QueryLog>,
     udp_threads: usize,
     cookie_secret: Option<Secret>,
+    /// One for each UDP thread.
+    news: Vec<Arc<News>>,
 }
 
 impl Factory {
@@ -41,7 +44,13 @@ impl Factory {
             query_log: Arc::clone(query_log),
             udp_threads,
             cookie_secret: publisher.cookie_secret,
+            news: (0..udp_threads).map(|_| Arc::default()).collect(),
         }
+    }
+
+    /// Where the UDP threads say whom they limit.
+    pub(super) fn news(&self) -> Vec<Arc<News>> {
+        self.news.clone()
     }
 
     fn responder(&self, worker: usize) -> DnsResponder {
@@ -55,6 +64,7 @@ impl Factory {
             counters: self.registry.worker(),
             timer: Timer::default(),
             tap: self.query_log.tap(worker),
+            limiting: self.news.get(worker).map(|news| Limiting::new(Arc::clone(news))),
         }
     }
 }
@@ -80,12 +90,17 @@ pub(super) struct DnsResponder {
     counters: WorkerCounters,
     timer: Timer,
     tap: Option<Tap>,
+    /// Of replies over UDP.
+    limiting: Option<Limiting>,
 }
 
 impl Responder for DnsResponder {
     fn begin_batch(&mut self) {
-        self.guard = Some(self.cell.load());
         self.scratch.set_time(clock::unix_s_coarse());
+        let serving = self.guard.insert(self.cell.load());
+        if let Some(limiting) = &mut self.limiting {
+            limiting.begin_batch(serving.snapshot.rate_rules.as_ref());
+        }
         if let Some(tap) = &mut self.tap {
             tap.begin_batch();
         }
@@ -120,6 +135,7 @@ impl Responder for DnsResponder {
         let Some(state) = serving.workers.get(self.worker) else { return };
         let start = self.timer.begin(requests.len() as u32);
         let (scratch, counters, tap) = (&mut self.scratch, &self.counters, &mut self.tap);
+        let mut limiter = self.limiting.as_mut().and_then(Limiting::limiter);
         // As above; whoever panicked is found below, where each is answered by itself.
         let answered = catch_unwind(AssertUnwindSafe(|| {
             let mut prepared = [const { None::<Prepared<'_>> }; GROUP_MAX];
@@ -128,7 +144,15 @@ impl Responder for DnsResponder {
             for (request, prepared) in requests.iter().zip(prepared.iter().flatten()) {
                 let peer = peer_of(&request.meta);
                 replies.put(|out| {
-                    let outcome = prepared.answer(serving, state, scratch, out);
+                    let mut outcome = prepared.answer(serving, state, scratch, out);
+                    if let Some(limiter) = &mut limiter {
+                        let limited;
+                        (outcome, limited) =
+                            prepared.limit(limiter, serving, state, scratch, outcome, out);
+                        if let Some((class, action)) = limited {
+                            counters.rate_limited(class, action);
+                        }
+                    }
                     let length = count(counters, peer, outcome);
                     see(tap, request.bytes, &request.meta, out.get(..length).unwrap_or_default());
                     length
@@ -178,8 +202,11 @@ fn see(tap: &mut Option<Tap>, query: &[u8], meta: &Meta, reply: &[u8]) {
 fn count(counters: &WorkerCounters, peer: Peer, outcome: Outcome) -> usize {
     counters.query(peer.transport, Family::of(peer.address));
     match outcome {
-        Outcome::Reply { length, rcode, .. } => {
+        Outcome::Reply { length, rcode, refusal, .. } => {
             counters.response(peer.transport, rcode.0);
+            if let Some(reason) = refusal {
+                counters.refused(reason);
+            }
             length
         }
         Outcome::Drop(reason) => {

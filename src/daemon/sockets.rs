@@ -1,6 +1,7 @@
 //! All sockets that a server listens on: bound here, or by the service manager.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::StartError;
@@ -8,6 +9,7 @@ use super::upgrade::TakeOver;
 use crate::admin;
 use crate::config::model::{AdminListen, Config};
 use crate::listen::{self, BindOptions, TcpOptions};
+use crate::tls::{Certificate, Owner};
 
 /// TCP connections answer through so many responders.
 pub(super) const TCP_RESPONDERS: usize = 2;
@@ -21,6 +23,8 @@ const ADMIN_NAME: &str = "admin";
 pub struct Sockets {
     pub(super) dns: listen::Bound,
     pub(super) admin: Option<admin::Bound>,
+    /// Of encrypted transports.
+    pub(super) certificate: Option<Arc<Certificate>>,
 }
 
 impl Sockets {
@@ -38,8 +42,13 @@ impl Sockets {
         let admin = admin.into_iter().next().map(|(_, socket)| socket);
         let options = bind_options(config);
         let listen = &config.server.listen;
-        let inherited = listen::sort(dns, listen, &options)?;
-        let dns = listen::bind_or_take(listen, &options, inherited)?;
+        let encrypted = config.tls.listens();
+        let given = listen::sort(dns, listen, &encrypted, &options)?;
+        let dns = listen::bind_or_take(listen, &options, given.plain)?.with_encrypted(
+            &encrypted,
+            &options,
+            given.encrypted,
+        )?;
         let token_file = config.admin.token_file.as_deref();
         let admin = match (&config.admin.listen, admin) {
             (Some(listen), given) => {
@@ -53,7 +62,7 @@ impl Sockets {
                 ));
             }
         };
-        Ok(Sockets { dns, admin })
+        Ok(Sockets { dns, admin, certificate: certificate(config)? })
     }
 }
 
@@ -64,15 +73,22 @@ impl Sockets {
     /// One that it does not have cannot be bound.
     pub fn take(config: &Config, from: &mut TakeOver) -> Result<Sockets, StartError> {
         let options = bind_options(config);
-        let dns = listen::bind_or_take(&config.server.listen, &options, from.addresses())?;
+        let dns = listen::bind_or_take(&config.server.listen, &options, from.addresses())?
+            .with_encrypted(&config.tls.listens(), &options, from.encrypted())?;
         let token_file = config.admin.token_file.as_deref();
         let bind_admin = |listen: &AdminListen| {
             admin::bind_or_take(listen, token_file, from.admin(&listen.to_string()))?
                 .with_tls(config.admin.tls.as_ref())
         };
         let admin = config.admin.listen.as_ref().map(bind_admin).transpose()?;
-        Ok(Sockets { dns, admin })
+        Ok(Sockets { dns, admin, certificate: certificate(config)? })
     }
+}
+
+/// Read with the rights that binding has: its key may be root's alone.
+fn certificate(config: &Config) -> Result<Option<Arc<Certificate>>, StartError> {
+    let files = config.tls.files.as_ref();
+    Ok(files.map(|files| Certificate::read(files, Owner::Dns)).transpose()?)
 }
 
 fn bind_options(config: &Config) -> BindOptions {
@@ -85,9 +101,14 @@ fn bind_options(config: &Config) -> BindOptions {
 }
 
 pub(super) fn tcp_options(config: &Config) -> TcpOptions {
+    let server = &config.server;
+    let ms = |count: u32| Duration::from_millis(u64::from(count));
     TcpOptions {
-        connections_max: config.server.tcp_connections_max as usize,
-        idle_timeout: Duration::from_millis(u64::from(config.server.tcp_idle_timeout_ms)),
+        connections_max: server.tcp_connections_max as usize,
+        connections_per_client_max: server.tcp_connections_per_client_max as usize,
+        idle_timeout: ms(server.tcp_idle_timeout_ms),
+        message_timeout: ms(server.tcp_message_timeout_ms),
+        write_timeout: ms(server.tcp_write_timeout_ms),
         responders: TCP_RESPONDERS,
         ..TcpOptions::default()
     }

@@ -2,11 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::admin;
+use crate::clock;
 use crate::config::Origins;
-use crate::config::model::{CheckId, Config};
+use crate::config::model::{CheckId, Config, TlsFiles};
 use crate::probe::{Checked, Flaw, verify};
 use crate::problem::{Problem, Problems};
+use crate::tls::{self, Owner, TlsError};
 
 /// Looks at every check of `config`, used or not, and adds what is wrong. Blocks.
 ///
@@ -39,21 +40,57 @@ pub(super) fn checks(
     }
 }
 
-/// Looks at the admin listener's certificate and key, and adds what is wrong. One that
-/// goes bad while it is in force is a warning, likewise: the listener keeps what it read.
-pub(super) fn admin(config: &Config, in_force: Option<&Config>, problems: &mut Problems) {
-    let Some(tls) = &config.admin.tls else { return };
-    let Err(error) = admin::check_tls(tls) else { return };
+/// Looks at the certificates and keys of our own listeners, and adds what is wrong. One
+/// that goes bad while it is in force is a warning, likewise: the listener keeps what it
+/// read.
+pub(super) fn listeners(config: &Config, in_force: Option<&Config>, problems: &mut Problems) {
+    let admin = |config: &Config| config.admin.tls.clone();
+    let dns = |config: &Config| config.tls.files.clone();
+    let asked = [
+        (Owner::Admin, admin(config), in_force.and_then(admin), "the admin listener"),
+        (Owner::Dns, dns(config), in_force.and_then(dns), "[tls]"),
+    ];
+    for (owner, files, before, who) in asked {
+        let Some(files) = files else { continue };
+        match tls::check(&files, owner) {
+            Err(error) => {
+                let goes_on = before.as_ref() == Some(&files);
+                problems.push(unusable(&error, &files, goes_on, who));
+            }
+            Ok(expires_s) => {
+                let soon = expires_s.and_then(|at_s| expiring(at_s, &files, config, who));
+                soon.into_iter().for_each(|problem| problems.push(problem));
+            }
+        }
+    }
+}
+
+fn unusable(error: &TlsError, files: &TlsFiles, goes_on: bool, who: &str) -> Problem {
     let code = if error.is_unreadable { "file-unreadable" } else { "file-invalid" };
-    let goes_on = in_force.is_some_and(|config| config.admin.tls.as_ref() == Some(tls));
-    let title = format!("the admin listener cannot speak TLS: {error}");
+    let title = format!("{who} cannot speak TLS: {error}");
     let problem = match goes_on {
         true => Problem::warning(code, title),
         false => Problem::error(code, title),
     };
-    let spot = if error.is_key { tls.spots.1 } else { tls.spots.0 };
-    problems
-        .push(problem.at_with(spot, "").help("PEM files: the certificate's chain, and its key"));
+    let spot = if error.is_key { files.spots.1 } else { files.spots.0 };
+    problem.at_with(spot, "").help("PEM files: the certificate's chain, and its key")
+}
+
+/// A certificate that clients will soon refuse, or do already.
+fn expiring(expires_s: u64, files: &TlsFiles, config: &Config, who: &str) -> Option<Problem> {
+    let now_s = u64::from(clock::unix_s());
+    let warning_s = u64::from(config.health.certificate_warning_s);
+    if warning_s == 0 || expires_s > now_s + warning_s {
+        return None;
+    }
+    let title = match expires_s.checked_sub(now_s) {
+        None | Some(0) => format!("the certificate of {who} has expired: clients refuse it"),
+        Some(left_s) => {
+            format!("the certificate of {who} expires in {} days", left_s.div_ceil(86_400))
+        }
+    };
+    let problem = Problem::warning("certificate-expires", title).at_with(files.spots.0, "");
+    Some(problem.help("replace its files: a new pair counts within seconds, without a restart"))
 }
 
 /// Warns of a file of cookie secrets that everybody on this host can read.

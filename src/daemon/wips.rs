@@ -19,7 +19,6 @@ use crate::health::plan::VerdictId;
 use crate::health::table::{Override, State, Word};
 use crate::overrides::Deciders;
 use crate::snapshot::{Serving, Snapshot, WipEntry};
-use crate::steer::strategy::Record;
 
 /// A page ends early when its WIPs have so many members.
 const PAGE_MEMBERS_MAX: usize = 20_000;
@@ -172,7 +171,7 @@ fn wip_status(
             effective: effective(word).to_owned(),
             probed: word.state().as_str().to_owned(),
             reason: None,
-            vips: range.map(|vip| vip_status(&strategy.vips[vip].record, words[vip])).collect(),
+            vips: range.map(|vip| vip_status(strategy.shown(vip as u16), words[vip])).collect(),
             override_id: deciders.of(wip, entry.strategy, telling.len() - 1),
         });
     }
@@ -201,9 +200,9 @@ fn members_of<'s>(
     pools.flat_map(|pool| pool.members.iter().map(move |member| (pool, member)))
 }
 
-fn vip_status(record: &Record, word: Word) -> VipStatus {
+fn vip_status(address: String, word: Word) -> VipStatus {
     VipStatus {
-        address: record.address().to_string(),
+        address,
         effective: effective(word).to_owned(),
         probed: word.state().as_str().to_owned(),
         available: word.available(),

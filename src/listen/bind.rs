@@ -11,7 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
-use super::udp_batch::{ignore_path_mtu, size_buffers, tell_destination};
+use super::encrypted::BoundSocket;
+use super::udp_batch::{fast_open, ignore_path_mtu, size_buffers, tell_destination};
 use super::{Inherited, Transport};
 
 /// How often a port chosen by the system for UDP is tried for TCP, before giving up.
@@ -19,6 +20,10 @@ const PORT_ATTEMPTS: usize = 32;
 
 /// Connections the kernel holds for one that is not accepted yet.
 const TCP_BACKLOG: i32 = 1024;
+
+/// Connections by fast open (RFC 7413) whose handshake is not over yet: what senders with
+/// forged addresses can hold. Beyond it clients take the ordinary way.
+const TCP_FAST_OPEN_QUEUE: u16 = 256;
 
 /// Send buffer of one TCP connection: what a client that never reads can hold of the
 /// kernel's memory.
@@ -45,6 +50,7 @@ impl Default for BindOptions {
 #[derive(Debug)]
 pub struct Bound {
     pub(super) addresses: Vec<BoundAddress>,
+    pub(super) encrypted: Vec<BoundSocket>,
 }
 
 /// One listen address.
@@ -81,7 +87,7 @@ pub fn bind_or_take(
         let taken = at.and_then(|at| inherited.swap_remove(at).take(options));
         taken.map_or_else(|| bind_address(address, options), Ok)
     });
-    Ok(Bound { addresses: addresses.collect::<Result<_, _>>()? })
+    Ok(Bound { addresses: addresses.collect::<Result<_, _>>()?, encrypted: Vec::new() })
 }
 
 impl Bound {
@@ -172,7 +178,7 @@ pub(super) fn make_ours(
     Ok(())
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+pub(super) fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -183,6 +189,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(TCP_BACKLOG)?;
+    fast_open(socket.as_fd(), TCP_FAST_OPEN_QUEUE);
     Ok(socket.into())
 }
 
@@ -245,7 +252,7 @@ pub enum BindError {
 }
 
 impl BindError {
-    fn new(address: SocketAddr, transport: Transport, source: io::Error) -> BindError {
+    pub(super) fn new(address: SocketAddr, transport: Transport, source: io::Error) -> BindError {
         match source.kind() {
             io::ErrorKind::AddrInUse => BindError::InUse { address, transport },
             io::ErrorKind::PermissionDenied => BindError::Denied { address, transport },

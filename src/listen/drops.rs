@@ -16,6 +16,7 @@ pub struct Drops {
     send_failed: AtomicU64,
     send_full: AtomicU64,
     receive_errors: AtomicU64,
+    bad_header: AtomicU64,
     /// Batches served: that it grows shows a thread at work.
     batches: AtomicU64,
 }
@@ -35,6 +36,9 @@ pub struct DropCounts {
     pub send_full: u64,
     /// Failed receive calls; no request is known to be lost by one.
     pub receive_errors: u64,
+    /// Requests of a proxy that does not say who the client is, never asked of the
+    /// responder.
+    pub bad_header: u64,
     /// Datagrams the kernel threw away: its queue was full, or the checksum wrong. Asked
     /// of the kernel at reading; wraps at 2^32 per socket.
     pub queue_full: u64,
@@ -62,6 +66,7 @@ impl Drops {
             (&self.send_failed, more.send_failed),
             (&self.send_full, more.send_full),
             (&self.receive_errors, more.receive_errors),
+            (&self.bad_header, more.bad_header),
         ];
         for (counter, amount) in pairs {
             if amount != 0 {
@@ -80,6 +85,7 @@ impl Drops {
             send_failed: self.send_failed.load(Ordering::Relaxed),
             send_full: self.send_full.load(Ordering::Relaxed),
             receive_errors: self.receive_errors.load(Ordering::Relaxed),
+            bad_header: self.bad_header.load(Ordering::Relaxed),
             queue_full: 0,
         }
     }
@@ -100,6 +106,7 @@ impl std::ops::AddAssign for DropCounts {
         self.send_failed += other.send_failed;
         self.send_full += other.send_full;
         self.receive_errors += other.receive_errors;
+        self.bad_header += other.bad_header;
         self.queue_full += other.queue_full;
     }
 }
@@ -124,6 +131,7 @@ mod tests {
             send_failed: 4,
             send_full: 5,
             receive_errors: 6,
+            bad_header: 7,
             queue_full: 0,
         };
         drops.add(&more);

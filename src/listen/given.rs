@@ -19,8 +19,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use socket2::{SockRef, Type};
 use thiserror::Error;
 
-use super::Inherited;
 use super::bind::{BindOptions, TCP_SEND_BUFFER_BYTES, make_ours};
+use super::encrypted::make_datagrams;
+use super::{Inherited, InheritedSocket, Transport};
 
 /// Why a socket of the service manager cannot be served.
 #[derive(Debug, Error)]
@@ -34,10 +35,10 @@ pub enum GivenError {
         /// As the manager calls it.
         name: String,
     },
-    /// No `[server] listen` asks for it.
+    /// Neither `[server] listen` nor `[tls]` asks for it.
     #[error(
         "the service manager gives a {protocol} socket on {address}, which is not in [server] \
-         listen: {listen}; make the two agree"
+         listen: {listen}; nor is it an address of [tls]: make the two agree"
     )]
     NotAsked {
         /// UDP or TCP.
@@ -61,8 +62,10 @@ pub enum GivenError {
         setting: &'static str,
     },
     /// Whoever comes to the second would wait for ever.
-    #[error("the service manager gives two TCP sockets on {address}: one is enough")]
+    #[error("the service manager gives two {protocol} sockets on {address}: one is enough")]
     Twice {
+        /// UDP or TCP.
+        protocol: &'static str,
         /// Of which address.
         address: SocketAddr,
     },
@@ -87,7 +90,17 @@ pub enum GivenError {
     },
 }
 
-/// Sorts `sockets`, each with its name, to `addresses`.
+/// What a manager gave, by what it is for.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// For plain DNS.
+    pub plain: Vec<Inherited>,
+    /// For encrypted transports.
+    pub encrypted: Vec<InheritedSocket>,
+}
+
+/// Sorts `sockets`, each with its name, to `addresses` of plain DNS and `listens` of
+/// encrypted transports.
 ///
 /// # Errors
 /// One of them cannot be used. All must be: a socket that nobody reads swallows
@@ -95,13 +108,26 @@ pub enum GivenError {
 pub fn sort(
     sockets: Vec<(String, OwnedFd)>,
     addresses: &[SocketAddr],
+    listens: &[(Transport, SocketAddr)],
     options: &BindOptions,
-) -> Result<Vec<Inherited>, GivenError> {
+) -> Result<Given, GivenError> {
+    let mut encrypted: Vec<InheritedSocket> = Vec::new();
     let mut udp: Vec<Vec<OwnedFd>> = addresses.iter().map(|_| Vec::new()).collect();
     let mut tcp: Vec<Option<OwnedFd>> = addresses.iter().map(|_| None).collect();
     for (name, socket) in sockets {
         let (protocol, address) = look(&socket).ok_or(GivenError::Kind { name })?;
         let Some(index) = addresses.iter().position(|asked| *asked == address) else {
+            let is_it = |(transport, asked): &&(Transport, SocketAddr)| {
+                *asked == address && transport.is_datagram() == (protocol == UDP)
+            };
+            if let Some(&(transport, asked)) = listens.iter().find(is_it) {
+                make_encrypted(&socket, protocol, address, options)?;
+                if encrypted.iter().any(|one| one.transport == transport && one.asked == asked) {
+                    return Err(GivenError::Twice { protocol, address });
+                }
+                encrypted.push(InheritedSocket { transport, asked, socket });
+                continue;
+            }
             let listen = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             return Err(GivenError::NotAsked { protocol, address, listen });
         };
@@ -109,7 +135,7 @@ pub fn sort(
         if protocol == UDP {
             udp[index].push(socket);
         } else if tcp[index].replace(socket).is_some() {
-            return Err(GivenError::Twice { address });
+            return Err(GivenError::Twice { protocol, address });
         }
     }
     let mut inherited = Vec::new();
@@ -122,7 +148,7 @@ pub fn sort(
             (true, Some(_)) => return Err(half(UDP, "ListenDatagram=")),
         }
     }
-    Ok(inherited)
+    Ok(Given { plain: inherited, encrypted })
 }
 
 const UDP: &str = "UDP";
@@ -157,4 +183,21 @@ fn make(
     } else {
         known.set_send_buffer_size(TCP_SEND_BUFFER_BYTES).map_err(failed)
     }
+}
+
+/// The same for an encrypted transport.
+fn make_encrypted(
+    socket: &OwnedFd,
+    protocol: &'static str,
+    address: SocketAddr,
+    options: &BindOptions,
+) -> Result<(), GivenError> {
+    if protocol == TCP {
+        return make(socket, protocol, address, options);
+    }
+    let failed = |source| GivenError::System { address, source };
+    if address.is_ipv6() && !SockRef::from(socket).only_v6().map_err(failed)? {
+        return Err(GivenError::BothFamilies { protocol, address });
+    }
+    make_datagrams(socket.as_fd(), address, options).map_err(failed)
 }

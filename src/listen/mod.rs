@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! udp-N thread   recvmmsg ─ begin_batch ─ respond_all × n ─ end_batch ─ sendmmsg
-//! TCP (tokio)    accept ─ limits ─ length-framed messages ─ respond ─ write
+//! TCP (tokio)    accept ─ (PROXY header, TLS) ─ limits ─ framed messages ─ respond ─ write
 //! ```
 //!
 //! A UDP thread owns one socket and blocks in `recvmmsg` on it: with one socket
@@ -16,22 +16,28 @@
 
 mod bind;
 mod drops;
+mod encrypted;
 mod given;
 mod inherit;
+pub mod proxy;
 mod request;
 mod running;
 mod tcp;
+mod tcp_accept;
 mod tcp_connection;
 mod tcp_registry;
+mod tcp_transfers;
 mod udp;
 pub mod udp_batch;
+mod udp_proxy;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use crate::metrics::Transport;
 pub use bind::{BindError, BindOptions, Bound, bind, bind_or_take};
 pub use drops::{DropCounts, Drops};
-pub use given::{GivenError, sort};
+pub use encrypted::{InheritedSocket, OfferedSocket};
+pub use given::{Given, GivenError, sort};
 pub use inherit::{Inherited, Moved, Offered};
 pub use request::{GROUP_MAX, Replies, Request, Wait};
 pub use running::{Pulse, Running, StartError, StartOptions};

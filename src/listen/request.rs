@@ -74,6 +74,13 @@ impl<'b> Replies<'b> {
         }
     }
 
+    /// The place of the replies to the next `count` requests, as if they were a group.
+    pub(super) fn of_next(&mut self, count: usize, answer: impl FnOnce(&mut Replies<'_>)) {
+        let end = (self.next + count).min(self.slots.len());
+        answer(&mut Replies::new(self.batch, &self.slots[self.next..end]));
+        self.next = end;
+    }
+
     /// How many of the group's requests are dealt with. One whose `fill` panicked is not.
     #[inline]
     pub fn count(&self) -> usize {

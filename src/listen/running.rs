@@ -10,13 +10,18 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 use thiserror::Error;
 use tokio::runtime::Handle;
+use tokio_rustls::TlsAcceptor;
 
-use super::tcp::TcpServer;
+use super::encrypted::BoundSocket;
+use super::proxy::Proxies;
+use super::tcp::{Listening, TcpServer};
 use super::udp::{Stop, Worker};
 use super::udp_batch::{allowed_processors, kernel_drops, pin_to, wait_readable, wake};
 use super::{
-    Bound, DropCounts, Drops, Moved, Offered, Responder, ResponderFactory, TcpCounts, TcpOptions,
+    Bound, DropCounts, Drops, Moved, Offered, OfferedSocket, Responder, ResponderFactory,
+    TcpCounts, TcpOptions, Transport,
 };
+use crate::tls::Certificate;
 
 /// How long [`Running::stop`] waits for the UDP threads: each needs one batch.
 const JOIN_WAIT: Duration = Duration::from_millis(900);
@@ -36,12 +41,22 @@ pub struct StartOptions {
     pub pin: bool,
     /// Limits of TCP.
     pub tcp: TcpOptions,
+    /// With which encrypted transports are spoken.
+    pub certificate: Option<Arc<Certificate>>,
+    /// Sources that say who their client is.
+    pub proxies: Option<Arc<Proxies>>,
 }
 
 impl Default for StartOptions {
     fn default() -> StartOptions {
         // Past 64 a larger batch saves nothing measurable, and delays its first reply.
-        StartOptions { udp_batch: 64, pin: false, tcp: TcpOptions::default() }
+        StartOptions {
+            udp_batch: 64,
+            pin: false,
+            tcp: TcpOptions::default(),
+            certificate: None,
+            proxies: None,
+        }
     }
 }
 
@@ -55,6 +70,16 @@ pub enum StartError {
         name: String,
         /// What the system said.
         source: io::Error,
+    },
+    /// An encrypted transport cannot be spoken.
+    #[error("cannot speak {transport} on {address}: {why}")]
+    Encrypted {
+        /// What was to be spoken.
+        transport: Transport,
+        /// Where it listens.
+        address: SocketAddr,
+        /// What is missing.
+        why: String,
     },
     /// The runtime cannot watch a listener.
     #[error("cannot serve TCP on {address}: {source}")]
@@ -75,6 +100,10 @@ pub struct Running {
     /// What each address was asked as and its TCP listener, to be handed over; gone when
     /// that is over, for an address must not seem to listen on.
     asked: Mutex<Vec<(SocketAddr, TcpListener)>>,
+    /// The same of encrypted transports.
+    encrypted: Mutex<Vec<BoundSocket>>,
+    encrypted_local: Vec<(Transport, SocketAddr)>,
+    certificate: Option<Arc<Certificate>>,
 }
 
 /// A UDP thread at one look. One that had requests waiting and has served no batch by
@@ -120,11 +149,27 @@ impl Bound {
             sockets.extend(workers.map(|(worker, socket)| (index, worker, socket)));
             let copy = address.tcp.try_clone().map_err(|error| failed((address.local, error)))?;
             asked.push((address.asked, copy));
-            listeners.push((address.local, address.tcp));
+            let (address, listener) = (address.local, address.tcp);
+            listeners.push(Listening { address, listener, tls: None });
         }
-        let tcp = TcpServer::start(listeners, factory, &options.tcp, runtime).map_err(failed)?;
-        let asked = Mutex::new(asked);
-        let mut running = Running { local, stop: Arc::default(), udp: Vec::new(), tcp, asked };
+        let mut kept = Vec::new();
+        for bound in self.encrypted {
+            let address = bound.local;
+            kept.push(bound.copy().map_err(|error| failed((address, error)))?);
+            listeners.push(dot(bound, options.certificate.as_ref())?);
+        }
+        let proxies = &options.proxies;
+        let tcp = TcpServer::start(listeners, factory, &options.tcp, proxies.clone(), runtime);
+        let mut running = Running {
+            local,
+            stop: Arc::default(),
+            udp: Vec::new(),
+            tcp: tcp.map_err(failed)?,
+            asked: Mutex::new(asked),
+            encrypted_local: kept.iter().map(|bound| (bound.transport, bound.local)).collect(),
+            encrypted: Mutex::new(kept),
+            certificate: options.certificate.clone(),
+        };
         // Without the list nothing is pinned; with it, worker w has the w-th of them.
         let processors =
             if options.pin { allowed_processors().unwrap_or_default() } else { Vec::new() };
@@ -136,6 +181,7 @@ impl Bound {
                 local: running.local[address].ip(),
                 batch: options.udp_batch,
                 responder: factory.udp(index),
+                proxies: proxies.clone(),
                 drops: Arc::clone(&drops),
                 stop: Arc::clone(&running.stop),
             };
@@ -145,6 +191,19 @@ impl Bound {
         }
         Ok(running)
     }
+}
+
+/// A listener that speaks DNS over TLS (RFC 7858).
+fn dot(
+    bound: BoundSocket,
+    certificate: Option<&Arc<Certificate>>,
+) -> Result<Listening, StartError> {
+    let (transport, address) = (bound.transport, bound.local);
+    let failed = |why: String| StartError::Encrypted { transport, address, why };
+    let certificate = certificate.ok_or_else(|| failed("no certificate".to_owned()))?;
+    let config = certificate.server_config(&[b"dot"]).map_err(|error| failed(error.to_string()))?;
+    let listener = bound.into_listener();
+    Ok(Listening { address, listener, tls: Some(TlsAcceptor::from(config)) })
 }
 
 fn spawn<R: Responder + 'static>(
@@ -181,9 +240,25 @@ impl Running {
         sum
     }
 
+    /// The addresses of encrypted transports, in the order configured.
+    pub fn encrypted_addrs(&self) -> &[(Transport, SocketAddr)] {
+        &self.encrypted_local
+    }
+
     /// TCP connections, now and since the start.
     pub fn tcp(&self) -> TcpCounts {
+        let of_tcp = |(of, counts)| (of == Transport::Tcp).then_some(counts);
+        self.connections().into_iter().find_map(of_tcp).unwrap_or_default()
+    }
+
+    /// Connections of each transport that has them, likewise.
+    pub fn connections(&self) -> Vec<(Transport, TcpCounts)> {
         self.tcp.counts()
+    }
+
+    /// The certificate of encrypted transports.
+    pub fn certificate(&self) -> Option<&Arc<Certificate>> {
+        self.certificate.as_ref()
     }
 
     /// What each UDP thread does, for who watches them.
@@ -208,9 +283,11 @@ impl Running {
         self.stop_now()
     }
 
-    /// Calls `offer` with the sockets of every address, in the order configured.
-    pub fn offered<T>(&self, offer: impl FnOnce(&[Offered<'_>]) -> T) -> T {
-        let asked = self.asked();
+    /// Calls `offer` with the sockets of every address, in the order configured: of plain
+    /// DNS, and of encrypted transports.
+    pub fn offered<T>(&self, offer: impl FnOnce(&[Offered<'_>], &[OfferedSocket<'_>]) -> T) -> T {
+        let (asked, encrypted) = (self.asked(), self.encrypted());
+        let encrypted: Vec<_> = encrypted.iter().map(BoundSocket::offered).collect();
         let offered: Vec<Offered<'_>> = asked
             .iter()
             .enumerate()
@@ -220,7 +297,7 @@ impl Running {
                 Offered { asked: *asked, udp, tcp: listener.as_fd() }
             })
             .collect();
-        offer(&offered)
+        offer(&offered, &encrypted)
     }
 
     /// As [`Running::stop`], for sockets that another process serves already: what they
@@ -230,7 +307,7 @@ impl Running {
         self.stop.set();
         self.tcp.hand_over();
         let threads = self.join_threads(Instant::now() + JOIN_WAIT);
-        self.asked().clear();
+        self.forget_sockets();
         self.tcp.wait_for_moved(limit, take) & threads
     }
 
@@ -242,7 +319,7 @@ impl Running {
     /// The same for listeners that others hold too.
     pub fn stop_now(&self) -> bool {
         self.stop.set();
-        self.asked().clear();
+        self.forget_sockets();
         self.tcp.drain();
         let deadline = Instant::now() + JOIN_WAIT;
         self.each_thread(wake::wake);
@@ -270,6 +347,15 @@ impl Running {
             let handle = thread.handle.lock().unwrap_or_else(PoisonError::into_inner);
             handle.iter().for_each(act);
         }
+    }
+
+    fn forget_sockets(&self) {
+        self.asked().clear();
+        self.encrypted().clear();
+    }
+
+    fn encrypted(&self) -> MutexGuard<'_, Vec<BoundSocket>> {
+        self.encrypted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asked(&self) -> MutexGuard<'_, Vec<(SocketAddr, TcpListener)>> {

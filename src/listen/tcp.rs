@@ -1,26 +1,26 @@
-//! TCP: accepting, and what all connections share (RFC 7766, RFC 9210).
+//! TCP, and TLS over it: what all connections share (RFC 7766, RFC 9210, RFC 7858).
 //!
-//! Must not know how messages are framed; that is `tcp_connection`.
+//! Must not know how connections begin, which is `tcp_accept`, nor how messages are
+//! framed; that is `tcp_connection`.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_rustls::TlsAcceptor;
 
-use super::tcp_connection::Connection;
-use super::tcp_registry::{Caps, Registry, TcpCounts};
-use super::{Meta, Moved, Responder, ResponderFactory, Transport};
+use super::proxy::Proxies;
+use super::tcp_accept::Acceptor;
+use super::tcp_registry::{Registry, TcpCounts};
+use super::{Moved, Responder, ResponderFactory, Transport};
 
 /// The longest DNS message over TCP, in bytes.
 pub(super) const MESSAGE_MAX: usize = 65_535;
-
-/// Pause after `accept` failed for want of descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long connections may finish what they have begun, when told to stop.
 const DRAIN_WAIT: Duration = Duration::from_millis(400);
@@ -31,8 +31,9 @@ const GONE_WAIT: Duration = Duration::from_millis(300);
 /// Limits of TCP.
 #[derive(Clone, Debug)]
 pub struct TcpOptions {
-    /// Connections in all. At the limit the one idle longest is closed for a new one;
-    /// when none is idle the new one is refused. Each can hold about 160 KiB at worst.
+    /// Connections in all, of each transport. At the limit an idle one is closed for a new
+    /// one, of the client that has most; when none is idle the new one is refused. Each
+    /// can hold about 160 KiB at worst.
     pub connections_max: usize,
     /// Connections of one client: an IPv4 address or an IPv6 /64.
     pub connections_per_client_max: usize,
@@ -44,6 +45,8 @@ pub struct TcpOptions {
     pub write_timeout: Duration,
     /// Responders that the connections share; as many answer at once.
     pub responders: usize,
+    /// Connections that are sent a zone at once; others wait for their turn.
+    pub transfers_max: usize,
 }
 
 impl Default for TcpOptions {
@@ -57,6 +60,7 @@ impl Default for TcpOptions {
             message_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(5),
             responders: 2,
+            transfers_max: 64,
         }
     }
 }
@@ -64,7 +68,8 @@ impl Default for TcpOptions {
 /// What every connection shares.
 pub(super) struct Shared<R> {
     pub(super) options: TcpOptions,
-    registry: Arc<Registry>,
+    /// Leave to send transfers.
+    pub(super) transfers: Arc<Semaphore>,
     desks: Vec<Mutex<Desk<R>>>,
 }
 
@@ -88,36 +93,42 @@ pub(super) enum Phase {
 }
 
 impl<R: Responder> Shared<R> {
-    pub(super) fn new(
-        options: TcpOptions,
-        registry: Arc<Registry>,
-        responder: impl Fn(usize) -> R,
-    ) -> Shared<R> {
+    pub(super) fn new(options: TcpOptions, responder: impl Fn(usize) -> R) -> Shared<R> {
         let desk = |index| {
             let out = vec![0; MESSAGE_MAX].into_boxed_slice();
             Mutex::new(Desk { responder: responder(index), out })
         };
         let desks = (0..options.responders.max(1)).map(desk).collect();
-        Shared { options, registry, desks }
+        let transfers = Arc::new(Semaphore::new(options.transfers_max.max(1)));
+        Shared { options, transfers, desks }
     }
 
-    /// Works at the desk of connection `id`, while others wait for that desk: some
-    /// microseconds, never across an await.
+    /// Works at a desk, that of connection `id` if none is free, while others wait for it:
+    /// some microseconds, never across an await.
     pub(super) fn at_desk<T>(&self, id: u64, work: impl FnOnce(&mut Desk<R>) -> T) -> T {
-        let desk = &self.desks[id as usize % self.desks.len()];
-        work(&mut desk.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(super) fn count(&self, change: impl FnOnce(&mut TcpCounts)) {
-        self.registry.count(change);
+        let own = id as usize % self.desks.len();
+        // Any that is free is as good, and better than to wait.
+        let (before, after) = self.desks.split_at(own);
+        let free = after.iter().chain(before).find_map(|desk| desk.try_lock().ok());
+        let wait = || self.desks[own].lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut free.unwrap_or_else(wait))
     }
 }
 
 // ---- TcpServer -------------------------------------------------------------------------
 
+/// A listener to be served.
+pub(super) struct Listening {
+    pub(super) address: SocketAddr,
+    pub(super) listener: std::net::TcpListener,
+    /// Speaks TLS on it.
+    pub(super) tls: Option<TlsAcceptor>,
+}
+
 /// The TCP side at work.
 pub(super) struct TcpServer {
-    registry: Arc<Registry>,
+    /// Of TCP, and of DNS over TLS where it is spoken.
+    registries: Vec<(Transport, Arc<Registry>)>,
     phase: watch::Sender<Phase>,
     /// Connections on their way to another process. Every task holds a sender: they are
     /// gone when it closes.
@@ -132,32 +143,35 @@ impl TcpServer {
     /// # Errors
     /// When the runtime cannot watch a listener, with its address.
     pub(super) fn start<F: ResponderFactory>(
-        listeners: Vec<(SocketAddr, std::net::TcpListener)>,
+        listeners: Vec<Listening>,
         factory: &F,
         options: &TcpOptions,
+        proxies: Option<Arc<Proxies>>,
         runtime: &Handle,
     ) -> Result<TcpServer, (SocketAddr, io::Error)> {
-        let registry = Arc::new(Registry::new(Caps {
-            total: options.connections_max.max(1),
-            per_client: options.connections_per_client_max.max(1),
-        }));
-        let make = |index| factory.tcp(index);
-        let shared = Arc::new(Shared::new(options.clone(), Arc::clone(&registry), make));
+        let shared = Arc::new(Shared::new(options.clone(), |index| factory.tcp(index)));
         let (phase, told) = watch::channel(Phase::Serving);
         let (sender, moved) = channel();
         let (adopted, adoptions) = mpsc::unbounded_channel();
         let _context = runtime.enter();
-        let acceptor = Acceptor { shared, told, moved: sender };
-        for (address, listener) in listeners {
-            let listener = TcpListener::from_std(listener).map_err(|error| (address, error))?;
-            runtime.spawn(acceptor.clone().run(listener));
+        let tcp = Acceptor::new(shared, proxies, told, sender);
+        let dot = tcp.of_transport(Transport::Dot);
+        let mut registries = vec![tcp.registry()];
+        if listeners.iter().any(|listening| listening.tls.is_some()) {
+            registries.push(dot.registry());
         }
-        runtime.spawn(acceptor.adopt_all(adoptions));
-        Ok(TcpServer { registry, phase, moved: Mutex::new(moved), adopted })
+        for Listening { address, listener, tls } in listeners {
+            let listener = TcpListener::from_std(listener).map_err(|error| (address, error))?;
+            let acceptor = if tls.is_some() { dot.clone() } else { tcp.clone() };
+            runtime.spawn(acceptor.run(listener, tls));
+        }
+        runtime.spawn(tcp.adopt_all(adoptions));
+        Ok(TcpServer { registries, phase, moved: Mutex::new(moved), adopted })
     }
 
-    pub(super) fn counts(&self) -> TcpCounts {
-        self.registry.counts()
+    /// Connections of each transport.
+    pub(super) fn counts(&self) -> Vec<(Transport, TcpCounts)> {
+        self.registries.iter().map(|(of, registry)| (*of, registry.counts())).collect()
     }
 
     /// Begins the end: no new connection, idle ones close, others finish.
@@ -202,89 +216,6 @@ impl TcpServer {
                 Ok(connection) => take(connection),
                 Err(error) => return error == RecvTimeoutError::Disconnected,
             }
-        }
-    }
-}
-
-// ---- Acceptor --------------------------------------------------------------------------
-
-struct Acceptor<R> {
-    shared: Arc<Shared<R>>,
-    told: watch::Receiver<Phase>,
-    moved: Sender<Moved>,
-}
-
-impl<R> Clone for Acceptor<R> {
-    fn clone(&self) -> Acceptor<R> {
-        let (told, moved) = (self.told.clone(), self.moved.clone());
-        Acceptor { shared: Arc::clone(&self.shared), told, moved }
-    }
-}
-
-impl<R: Responder + 'static> Acceptor<R> {
-    async fn run(mut self, listener: TcpListener) {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                // An error means that the server itself is gone.
-                _ = self.told.wait_for(|&phase| phase > Phase::Serving) => return,
-            };
-            match accepted {
-                Ok((stream, client)) => {
-                    // Replies go out whole: waiting to fill a segment would only delay them.
-                    let _ = stream.set_nodelay(true);
-                    self.admit(stream, client, Vec::new(), 0);
-                }
-                Err(error) => self.accept_failed(&error).await,
-            }
-        }
-    }
-
-    /// Goes on with connections of the process before.
-    async fn adopt_all(mut self, mut adoptions: mpsc::UnboundedReceiver<Moved>) {
-        loop {
-            let adopted = tokio::select! {
-                adopted = adoptions.recv() => adopted,
-                _ = self.told.wait_for(|&phase| phase > Phase::Serving) => return,
-            };
-            let Some(Moved { stream, client, input, unanswered }) = adopted else { return };
-            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-            match stream {
-                Ok(stream) => self.admit(stream, client, input, unanswered),
-                Err(error) => tracing::warn!(%error, %client, "a connection cannot go on"),
-            }
-        }
-    }
-
-    /// Gives the connection a task of its own, or closes it.
-    fn admit(&self, stream: TcpStream, client: SocketAddr, input: Vec<u8>, unanswered: usize) {
-        let Some(place) = self.shared.registry.admit(client.ip()) else { return };
-        let local = stream.local_addr().ok().map(|local| local.ip());
-        let meta = Meta { client, local, transport: Transport::Tcp };
-        let mut connection = Connection::new(stream, meta, place, Arc::clone(&self.shared));
-        connection.go_on(input, unanswered);
-        let (told, mut gone) = (self.told.clone(), self.told.clone());
-        let sender = self.moved.clone();
-        tokio::spawn(async move {
-            let moved = tokio::select! {
-                moved = connection.run(told) => moved,
-                _ = gone.wait_for(|&phase| phase == Phase::Gone) => None,
-            };
-            if let Some(moved) = moved {
-                // Without a receiver there is no server that could hand it over.
-                let _ = sender.send(moved);
-            }
-        });
-    }
-
-    /// A connection that ended before it was accepted is nothing; without descriptors
-    /// or memory the idle ones are the ones to go.
-    async fn accept_failed(&self, error: &io::Error) {
-        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-        if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
-            tracing::warn!(%error, "cannot accept a TCP connection");
-            self.shared.registry.evict_oldest_idle();
-            tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Who is connected: admits, counts, and finds the oldest idle connection when there
-//! is no room (RFC 7766 section 6.2.3, RFC 9210 section 4.2).
+//! Who is connected: admits, counts, and finds an idle connection to close when there is
+//! no room: of the client with the most connections, the one that was idle longest (RFC
+//! 7766 section 6.2.3, RFC 9210 section 4.2).
 //!
 //! ```text
 //! admit ─► idle ─ busy() ─► busy ─ idle() ─► idle ─ evicted or dropped ─► gone
@@ -9,7 +10,8 @@
 //!
 //! Must not know sockets: a connection is a client's address and a bell to ring.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,6 +43,10 @@ pub struct TcpCounts {
     pub stalled: u64,
     /// Closed because nothing the client sent could be answered.
     pub unanswerable: u64,
+    /// Closed because there was no TLS to be agreed on, in time.
+    pub handshake_failed: u64,
+    /// Closed because a proxy did not say who the client is, in time.
+    pub bad_header: u64,
 }
 
 /// All connections.
@@ -52,12 +58,31 @@ pub(super) struct Registry {
 #[derive(Default)]
 struct Inner {
     connections: HashMap<u64, Entry>,
-    /// When it became idle, in the order of events → connection.
-    idle: BTreeMap<u64, u64>,
-    per_client: HashMap<IpAddr, usize>,
+    clients: HashMap<IpAddr, Client>,
+    /// Clients with an idle connection: how many connections each has, and when its
+    /// first became idle. The last of them loses one when there is no room.
+    ranks: BTreeSet<Rank>,
+    idle: usize,
     /// The next event's number; also names connections.
     next: u64,
     counts: TcpCounts,
+}
+
+/// What one client has.
+#[derive(Default)]
+struct Client {
+    connections: usize,
+    /// When they became idle, in the order of events, and which they are.
+    idle: BTreeSet<(u64, u64)>,
+}
+
+type Rank = (usize, Reverse<u64>, IpAddr);
+
+impl Client {
+    fn rank(&self, address: IpAddr) -> Option<Rank> {
+        let (since, _) = self.idle.first()?;
+        Some((self.connections, Reverse(*since), address))
+    }
 }
 
 struct Entry {
@@ -75,7 +100,8 @@ impl Registry {
     pub(super) fn admit(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
         let client = client_key(client);
         let mut inner = self.lock();
-        if inner.per_client.get(&client).is_some_and(|&count| count >= self.caps.per_client) {
+        let has = inner.clients.get(&client).map_or(0, |client| client.connections);
+        if has >= self.caps.per_client {
             inner.counts.refused_client += 1;
             return None;
         }
@@ -87,24 +113,22 @@ impl Registry {
         let evicted = Arc::new(Notify::new());
         let entry = Entry { client, idle_since: Some(id), evicted: Arc::clone(&evicted) };
         inner.connections.insert(id, entry);
-        inner.idle.insert(id, id);
-        *inner.per_client.entry(client).or_default() += 1;
+        inner.change(client, |client| {
+            client.connections += 1;
+            client.idle.insert((id, id));
+        });
         inner.counts.admitted += 1;
         Some(Place { registry: Arc::clone(self), id, evicted })
     }
 
-    /// Closes the connection that has been idle longest; false: none is idle.
+    /// Closes an idle connection; false: none is idle.
     pub(super) fn evict_oldest_idle(&self) -> bool {
         self.lock().evict_oldest_idle()
     }
 
     pub(super) fn counts(&self) -> TcpCounts {
         let inner = self.lock();
-        TcpCounts {
-            open: inner.connections.len() as u64,
-            idle: inner.idle.len() as u64,
-            ..inner.counts
-        }
+        TcpCounts { open: inner.connections.len() as u64, idle: inner.idle as u64, ..inner.counts }
     }
 
     pub(super) fn count(&self, change: impl FnOnce(&mut TcpCounts)) {
@@ -124,7 +148,9 @@ impl Inner {
     }
 
     fn evict_oldest_idle(&mut self) -> bool {
-        let Some((_, id)) = self.idle.pop_first() else { return false };
+        let Some((_, _, client)) = self.ranks.last() else { return false };
+        let oldest = self.clients.get(client).and_then(|client| client.idle.first());
+        let Some(&(_, id)) = oldest else { return false };
         if let Some(entry) = self.remove(id) {
             // Kept for a connection that is not waiting at this moment.
             entry.evicted.notify_one();
@@ -135,16 +161,31 @@ impl Inner {
 
     fn remove(&mut self, id: u64) -> Option<Entry> {
         let entry = self.connections.remove(&id)?;
-        if let Some(since) = entry.idle_since {
-            self.idle.remove(&since);
-        }
-        if let Some(count) = self.per_client.get_mut(&entry.client) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_client.remove(&entry.client);
+        self.change(entry.client, |client| {
+            client.connections -= 1;
+            if let Some(since) = entry.idle_since {
+                client.idle.remove(&(since, id));
             }
-        }
+        });
         Some(entry)
+    }
+
+    /// Changes what `address` has, and keeps what follows from it right.
+    fn change(&mut self, address: IpAddr, change: impl FnOnce(&mut Client)) {
+        let client = self.clients.entry(address).or_default();
+        let (rank, idle) = (client.rank(address), client.idle.len());
+        change(client);
+        let new_rank = client.rank(address);
+        self.idle = self.idle + client.idle.len() - idle;
+        if client.connections == 0 {
+            self.clients.remove(&address);
+        }
+        if rank != new_rank {
+            if let Some(rank) = rank {
+                self.ranks.remove(&rank);
+            }
+            self.ranks.extend(new_rank);
+        }
     }
 }
 
@@ -171,6 +212,11 @@ impl Place {
         self.id
     }
 
+    /// Changes the counts of its transport.
+    pub(super) fn count(&self, change: impl FnOnce(&mut TcpCounts)) {
+        self.registry.count(change);
+    }
+
     /// Resolves when the connection is to make room for another.
     pub(super) async fn evicted(&self) {
         self.evicted.notified().await;
@@ -180,8 +226,11 @@ impl Place {
     pub(super) fn busy(&self) -> bool {
         let mut inner = self.registry.lock();
         let Some(entry) = inner.connections.get_mut(&self.id) else { return false };
+        let client = entry.client;
         if let Some(since) = entry.idle_since.take() {
-            inner.idle.remove(&since);
+            inner.change(client, |client| {
+                client.idle.remove(&(since, self.id));
+            });
         }
         true
     }
@@ -193,7 +242,10 @@ impl Place {
         let Some(entry) = inner.connections.get_mut(&self.id) else { return };
         if entry.idle_since.is_none() {
             entry.idle_since = Some(now);
-            inner.idle.insert(now, self.id);
+            let client = entry.client;
+            inner.change(client, |client| {
+                client.idle.insert((now, self.id));
+            });
         }
     }
 }
@@ -242,6 +294,20 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_most_connections_makes_room_first() {
+        let registry = registry(4, 9);
+        let oldest = registry.admit(client(1)).unwrap();
+        let greedy: Vec<Place> = (0..3).map(|_| registry.admit(client(2)).unwrap()).collect();
+        let another = registry.admit(client(3)).unwrap();
+        assert!(!greedy[0].busy(), "the oldest of the client with three");
+        let further = registry.admit(client(4)).unwrap();
+        assert!(!greedy[1].busy(), "it still has the most");
+        let last = registry.admit(client(5)).unwrap();
+        assert!(!oldest.busy(), "all have one: the oldest idle goes");
+        assert!(greedy[2].busy() && another.busy() && further.busy() && last.busy());
+    }
+
+    #[test]
     fn a_client_has_its_own_cap() {
         let registry = registry(10, 2);
         let _held = [registry.admit(client(1)).unwrap(), registry.admit(client(1)).unwrap()];
@@ -275,16 +341,21 @@ mod tests {
                 }
                 let inner = registry.lock();
                 prop_assert!(inner.connections.len() <= 5);
-                prop_assert!(inner.per_client.values().all(|&count| (1..=3).contains(&count)));
-                prop_assert_eq!(inner.per_client.values().sum::<usize>(), inner.connections.len());
-                for (since, id) in &inner.idle {
+                let counts = inner.clients.values().map(|client| client.connections);
+                prop_assert!(counts.clone().all(|count| (1..=3).contains(&count)));
+                prop_assert_eq!(counts.sum::<usize>(), inner.connections.len());
+                let idle = inner.clients.values().flat_map(|client| &client.idle);
+                prop_assert_eq!(idle.clone().count(), inner.idle);
+                for (since, id) in idle {
                     prop_assert_eq!(inner.connections[id].idle_since, Some(*since));
                 }
+                let ranks = inner.clients.iter().filter_map(|(at, client)| client.rank(*at));
+                prop_assert_eq!(ranks.collect::<BTreeSet<_>>(), inner.ranks.clone());
             }
             drop(places);
             let inner = registry.lock();
-            prop_assert!(inner.connections.is_empty() && inner.idle.is_empty());
-            prop_assert!(inner.per_client.is_empty());
+            prop_assert!(inner.connections.is_empty() && inner.idle == 0);
+            prop_assert!(inner.clients.is_empty() && inner.ranks.is_empty());
         }
     }
 }

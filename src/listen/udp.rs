@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use socket2::Socket;
 
+use super::proxy::Proxies;
 use super::udp_batch::{Batch, wake};
+use super::udp_proxy::respond_behind;
 use super::{DropCounts, Drops, Responder, Wait};
 
 /// Batches answered after the word to stop: what the kernel had queued by then, and
@@ -28,6 +30,8 @@ pub(super) struct Worker<R> {
     pub(super) local: IpAddr,
     pub(super) batch: usize,
     pub(super) responder: R,
+    /// Sources that say who their client is.
+    pub(super) proxies: Option<Arc<Proxies>>,
     pub(super) drops: Arc<Drops>,
     pub(super) stop: Arc<Stop>,
 }
@@ -78,8 +82,15 @@ impl<R: Responder> Worker<R> {
 
     fn serve(&mut self, batch: &mut Batch) {
         self.responder.begin_batch();
-        let refused =
-            batch.answer_groups(|requests, replies| self.responder.respond_all(requests, replies));
+        let (responder, mut bad_header) = (&mut self.responder, 0);
+        let refused = match &self.proxies {
+            None => batch.answer_groups(|requests, replies| {
+                responder.respond_all(requests, replies);
+            }),
+            Some(proxies) => batch.answer_groups(|requests, replies| {
+                bad_header += respond_behind(proxies, responder, requests, replies);
+            }),
+        };
         self.responder.end_batch();
         let sent = batch.send(self.socket.as_fd());
         self.drops.served();
@@ -87,6 +98,7 @@ impl<R: Responder> Worker<R> {
             port_zero: refused.port_zero,
             oversized: refused.oversized,
             unaddressed: refused.unaddressed,
+            bad_header,
             send_failed: sent.failed,
             send_full: sent.full,
             ..DropCounts::default()

@@ -34,7 +34,7 @@ pub use super::request::{Refused, Sent, Wait};
 use slab::Slab;
 use socket::wait_writable;
 pub use socket::{
-    allowed_processors, give_way, ignore_path_mtu, kernel_drops, pin_to, size_buffers,
+    allowed_processors, fast_open, give_way, ignore_path_mtu, kernel_drops, pin_to, size_buffers,
     tell_destination, wait_readable,
 };
 

@@ -14,7 +14,9 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::histogram::{Histogram, HistogramTotals, RESPONSE_BOUNDS_NS};
+use super::histogram::{Histogram, RESPONSE_BOUNDS_NS};
+use super::refusals::{RateAction, RateClass, Refusal};
+use super::totals::Totals;
 
 //------------ Labels ---------------------------------------------------------
 
@@ -56,6 +58,11 @@ impl Transport {
             Transport::Doq => "doq",
             Transport::Doh3 => "doh3",
         }
+    }
+
+    /// Whether it comes over UDP, as QUIC does; else over TCP.
+    pub fn is_datagram(self) -> bool {
+        matches!(self, Transport::Udp | Transport::Doq | Transport::Doh3)
     }
 
     /// Whether nobody on the way can read it.
@@ -123,8 +130,14 @@ pub enum DropReason {
     SendFull,
     /// The kernel had no room left for it: queries come faster than they are answered.
     QueueFull,
+    /// From a proxy that did not say who the client is.
+    ProxyHeader,
     /// Answering it failed inside: a bug, told in the log.
     Fault,
+    /// Its client's network had as many replies as it may.
+    RateLimited,
+    /// Its client may not ask.
+    Denied,
 }
 
 /// When a request is dropped.
@@ -140,7 +153,7 @@ pub enum DropStage {
 
 impl DropReason {
     /// All, in the order of their numbers.
-    pub const ALL: [DropReason; 9] = [
+    pub const ALL: [DropReason; 12] = [
         DropReason::Short,
         DropReason::Response,
         DropReason::SourcePortZero,
@@ -149,7 +162,10 @@ impl DropReason {
         DropReason::SendFailed,
         DropReason::SendFull,
         DropReason::QueueFull,
+        DropReason::ProxyHeader,
         DropReason::Fault,
+        DropReason::RateLimited,
+        DropReason::Denied,
     ];
 
     /// The `reason` label.
@@ -163,18 +179,26 @@ impl DropReason {
             DropReason::SendFailed => "send_failed",
             DropReason::SendFull => "send_full",
             DropReason::QueueFull => "queue_full",
+            DropReason::ProxyHeader => "proxy_header",
             DropReason::Fault => "fault",
+            DropReason::RateLimited => "rate_limited",
+            DropReason::Denied => "denied",
         }
     }
 
     /// When requests are dropped for it.
     pub fn stage(self) -> DropStage {
         match self {
-            DropReason::Short | DropReason::Response | DropReason::Fault => DropStage::Outcome,
+            DropReason::Short
+            | DropReason::Response
+            | DropReason::Fault
+            | DropReason::RateLimited
+            | DropReason::Denied => DropStage::Outcome,
             DropReason::SourcePortZero
             | DropReason::Oversized
             | DropReason::Unaddressed
-            | DropReason::QueueFull => DropStage::Unread,
+            | DropReason::QueueFull
+            | DropReason::ProxyHeader => DropStage::Unread,
             DropReason::SendFailed | DropReason::SendFull => DropStage::Unsent,
         }
     }
@@ -212,9 +236,12 @@ pub const RCODE_NAMES: [Option<&str>; 24] = [
 /// Slots of a count by response code: one each, and "other".
 pub const RCODE_SLOTS: usize = RCODE_NAMES.len() + 1;
 
-const TRANSPORTS: usize = Transport::ALL.len();
-const FAMILIES: usize = Family::ALL.len();
-const REASONS: usize = DropReason::ALL.len();
+pub(super) const TRANSPORTS: usize = Transport::ALL.len();
+pub(super) const FAMILIES: usize = Family::ALL.len();
+pub(super) const REASONS: usize = DropReason::ALL.len();
+pub(super) const REFUSALS: usize = Refusal::ALL.len();
+pub(super) const RATE_CLASSES: usize = RateClass::ALL.len();
+pub(super) const RATE_ACTIONS: usize = RateAction::ALL.len();
 const RESPONSE_BUCKETS: usize = RESPONSE_BOUNDS_NS.len();
 
 //------------ Cells ----------------------------------------------------------
@@ -227,6 +254,8 @@ struct Cells {
     queries: [[AtomicU64; FAMILIES]; TRANSPORTS],
     responses: [[AtomicU64; RCODE_SLOTS]; TRANSPORTS],
     dropped: [AtomicU64; REASONS],
+    refused: [AtomicU64; REFUSALS],
+    rate_limited: [[AtomicU64; RATE_ACTIONS]; RATE_CLASSES],
     response_time: Histogram<RESPONSE_BUCKETS>,
 }
 
@@ -243,6 +272,8 @@ impl Cells {
             queries: [const { [const { AtomicU64::new(0) }; FAMILIES] }; TRANSPORTS],
             responses: [const { [const { AtomicU64::new(0) }; RCODE_SLOTS] }; TRANSPORTS],
             dropped: [const { AtomicU64::new(0) }; REASONS],
+            refused: [const { AtomicU64::new(0) }; REFUSALS],
+            rate_limited: [const { [const { AtomicU64::new(0) }; RATE_ACTIONS] }; RATE_CLASSES],
             response_time: Histogram::new(&RESPONSE_BOUNDS_NS),
         }
     }
@@ -259,6 +290,14 @@ impl Cells {
         }
         for reason in 0..REASONS {
             totals.dropped[reason] += read(&self.dropped[reason]);
+        }
+        for (total, refused) in totals.refused.iter_mut().zip(&self.refused) {
+            *total += read(refused);
+        }
+        for (totals, limited) in totals.rate_limited.iter_mut().zip(&self.rate_limited) {
+            for (total, limited) in totals.iter_mut().zip(limited) {
+                *total += read(limited);
+            }
         }
         self.response_time.add_to(&mut totals.response_time);
     }
@@ -292,6 +331,18 @@ impl WorkerCounters {
     #[inline]
     pub fn dropped(&self, reason: DropReason) {
         add(&self.cells.dropped[reason as usize], 1);
+    }
+
+    /// The reply is a refusal: beside its response.
+    #[inline]
+    pub fn refused(&self, reason: Refusal) {
+        add(&self.cells.refused[reason as usize], 1);
+    }
+
+    /// A reply was limited: beside its outcome.
+    #[inline]
+    pub fn rate_limited(&self, class: RateClass, action: RateAction) {
+        add(&self.cells.rate_limited[class as usize][action as usize], 1);
     }
 
     /// How long a sampled answer took to make, in nanoseconds.
@@ -336,39 +387,6 @@ impl Registry {
             cells.add_to(&mut totals);
         }
         totals
-    }
-}
-
-//------------ Totals ---------------------------------------------------------
-
-/// The sum of all counters at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Totals {
-    /// By [`Transport`] and [`Family`].
-    pub queries: [[u64; FAMILIES]; TRANSPORTS],
-    /// By [`Transport`] and slot of the response code; the last is "other".
-    pub responses: [[u64; RCODE_SLOTS]; TRANSPORTS],
-    /// By [`DropReason`]. What the listeners count for themselves is added here.
-    pub dropped: [u64; REASONS],
-    /// Times that sampled answers took to make.
-    pub response_time: HistogramTotals,
-}
-
-impl Totals {
-    /// All requests.
-    pub fn queries_sum(&self) -> u64 {
-        self.queries.iter().flatten().sum()
-    }
-
-    /// All replies.
-    pub fn responses_sum(&self) -> u64 {
-        self.responses.iter().flatten().sum()
-    }
-
-    /// All requests whose outcome was a drop.
-    pub fn dropped_outcomes_sum(&self) -> u64 {
-        let outcome = |reason: &&DropReason| reason.stage() == DropStage::Outcome;
-        DropReason::ALL.iter().filter(outcome).map(|reason| self.dropped[*reason as usize]).sum()
     }
 }
 

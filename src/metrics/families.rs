@@ -66,6 +66,10 @@ families! {
         "Replies made, by response code.";
     DNS_DROPPED Counter "windrose_dns_dropped_total" ["reason"]
         "Requests that got no reply, by reason.";
+    DNS_REFUSED Counter "windrose_dns_refused_total" ["reason"]
+        "Replies that refuse, by reason.";
+    RATE_LIMITED Counter "windrose_rate_limited_total" ["class", "action"]
+        "Replies over UDP that response rate limiting held back: dropped, or sent short (slip).";
     DNS_RESPONSE_SECONDS Histogram "windrose_dns_response_seconds" []
         "Time to make a reply, of a sample of the requests; of those answered together, the mean.";
     CONNECTIONS Gauge "windrose_connections" ["transport"]
@@ -74,6 +78,10 @@ families! {
         "DNS connections taken in.";
     CONNECTIONS_CUT Counter "windrose_connections_cut_total" ["transport", "reason"]
         "DNS connections this server refused or closed, by reason.";
+    TLS_CERTIFICATE_EXPIRY Gauge "windrose_tls_certificate_expiry_timestamp_seconds" []
+        "Unix time at which the certificate of [tls] expires.";
+    TLS_CERTIFICATE_CHANGES Counter "windrose_tls_certificate_changes_total" ["result"]
+        "Changes of the files of [tls]: taken, or refused, so that the pair before goes on.";
     WIP_ANSWERS Counter "windrose_wip_answers_total" ["wip", "member"]
         "Answers that held this member's address.";
     WIP_FAIL_OPEN Counter "windrose_wip_fail_open_total" ["wip"]

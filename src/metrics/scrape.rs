@@ -1,11 +1,14 @@
 //! One scrape: every value in, the page out. Pure.
 
-use super::counters::{DropReason, Family, RCODE_NAMES, Totals, Transport};
+use super::connections::{self, ConnectionTotals};
+use super::counters::{DropReason, Family, RCODE_NAMES, Transport};
 use super::families::{self as family, MetricFamily};
 use super::histogram::HistogramTotals;
+use super::refusals;
 use super::text::{FamilyWriter, Page, Value};
+use super::totals::Totals;
 use super::transitions::TransitionCounters;
-use super::watched::{self, QueryLogTotals, WebhookTotals};
+use super::watched::{self, OwnCertificate, QueryLogTotals, WebhookTotals};
 
 /// Response codes that are shown from the start at 0, so that the first one of
 /// a kind is a rise that an alert can see; others appear when they happen.
@@ -22,6 +25,8 @@ pub struct Scrape<'a> {
     pub totals: &'a Totals,
     /// Connections, for each transport that has them.
     pub connections: &'a [(Transport, ConnectionTotals)],
+    /// The certificate of encrypted transports; none: they are not spoken.
+    pub own_certificate: Option<OwnCertificate>,
     /// Series per WIP; none when there are too many (`[metrics] per_wip`).
     pub wips: Option<&'a dyn WipSeries>,
     /// Changes of health; shown with the series per WIP.
@@ -59,25 +64,6 @@ pub struct Scrape<'a> {
     pub query_log: Option<QueryLogTotals>,
     /// What the system says about this process; none: it does not say.
     pub process: Option<Process>,
-}
-
-/// Connections of one transport.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ConnectionTotals {
-    /// Open now.
-    pub open: u64,
-    /// Taken in since the start.
-    pub admitted: u64,
-    /// Closed while idle, to make room for another.
-    pub evicted: u64,
-    /// Refused: no room and none idle.
-    pub refused_full: u64,
-    /// Refused: its client has as many as one may.
-    pub refused_client: u64,
-    /// Closed: a message or a reply took too long.
-    pub stalled: u64,
-    /// Closed: nothing in what it sent could be answered.
-    pub unanswerable: u64,
 }
 
 /// Writes to the state directory.
@@ -185,7 +171,8 @@ pub fn render(scrape: &Scrape<'_>, out: &mut String) {
     let mut page = Page::new(out);
     page.begin(&family::BUILD_INFO).sample(&[scrape.version], Value::Whole(1));
     dns(&mut page, scrape.totals);
-    connections(&mut page, scrape.connections);
+    connections::connections(&mut page, scrape.connections);
+    watched::own_certificate(&mut page, scrape.own_certificate);
     if let Some(wips) = scrape.wips {
         per_wip(&mut page, wips, scrape.transitions);
     }
@@ -225,30 +212,8 @@ fn dns(page: &mut Page<'_>, totals: &Totals) {
     for reason in DropReason::ALL {
         samples.sample(&[reason.label()], Value::Whole(totals.dropped[reason as usize]));
     }
+    refusals::render(page, totals);
     page.begin(&family::DNS_RESPONSE_SECONDS).histogram(&[], &totals.response_time);
-}
-
-fn connections(page: &mut Page<'_>, connections: &[(Transport, ConnectionTotals)]) {
-    let mut samples = page.begin(&family::CONNECTIONS);
-    for (transport, totals) in connections {
-        samples.sample(&[transport.label()], Value::Whole(totals.open));
-    }
-    let mut samples = page.begin(&family::CONNECTIONS_ADMITTED);
-    for (transport, totals) in connections {
-        samples.sample(&[transport.label()], Value::Whole(totals.admitted));
-    }
-    let mut samples = page.begin(&family::CONNECTIONS_CUT);
-    for (transport, totals) in connections {
-        for (reason, count) in [
-            ("evicted", totals.evicted),
-            ("refused_full", totals.refused_full),
-            ("refused_client", totals.refused_client),
-            ("stalled", totals.stalled),
-            ("unanswerable", totals.unanswerable),
-        ] {
-            samples.sample(&[transport.label(), reason], Value::Whole(count));
-        }
-    }
 }
 
 fn per_wip(page: &mut Page<'_>, wips: &dyn WipSeries, transitions: &TransitionCounters) {

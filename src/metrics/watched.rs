@@ -48,3 +48,25 @@ pub(super) fn webhooks(page: &mut Page<'_>, webhooks: &[WebhookTotals]) {
         samples.sample(&[&totals.webhook], Value::Whole(totals.dropped));
     }
 }
+
+/// The certificate of encrypted transports.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OwnCertificate {
+    /// When it expires, in unix seconds; none: it does not say.
+    pub expires_s: Option<u64>,
+    /// Changes of its files that were taken.
+    pub renewed: u64,
+    /// Changes that could not be.
+    pub refused: u64,
+}
+
+pub(super) fn own_certificate(page: &mut Page<'_>, certificate: Option<OwnCertificate>) {
+    let Some(OwnCertificate { expires_s, renewed, refused }) = certificate else { return };
+    if let Some(expires_s) = expires_s {
+        page.single(&family::TLS_CERTIFICATE_EXPIRY, Value::Whole(expires_s));
+    }
+    let mut samples = page.begin(&family::TLS_CERTIFICATE_CHANGES);
+    for (result, count) in [("taken", renewed), ("refused", refused)] {
+        samples.sample(&[result], Value::Whole(count));
+    }
+}

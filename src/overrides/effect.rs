@@ -2,7 +2,6 @@
 //! it is.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::dns::types::rtype;
@@ -213,9 +212,10 @@ impl Pair {
 
     /// For each member of a strategy, the first one of the same addresses.
     fn same_members(&mut self, strategy: u32) -> Arc<[u16]> {
-        let vips = |range: std::ops::Range<u16>, serving: &Serving| -> BTreeSet<IpAddr> {
+        let vips = |range: std::ops::Range<u16>, serving: &Serving| -> BTreeSet<Vec<u8>> {
             let vips = &serving.snapshot.strategies[strategy as usize].vips;
-            range.map(|vip| vips[usize::from(vip)].record.address()).collect()
+            let record = |vip: u16| &vips[usize::from(vip)].record;
+            range.map(|vip| [&[record(vip).rtype() as u8], record(vip).rdata()].concat()).collect()
         };
         let known = self.addresses.entry(strategy).or_insert_with(|| {
             let mut first = HashMap::new();

@@ -18,7 +18,6 @@ mod attempt;
 mod body;
 mod bounded;
 mod busy;
-mod certificate;
 mod connect;
 mod counters;
 mod dns;

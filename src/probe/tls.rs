@@ -26,7 +26,7 @@ use super::connect::stream_failure;
 use super::prepared::Tools;
 use super::session::{CHAIN_BYTES_MAX, Handshake};
 use super::tls_files::{load_client, load_roots, system_roots};
-use super::{Phase, Progress, certificate, tls_verify};
+use super::{Phase, Progress, tls_verify};
 use crate::health::check::{ClientCertificate, HttpVersion, ProbeKind, TlsProbe, TlsVersion};
 use crate::health::plan::Plan;
 use crate::health::{Failure, FailureKind};
@@ -245,7 +245,7 @@ pub(super) async fn handshake(
     let connection = stream.get_ref().1;
     // Resumed, it is the certificate that the session was made with.
     let chain = connection.peer_certificates().unwrap_or_default();
-    seen(progress, chain.first().and_then(|leaf| certificate::expires_s(leaf)));
+    seen(progress, chain.first().and_then(|leaf| crate::tls::expires_s(leaf)));
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     // Only the first of several, with redirects, is the one whose session is kept.
     progress.handshake.get_or_insert(if resumed { Handshake::Resumed } else { Handshake::Full });

@@ -14,8 +14,6 @@ use rustls::{
     RootCertStore, SignatureScheme,
 };
 
-use super::certificate;
-
 /// Verifies by `roots`, or not at all.
 pub(super) fn verifier(
     roots: Option<RootCertStore>,
@@ -62,7 +60,7 @@ impl ServerCertVerifier for Verifier {
             roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         verified.map_err(|error| match error {
             Error::InvalidCertificate(error) => {
-                let refused = Refused { error, expires_s: certificate::expires_s(end_entity) };
+                let refused = Refused { error, expires_s: crate::tls::expires_s(end_entity) };
                 Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refused))))
             }
             other => other,

@@ -16,7 +16,8 @@ fn encode(rtype: u16, said: &ServiceBinding) -> Binding {
     // Clients of HTTPS must understand these in any case (RFC 9460 9), and what is so
     // automatically is not to be listed (RFC 9460 8).
     let automatic = |number: u16| [key::NO_DEFAULT_ALPN, key::PORT].contains(&number);
-    let mandatory = said.mandatory.iter().filter(|&&number| rtype != rtype::HTTPS || !automatic(number));
+    let mandatory =
+        said.mandatory.iter().filter(|&&number| rtype != rtype::HTTPS || !automatic(number));
     let mandatory: Vec<u8> = mandatory.flat_map(|number| number.to_be_bytes()).collect();
     if !mandatory.is_empty() {
         push(&mut bytes, key::MANDATORY, &mandatory);
@@ -36,12 +37,7 @@ fn encode(rtype: u16, said: &ServiceBinding) -> Binding {
     if let Some(ech) = &said.ech {
         push(&mut between, key::ECH, ech);
     }
-    Binding {
-        rtype,
-        before_hints: bytes.into(),
-        between_hints: between.into(),
-        hints: said.hints,
-    }
+    Binding { rtype, before_hints: bytes.into(), between_hints: between.into(), hints: said.hints }
 }
 
 fn push(bytes: &mut Vec<u8>, number: u16, value: &[u8]) {

@@ -14,6 +14,8 @@ const RECORD_LINES_MAX: usize = 64;
 
 /// Static records that may stand in a WIP's way, kept while zones are made.
 pub(super) struct Kept {
+    /// A WIP's members are names: no type may stand beside its CNAME.
+    all: bool,
     types: Vec<u16>,
     records: Vec<(u32, Name, u16)>,
 }
@@ -29,12 +31,14 @@ impl Kept {
         if any(|settings| settings.svcb.is_some()) {
             types.push(rtype::SVCB);
         }
-        Kept { types, records: Vec::new() }
+        let is_alias = |settings: &WipSettings| is_alias(config, settings);
+        let all = config.wip_settings.iter().any(is_alias);
+        Kept { all, types, records: Vec::new() }
     }
 
     /// Keeps those of a zone that matter.
     pub(super) fn keep(&mut self, zone: u32, records: &[Record]) {
-        let matters = |record: &&Record| self.types.contains(&record.rtype);
+        let matters = |record: &&Record| self.all || self.types.contains(&record.rtype);
         let kept = records.iter().filter(matters);
         self.records.extend(kept.map(|record| (zone, record.owner.to_lowercase(), record.rtype)));
     }
@@ -50,21 +54,47 @@ impl Kept {
                 return None;
             };
             let settings = &config.wip_settings[config.wips.settings(wip) as usize];
+            let kind = rtype::text(*rtype);
+            let found = place_of(*zone, &config.zones[*zone as usize], owner, *rtype);
+            let subject = wip_subject(config, wip, owner);
+            if is_alias(config, settings) {
+                let at_apex = config.zones.iter().any(|zone| zone.origin == *owner);
+                let (message, help) = if at_apex {
+                    if *rtype != rtype::SOA {
+                        return None; // said once
+                    }
+                    let message =
+                        format!("{owner}: a zone's apex cannot be a CNAME, as its members are");
+                    (message, "give the WIP a name below, or members with addresses")
+                } else {
+                    let message = format!(
+                        "{owner}: static records of type {kind} stand beside members that are names (RFC 1034 3.6.2)"
+                    );
+                    (message, "remove the static record, or give the members addresses")
+                };
+                let problem = CompileProblem::error("zone-data", subject, message);
+                return Some(problem.and_at(found, "the static record").with_help(help));
+            }
             let key = match *rtype {
                 rtype::HTTPS if settings.https.is_some() => "https",
                 rtype::SVCB if settings.svcb.is_some() => "svcb",
                 _ => return None,
             };
-            let kind = rtype::text(*rtype);
-            let message = format!("{owner}: `{key}` and a static record both say its {kind} record");
-            let found = place_of(*zone, &config.zones[*zone as usize], owner, *rtype);
-            let problem = CompileProblem::error("zone-data", wip_subject(config, wip, owner), message)
+            let message =
+                format!("{owner}: `{key}` and a static record both say its {kind} record");
+            let problem = CompileProblem::error("zone-data", subject, message)
                 .and_at(found, "the static record")
                 .with_help(format!("remove the static record, or write {key} = false"));
             Some(problem)
         };
         self.records.iter().filter_map(clash).collect()
     }
+}
+
+/// Whether members of a WIP are names.
+fn is_alias(config: &Config, settings: &WipSettings) -> bool {
+    let pools = settings.pools.iter().map(|&pool| &config.pools[pool as usize]);
+    pools.flat_map(|pool| &pool.members).any(|member| member.cname.is_some())
 }
 
 /// The WIP, or the alias of it that has this name.
@@ -94,7 +124,8 @@ fn line_of(text: &[u8], zone: &Zone, owner: &Name, rtype: u16) -> Option<u32> {
     let holds = |lines: usize| {
         // What ends within a record cannot be read: it goes on.
         let ends_at = (lines..=line_count).take(RECORD_LINES_MAX);
-        let parsed = ends_at.map(|lines| ends.get(lines.wrapping_sub(1)).map_or(text.len(), |&end| end));
+        let parsed =
+            ends_at.map(|lines| ends.get(lines.wrapping_sub(1)).map_or(text.len(), |&end| end));
         let parsed = parsed.filter_map(|end| {
             let lines = [&text[..end], b"\n"].concat();
             master::parse(&lines, &zone.origin, zone.ttl_s).ok()

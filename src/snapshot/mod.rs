@@ -9,12 +9,15 @@
 //! table beside it, and what workers count lives in a state of their own. It
 //! must not know sockets, files or time: the load's time comes in as a value.
 
+mod abuse;
 mod bindings;
 mod clashes;
 mod handover;
+mod networks;
 mod places;
 mod problem;
 mod serial;
+mod services;
 mod steering;
 mod targets;
 mod worker;
@@ -30,6 +33,8 @@ use crate::steer::overlay::Overlay;
 use crate::steer::strategy::{Record, Strategy};
 use crate::zone::Zones;
 
+pub use abuse::{Access, RateRules};
+pub use networks::NetworkSet;
 pub use problem::{CompileProblem, Subject};
 pub use serial::{Serial, Serials};
 pub use targets::REFERENCE_CHECK;
@@ -65,6 +70,10 @@ pub struct Snapshot {
     pub turn_count: usize,
     /// How many answer counters a worker needs; 0: series per WIP are off.
     pub counter_count: usize,
+    /// Who may ask; none: everybody.
+    pub access: Option<Access>,
+    /// How much clients get over UDP; none: as much as they ask for.
+    pub rate_rules: Option<Arc<RateRules>>,
     /// Serials of the zones, to be kept for the next load.
     pub serials: Serials,
     /// What it was compiled from.
@@ -261,6 +270,8 @@ pub fn compile_after(
         plan,
         turn_count,
         counter_count,
+        access: Access::compile(&config.access),
+        rate_rules: RateRules::compile(&config.rate_limit).map(Arc::new),
         serials,
         config,
         base,

@@ -8,12 +8,13 @@ use ipnet::IpNet;
 
 use super::{CompileProblem, Subject, bindings};
 use crate::config::model::{Config, Member, Pool, Vip, WipSettings};
+use crate::dns::Name;
 use crate::geo::{self, BaseTable, Map, Place, Serves};
 use crate::steer::order::{ClientPlace, Rank, Site, order};
 use crate::steer::strategy::{
     MemberEntry, NOT_ONE, PoolEntry, Record, Row, Strategy, VipEntry, one_vip_each, only_vip,
 };
-use crate::steer::{OnAllDown, Policy, hash};
+use crate::steer::{Families, OnAllDown, Policy, hash};
 
 /// Strategies, one for each entry of the config's WIP settings.
 pub(super) struct Steering {
@@ -72,17 +73,20 @@ fn strategy(config: &Config, settings: &WipSettings, maps: &mut Maps<'_>) -> Str
         },
         on_all_down: settings.on_all_down.clone(),
         ecs: settings.ecs,
-        families: settings.families,
+        // A name is of both families.
+        families: if lists.names.is_empty() { settings.families } else { Families::Together },
         map: clients.map,
         rows: clients.rows,
         networks: networks.into(),
         bindings: bindings::compile(settings),
+        names: lists.names.into(),
     }
 }
 
 /// WIPs with more VIPs than their lists can number.
 pub(super) fn too_large(config: &Config) -> Vec<CompileProblem> {
-    let vips = |pool: &Pool| pool.members.iter().map(|member| member.vips.len()).sum::<usize>();
+    let vips =
+        |pool: &Pool| pool.members.iter().map(|member| member.vips.len().max(1)).sum::<usize>();
     let by_pool: Vec<usize> = config.pools.iter().map(vips).collect();
     let mut problems = Vec::new();
     for (index, settings) in config.wip_settings.iter().enumerate() {
@@ -109,14 +113,29 @@ struct Lists {
     pools: Vec<PoolEntry>,
     members: Vec<MemberEntry>,
     vips: Vec<VipEntry>,
+    names: Vec<Box<[u8]>>,
     has_several_vips: bool,
 }
 
 impl Lists {
+    /// The number of a member's name.
+    fn name(&mut self, name: &Name) -> u32 {
+        let known = self.names.iter().position(|known| **known == *name.wire());
+        known.unwrap_or_else(|| {
+            self.names.push(name.wire().into());
+            self.names.len() - 1
+        }) as u32
+    }
+
     fn add(&mut self, pool: &Pool) {
         let first_member = self.members.len() as u16;
         for member in &pool.members {
             let first_vip = self.vips.len() as u16;
+            if let Some(cname) = &member.cname {
+                let number = self.name(cname);
+                let record = Record::of_name(number);
+                self.vips.push(VipEntry { record, address_hash: 0 });
+            }
             self.vips.extend(member.vips.iter().map(|vip| VipEntry {
                 record: Record::new(vip.address),
                 address_hash: hash::name_hash(&vip.address.to_string()),
@@ -184,7 +203,10 @@ impl Layout {
                     } else {
                         Site::default()
                     },
-                    vips: member.vips.iter().map(only_clients).collect(),
+                    vips: match member.cname {
+                        Some(_) => vec![for_everyone()],
+                        None => member.vips.iter().map(only_clients).collect(),
+                    },
                 })
                 .collect();
             PoolLayout { by_geo, members }
@@ -274,6 +296,11 @@ fn networks<'a>(members: impl Iterator<Item = &'a Member>) -> Vec<IpNet> {
     networks.sort();
     networks.dedup();
     networks
+}
+
+/// What stands for a name, as far as a client's row depends on it.
+fn for_everyone() -> Vip {
+    Vip { address: [0u8; 4].into(), clients: Vec::new() }
 }
 
 /// The VIP as far as a client's row depends on it: its family and `for`.

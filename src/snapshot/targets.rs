@@ -3,7 +3,7 @@
 //! share one list of verdicts.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::problem::{CompileProblem, Subject};
 use crate::config::model::{
@@ -11,7 +11,9 @@ use crate::config::model::{
 };
 use crate::dns::name;
 use crate::health::check::{ProbeKind, TcpProbe};
-use crate::health::plan::{Identity, Plan, Target, TargetId, Thresholds, Verdict, VerdictId};
+use crate::health::plan::{
+    Identity, Plan, ProbeAddress, Target, TargetId, Thresholds, Verdict, VerdictId,
+};
 use crate::health::schedule;
 
 /// References are probed as a check with all defaults would: fast enough to be
@@ -86,9 +88,14 @@ impl<'a> Targets<'a> {
     fn member(&mut self, settings: &WipSettings, member: &Member, wip: &str, host: &str) {
         let asker =
             Asker { member: &member.name, wip: Some(wip), datacenter: member.datacenter, host };
-        for vip in &member.vips {
-            let gate = member.datacenter.and_then(|id| self.gate(id, vip.address));
-            let targets = self.targets(&settings.health_checks, vip.address, &asker);
+        // A name is probed where it leads: resolved by the prober, whose failures to do so
+        // are no verdict.
+        let name = member.cname.iter().map(|name| ProbeAddress::Host(name.to_string()));
+        let vips = member.vips.iter().map(|vip| ProbeAddress::Ip(vip.address));
+        for probed in name.chain(vips) {
+            let address = probed.ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+            let gate = member.datacenter.and_then(|id| self.gate(id, address));
+            let targets = self.targets(&settings.health_checks, &probed, &asker);
             let verdict = self.verdict(Verdict {
                 targets,
                 require: settings.require,
@@ -111,11 +118,16 @@ impl<'a> Targets<'a> {
         let host = host_of_address(address);
         let asker =
             Asker { member: &datacenter.name, wip: None, datacenter: Some(id), host: &host };
-        let targets = self.targets(&datacenter.health_checks, address, &asker);
+        let targets = self.targets(&datacenter.health_checks, &address.into(), &asker);
         Some(self.verdict(Verdict { targets, require: datacenter.require, ..Verdict::default() }))
     }
 
-    fn targets(&mut self, checks: &[CheckId], address: IpAddr, asker: &Asker<'_>) -> Vec<TargetId> {
+    fn targets(
+        &mut self,
+        checks: &[CheckId],
+        address: &ProbeAddress,
+        asker: &Asker<'_>,
+    ) -> Vec<TargetId> {
         let mut ids: Vec<TargetId> =
             checks.iter().map(|&check| self.target(check, address, asker)).collect();
         ids.sort_unstable();
@@ -123,11 +135,11 @@ impl<'a> Targets<'a> {
         ids
     }
 
-    fn target(&mut self, check: CheckId, address: IpAddr, asker: &Asker<'_>) -> TargetId {
+    fn target(&mut self, check: CheckId, address: &ProbeAddress, asker: &Asker<'_>) -> TargetId {
         let check = &self.config.health_checks[check as usize];
         let identity = Identity {
             probe: with_host(&check.probe, asker.host),
-            address: check.address.clone().unwrap_or(address.into()),
+            address: check.address.as_ref().unwrap_or(address).clone(),
         };
         let targets = &mut self.plan.targets;
         *self.target_ids.entry(identity).or_insert_with_key(|identity| {

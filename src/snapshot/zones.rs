@@ -7,6 +7,7 @@ use super::SiteEntry;
 use super::clashes::Kept;
 use super::problem::{CompileProblem, Subject};
 use super::serial::Serials;
+use super::services::Services;
 use crate::config::model::{Config, Datacenter, Member, Pool, WipSettings, Zone};
 use crate::dns::types::rtype;
 use crate::health::plan::Failback;
@@ -34,12 +35,14 @@ pub(super) fn compile(
     let mut serials = Serials::default();
     let settings = settings_hashes(config);
     let mut kept = Kept::new(config);
+    let mut services = Services::new(config, &mut problems);
     for (index, zone) in config.zones.iter().enumerate() {
         let problems_before = problems.len();
         let mut records = read_records(index as u32, zone, &mut problems);
         if problems.len() > problems_before {
             continue; // what is missing may stand in what could not be read
         }
+        services.add_to(config, index, &mut records, &mut problems);
         let hash = content_hash(config, &settings, zone, &records);
         let mut serial = before.next(&zone.origin, hash, now_s);
         if let Some(number) = zone.serial {

@@ -59,7 +59,8 @@ impl Binding {
         ttl_s: u32,
         hints: &Hints,
     ) -> Result<(), Full> {
-        let (v4, v6) = if self.hints { (hints.v4.data(), hints.v6.data()) } else { (&[][..], &[][..]) };
+        let (v4, v6) =
+            if self.hints { (hints.v4.data(), hints.v6.data()) } else { (&[][..], &[][..]) };
         let (v4_head, v6_head) =
             (parameter_head(key::IPV4HINT, v4.len()), parameter_head(key::IPV6HINT, v6.len()));
         let v4_head = if v4.is_empty() { &[][..] } else { &v4_head[..] };

@@ -74,6 +74,7 @@ impl World {
         }
         let strategy = Strategy {
             bindings: Box::default(),
+            names: Box::default(),
             policy,
             pools: entries.into(),
             members: all.into(),

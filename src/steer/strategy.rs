@@ -7,13 +7,14 @@
 //!
 //! It must not know names, zones or how health is measured.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::binding::Binding;
 use super::{Families, OnAllDown, Policy};
 use crate::dns::encode::{Full, QUESTION_POINTER, Section, TTL_AT, Writer};
+use crate::dns::name;
 use crate::dns::types::{class, rtype};
 use crate::geo::Map;
 
@@ -64,6 +65,8 @@ pub struct Strategy {
     pub shows_all: bool,
     /// HTTPS and SVCB records, those that there are.
     pub bindings: Box<[Binding]>,
+    /// Distinct wire names that members are; none where they have addresses.
+    pub names: Box<[Box<[u8]>]>,
 }
 
 impl Strategy {
@@ -76,8 +79,38 @@ impl Strategy {
     pub fn turn_count(&self) -> usize {
         match (self.takes_turns, self.bindings.is_empty()) {
             (false, _) => 0,
+            (true, true) if self.is_alias() => 3,
             (true, true) => 2,
             (true, false) => 4,
+        }
+    }
+
+    /// True where members are names: the answer is a CNAME, whatever is asked.
+    pub fn is_alias(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    /// The type that a decision is made for when `family` is asked.
+    pub fn decided_type(&self, family: u16) -> u16 {
+        if self.is_alias() { rtype::CNAME } else { family }
+    }
+
+    /// The wire name that a VIP stands for; none where it is an address.
+    pub fn target(&self, vip: u16) -> Option<&[u8]> {
+        let number = self.vips.get(usize::from(vip))?.record.name()?;
+        self.names.get(number as usize).map(|name| &**name)
+    }
+
+    /// What is answered for a VIP, as text.
+    pub fn shown(&self, vip: u16) -> String {
+        match self.target(vip) {
+            Some(wire) => {
+                let mut text = String::new();
+                // Writing to a string cannot fail.
+                let _ = name::write_presentation(wire, &mut text);
+                text
+            }
+            None => self.vips[usize::from(vip)].record.address().to_string(),
         }
     }
 
@@ -211,6 +244,19 @@ impl Record {
         Record { bytes, length }
     }
 
+    /// What stands for a CNAME to the name of this number: never written as it is.
+    pub fn of_name(number: u32) -> Record {
+        let mut record = Record::new(Ipv4Addr::from(number).into());
+        record.bytes[3] = rtype::CNAME as u8;
+        record
+    }
+
+    /// The number of the name it stands for.
+    fn name(&self) -> Option<u32> {
+        let number = self.bytes[12..16].first_chunk().copied().map(u32::from_be_bytes);
+        number.filter(|_| self.rtype() == rtype::CNAME)
+    }
+
     /// The same record with a TTL in seconds.
     #[inline]
     pub fn with_ttl(mut self, ttl_s: u32) -> Record {
@@ -224,7 +270,7 @@ impl Record {
         writer.copy_address(Section::Answer, &self.bytes, usize::from(self.length), ttl_s)
     }
 
-    /// A or AAAA.
+    /// A, AAAA or, where it stands for a name, CNAME.
     #[inline]
     pub fn rtype(&self) -> u16 {
         u16::from(self.bytes[3])
@@ -240,9 +286,9 @@ impl Record {
         &self.bytes[12..usize::from(self.length)]
     }
 
-    /// The address.
+    /// The address; without meaning where it stands for a name.
     pub fn address(&self) -> IpAddr {
-        if self.rtype() == rtype::A {
+        if self.rtype() != rtype::AAAA {
             let octets: [u8; 4] = self.bytes[12..16].try_into().expect("four bytes");
             IpAddr::from(octets)
         } else {

@@ -107,6 +107,7 @@ impl<'a> Side<'a> {
     /// Whether an address of the type could be answered.
     pub(super) fn has(&self, rtype: u16) -> bool {
         let vips = self.strategy.vips.iter().map(|vip| &vip.record);
+        let rtype = self.strategy.decided_type(rtype);
         vips.chain(&self.strategy.fallback).any(|record| record.rtype() == rtype)
     }
 
@@ -152,7 +153,7 @@ impl<'a> Side<'a> {
             row,
             network: ClientNetwork::of(client),
             turn: 0,
-            rtype,
+            rtype: self.strategy.decided_type(rtype),
         }
     }
 

@@ -31,6 +31,14 @@ pub struct Located {
     slot: Option<usize>,
 }
 
+impl Located {
+    /// Whether a name of this hash exists.
+    #[inline]
+    pub fn is_found(self) -> bool {
+        self.slot.is_some()
+    }
+}
+
 /// The one type asked of the parent's side of a cut (RFC 4035 3.1.4.1).
 const TYPE_DS: u16 = 43;
 

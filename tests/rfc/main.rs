@@ -14,6 +14,12 @@ mod dns_support;
 mod documented;
 mod support;
 
+mod access;
+mod amplification;
+mod cve;
+mod rate_limit;
+mod refusals;
+
 mod rfc1034;
 mod rfc1035;
 mod rfc2181;

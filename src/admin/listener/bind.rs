@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use socket2::SockRef;
 
 use crate::admin::guard::{self, Guard, TokenError};
-use crate::admin::tls::{Tls, TlsError};
-use crate::config::model::{AdminListen, AdminTls};
+use crate::admin::tls::Tls;
+use crate::config::model::{AdminListen, TlsFiles};
+use crate::tls::TlsError;
 
 /// A bound admin listener that does not serve yet.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ pub fn bind_or_take(
 
 impl Bound {
     /// Speaks TLS with the certificate and key in these files, if there are any.
-    pub fn with_tls(self, files: Option<&AdminTls>) -> Result<Bound, BindError> {
+    pub fn with_tls(self, files: Option<&TlsFiles>) -> Result<Bound, BindError> {
         let tls = files.map(Tls::new).transpose()?;
         Ok(Bound { tls: tls.map(Arc::new), ..self })
     }

@@ -22,6 +22,7 @@ use crate::health::plan::VerdictId;
 use crate::metrics::Transport;
 use crate::snapshot::{Serving, Snapshot, WorkerState};
 use crate::steer::choose::Room;
+use crate::steer::strategy::Strategy;
 use crate::zone::{self, Lookup};
 
 //------------ Explanation ----------------------------------------------------
@@ -157,9 +158,8 @@ pub struct MemberExplanation {
 /// One VIP.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct VipExplanation {
-    /// Its address.
-    #[schema(value_type = String)]
-    pub address: IpAddr,
+    /// Its address, or the name that the member is.
+    pub address: String,
     /// Whether this client may be given it (`for`).
     pub visible: bool,
     /// "up", "down", "unknown", or "assumed up" where nothing is probed.
@@ -254,8 +254,9 @@ fn found(
 /// Whether a WIP's decision makes the answer to a type.
 fn is_decided(snapshot: &Snapshot, wip: u32, rtype: u16) -> bool {
     let entry = snapshot.wips.get(wip as usize);
+    let decides = |strategy: &Strategy| strategy.is_alias() || strategy.binding(rtype).is_some();
     matches!(rtype, rtype::A | rtype::AAAA)
-        || entry.is_some_and(|entry| snapshot.strategy(entry).binding(rtype).is_some())
+        || entry.is_some_and(|entry| decides(snapshot.strategy(entry)))
 }
 
 /// What is known of a place, in words.

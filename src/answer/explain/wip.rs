@@ -46,7 +46,10 @@ pub(super) fn explain(
         row,
         network: ClientNetwork::of(client.address),
         turn: 0,
-        rtype: if request.rtype == rtype::AAAA { rtype::AAAA } else { rtype::A },
+        rtype: strategy.decided_type(match request.rtype {
+            rtype::AAAA => rtype::AAAA,
+            _ => rtype::A,
+        }),
     };
     let mut decision = choose(&question, room);
     // HTTPS and SVCB are of both families: a site that has IPv6 alone is chosen all the same.
@@ -155,7 +158,7 @@ impl View<'_> {
         let laid = self.question.laid.get(usize::from(vip)).copied().unwrap_or_default();
         let word = laid.over(word);
         VipExplanation {
-            address: self.strategy.vips[usize::from(vip)].record.address(),
+            address: self.strategy.shown(vip),
             visible: self.question.row.sees(vip),
             state: self.state_text(word, verdict),
             over: match word.over() {

@@ -10,13 +10,16 @@
 //! A key is a static, so that a reader cannot ask for one that is not here. It
 //! must not know how values are used.
 
+pub(super) use abuse::{access, access_lists, rate_limit};
 pub(super) use checks::health_check;
 pub(super) use edns::cookies;
 pub(super) use process::{admin, geo, health, log, metrics, root, safety, server};
-pub(super) use records::{ALPN_MAX, ECH_LENGTH_MAX, binding};
+pub(super) use records::{ALPN_MAX, ECH_LENGTH_MAX, binding, service};
 pub(super) use steering::{
     datacenter, location, member, on_all_down, pool, vip, wip, wip_defaults, zone,
 };
+pub(super) use transfers::{grant, server_with_key, tsig};
+pub(super) use transports::{proxy, tls};
 pub(super) use watching::{query_log, webhook};
 
 use std::sync::OnceLock;
@@ -63,11 +66,14 @@ macro_rules! section {
     };
 }
 
+mod abuse;
 mod checks;
 mod edns;
 mod process;
 mod records;
 mod steering;
+mod transfers;
+mod transports;
 mod watching;
 
 /// How a section stands in the file.
@@ -84,8 +90,12 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 16] = [
+pub(super) static SECTIONS: [&Section; 21] = [
     &server::SECTION,
+    &tls::SECTION,
+    &proxy::SECTION,
+    &access::SECTION,
+    &rate_limit::SECTION,
     &cookies::SECTION,
     &admin::SECTION,
     &geo::SECTION,
@@ -95,6 +105,7 @@ pub(super) static SECTIONS: [&Section; 16] = [
     &log::SECTION,
     &query_log::SECTION,
     &webhook::SECTION,
+    &tsig::SECTION,
     &zone::SECTION,
     &datacenter::SECTION,
     &health_check::SECTION,

@@ -41,10 +41,19 @@ section! {
         "Text for the CHAOS names version.bind and version.server.";
     TCP_CONNECTIONS_MAX "tcp_connections_max" Kind::Integer { min: 1, max: 1_000_000 },
         Is("1000"),
-        "Most TCP connections at once; more are closed at once, so that descriptors stay bounded.";
+        "Most TCP connections at once, and as many of DNS over TLS, so that descriptors stay bounded. At the limit an idle one makes room, of the client that has most.";
+    TCP_CONNECTIONS_PER_CLIENT_MAX "tcp_connections_per_client_max" Kind::Integer { min: 1, max: 1_000_000 },
+        Is("100"),
+        "Most of them from one client, an IPv4 address or an IPv6 /64; more are closed at once.";
     TCP_IDLE_TIMEOUT "tcp_idle_timeout" Kind::Duration { min_ms: 100, max_ms: 600_000 },
         Is("\"10s\""),
         "A TCP connection idle this long is closed (RFC 7766 6.2.3).";
+    TCP_MESSAGE_TIMEOUT "tcp_message_timeout" Kind::Duration { min_ms: 100, max_ms: 600_000 },
+        Is("\"5s\""),
+        "Longest that one message may take from its first byte to its last, and all that comes before the first: a TLS handshake, a proxy's header.";
+    TCP_WRITE_TIMEOUT "tcp_write_timeout" Kind::Duration { min_ms: 100, max_ms: 600_000 },
+        Is("\"5s\""),
+        "A client that has not taken the replies it is owed within this time is cut off.";
     REPORT_CHANNEL "report_channel" Kind::Text { what: "a domain name", example: "\"er.example.com\"" },
         Absent("none"),
         "Under which name resolvers may report that answers failed (RFC 9567): the domain of a monitoring agent, given in replies to queries with EDNS.";

@@ -3,10 +3,13 @@
 use std::sync::OnceLock;
 
 use super::{Fallback, Form, Key, Kind, Section};
-use Fallback::{Absent, Is};
+use Fallback::{Absent, Is, Required};
 
 /// `https` and `svcb` of a WIP.
 pub(super) const BINDING_KIND: Kind = Kind::Either(&[Kind::Table(&binding::SECTION), Kind::Bool]);
+
+/// `srv` of a WIP.
+pub(super) const SERVICES_KIND: Kind = Kind::Map(&Kind::Table(&service::SECTION));
 
 /// Longest ECH configuration, in bytes of base64: some ten keys.
 pub(in crate::config) const ECH_LENGTH_MAX: usize = 2_048;
@@ -40,4 +43,12 @@ section! {
     MANDATORY "mandatory" Kind::OneOrMore(&Kind::Choice(&["alpn", "no_default_alpn", "port", "ech"])),
         Is("[]"),
         "What a client must understand to use the record. For https `port` and `no_default_alpn` are so in any case, and are left out.";
+}
+
+section! {
+    /// An SRV record (RFC 2782) that names the WIP.
+    service, "service", Form::Inline;
+    PORT "port" Kind::Integer { min: 1, max: 65_535 }, Required, "The port the service is at.";
+    PRIORITY "priority" Kind::Integer { min: 0, max: 65_535 }, Is("0"), "Less is tried first.";
+    WEIGHT "weight" Kind::Integer { min: 0, max: 65_535 }, Is("0"), "Share among records of one priority; with one record it does nothing.";
 }

@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-use super::records::BINDING_KIND;
+use super::records::{BINDING_KIND, SERVICES_KIND};
+use super::transfers::{GRANT_KIND, SERVER_KIND};
 use super::{Fallback, Form, Key, Kind, Section};
 use Fallback::{Absent, Is, Required};
 
@@ -71,6 +72,15 @@ section! {
     SERIAL "serial" Kind::Integer { min: 0, max: 4_294_967_295 },
         Absent("the time of the load that changed content"),
         "A fixed SOA serial.";
+    PRIMARIES "primaries" Kind::OneOrMore(&SERVER_KIND),
+        Is("[]"),
+        "Servers the zone is transferred from: this one is then a secondary, and the zone has no data of its own. `{ address = …, key = … }` signs with a [tsig] key. NOTIFY is taken from these alone.";
+    NOTIFY "notify" Kind::OneOrMore(&SERVER_KIND),
+        Is("[]"),
+        "Servers that are told of a new serial (NOTIFY, RFC 1996), written as `primaries` are.";
+    ALLOW_TRANSFER "allow_transfer" Kind::OneOrMore(&GRANT_KIND),
+        Is("[]"),
+        "Who may transfer the zone (AXFR, IXFR): networks, \"key:NAME\" for whoever signs with a [tsig] key, `{ address = …, key = … }` for both at once. Nobody unless it is said.";
 }
 
 section! {
@@ -217,6 +227,9 @@ section! {
         Absent("that of [wip_defaults]"), "Its HTTPS record; false: none.";
     SVCB "svcb" BINDING_KIND,
         Absent("that of [wip_defaults]"), "Its SVCB record; false: none.";
+    SRV "srv" SERVICES_KIND,
+        Is("{}"),
+        "SRV records that name it, by service and protocol: `\"_https._tcp\" = { port = 443 }` stands at `_https._tcp` before its name; each alias has its own.";
 }
 
 section! {
@@ -229,12 +242,15 @@ section! {
     /// A member that needs more than a datacenter's name.
     member, "member", Form::Inline;
     NAME "name" Kind::Text { what: "a name of letters, digits, `-`, `_` and `.`", example: "\"spare\"" },
-        Absent("the datacenter's name, or the address"), "Its name in logs, metrics and overrides.";
+        Absent("the datacenter's name, or the address or name answered"), "Its name in logs, metrics and overrides.";
     DATACENTER "datacenter" DATACENTER_KIND,
-        Absent("it stands in no datacenter, and needs `address`"),
+        Absent("it stands in no datacenter, and needs `address` or `cname`"),
         "The site it stands in: its VIPs unless `address` is given, its health and place in any case.";
     ADDRESS "address" Kind::OneOrMore(&VIP_KIND),
         Absent("the VIPs of `datacenter`"), "Addresses answered, as a datacenter's `vip`.";
+    CNAME "cname" NAME_KIND,
+        Absent("it has addresses"),
+        "A name instead of addresses: where it is chosen, every type is answered with a CNAME to it. All members of a WIP are names, or none.";
     WEIGHT "weight" WEIGHT_KIND,
         Absent("the datacenter's, or 1"),
         "Share under `weighted` and `hash`; 0 is used only when every positive weight is unavailable.";

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::problem::Spot;
+use super::TlsFiles;
 
 /// `[admin]`
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -13,28 +13,8 @@ pub struct Admin {
     /// File that holds the bearer token.
     pub token_file: Option<PathBuf>,
     /// With which it speaks TLS; none: it speaks plain HTTP.
-    pub tls: Option<AdminTls>,
+    pub tls: Option<TlsFiles>,
 }
-
-/// `[admin] tls_certificate` and `tls_key`
-#[derive(Clone, Debug)]
-pub struct AdminTls {
-    /// PEM file of the certificate and those between it and a root.
-    pub certificate: PathBuf,
-    /// PEM file of its key.
-    pub key: PathBuf,
-    /// Where the config names them, for problems with the files.
-    pub spots: (Spot, Spot),
-}
-
-/// Where it is written makes no difference.
-impl PartialEq for AdminTls {
-    fn eq(&self, other: &AdminTls) -> bool {
-        (&self.certificate, &self.key) == (&other.certificate, &other.key)
-    }
-}
-
-impl Eq for AdminTls {}
 
 /// Where the admin listener is.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -22,3 +22,16 @@ pub struct ServiceBinding {
     /// Whether it carries the addresses of the decision.
     pub hints: bool,
 }
+
+/// One of `srv` of a WIP: an SRV record at a name above the WIP's (RFC 2782).
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ServiceRecord {
+    /// Two labels, such as `_https._tcp`.
+    pub prefix: Name,
+    /// The port.
+    pub port: u16,
+    /// Less is tried first.
+    pub priority: u16,
+    /// Share among records of one priority.
+    pub weight: u16,
+}

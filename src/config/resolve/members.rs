@@ -7,6 +7,7 @@ use crate::config::mistakes;
 use crate::config::model::{DatacenterId, Member, Pool, PoolId};
 use crate::config::raw::{RawMember, RawPool};
 use crate::config::reader::At;
+use crate::dns::Name;
 use crate::problem::{Problem, Spot};
 use crate::steer::Policy;
 
@@ -60,7 +61,9 @@ impl Resolver<'_> {
         };
         self.serves_can_be_decided(raw.serves.as_deref().unwrap_or_default());
         let site = datacenter.and_then(|id| self.datacenters.get(id as usize));
+        let cname = raw.cname.as_ref().map(|at| at.value.clone());
         let vips = match (&raw.vips, site) {
+            _ if cname.is_some() => Vec::new(),
             (Some(vips), _) => plain(vips),
             (None, Some(site)) => site.vips.clone(),
             (None, None) => Vec::new(),
@@ -68,12 +71,16 @@ impl Resolver<'_> {
         let name = raw
             .name
             .clone()
-            .or_else(|| site.filter(|_| raw.vips.is_none()).map(|site| site.name.clone()))
-            .or_else(|| vips.first().map(|vip| vip.address.to_string()))?;
+            .or_else(|| {
+                site.filter(|_| raw.vips.is_none() && cname.is_none()).map(|site| site.name.clone())
+            })
+            .or_else(|| vips.first().map(|vip| vip.address.to_string()))
+            .or_else(|| cname.as_ref().map(Name::to_string))?;
         Some(Member {
             name,
             datacenter,
             vips,
+            cname,
             weight: raw.weight.or(site.map(|site| site.weight)).unwrap_or(1),
             location: raw.location.map(|l| l.0).or(site.and_then(|site| site.location)),
             serves: match (&raw.serves, site) {

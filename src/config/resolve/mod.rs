@@ -1,6 +1,7 @@
 //! Names to indices: from [`Raw`] to [`Config`], with every dangling reference reported.
 
 mod members;
+mod names;
 mod settings;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use super::model::{
 use super::origins::Origins;
 use super::raw::{JoinedWips, Raw, RawDatacenter, RawMember, RawSettings};
 use super::reader::At;
+use super::sections::transports::check_listens;
 use super::warnings::Used;
 use crate::geo::Serves;
 use crate::health::check::{ProbeKind, Require};
@@ -52,6 +54,7 @@ pub(super) fn resolve(
         resolver.pool_spots.push(pool.spot);
     }
     resolver.check_defaults();
+    check_listens(&raw.server, &raw.listens, resolver.problems);
     let wip_settings = resolver.all_settings(&joined);
     let Resolver { datacenters, pools, pool_spots, used, .. } = resolver;
     let (config, origins) = finish(raw, joined.wips, datacenters, pools, pool_spots, wip_settings);
@@ -79,6 +82,10 @@ fn finish(
     };
     let config = Config {
         server: raw.server,
+        tls: raw.tls,
+        proxy: raw.proxy,
+        access: raw.access,
+        rate_limit: raw.rate_limit,
         cookies: raw.cookies,
         admin: raw.admin,
         geo: raw.geo,
@@ -88,6 +95,7 @@ fn finish(
         log: raw.log,
         query_log: raw.query_log,
         webhooks: raw.webhooks,
+        tsig: raw.tsig,
         zones: raw.zones.into_iter().map(|zone| zone.zone).collect(),
         datacenters,
         health_checks: raw.health_checks.into_iter().map(|raw| raw.check).collect(),

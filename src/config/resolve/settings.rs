@@ -54,7 +54,7 @@ impl Resolver<'_> {
         };
         let checks = checks.map(|at| at.value.as_slice()).unwrap_or_default();
         let (ttl_s, ttl_min_s) = self.ttls(own);
-        let settings = WipSettings {
+        let mut settings = WipSettings {
             policy,
             pools: self.pools_of(own, policy, wip),
             health_checks: self.check_ids(checks),
@@ -74,7 +74,9 @@ impl Resolver<'_> {
             ramp_ms: or(own.ramp_ms, defaults.ramp_ms),
             https: binding(&own.https, &defaults.https),
             svcb: binding(&own.svcb, &defaults.svcb),
+            srv: own.srv.as_ref().map(|at| at.value.clone()).unwrap_or_default(),
         };
+        self.members_are_of_one_kind(own, &mut settings, wip);
         self.comes_back(own, &settings);
         settings
     }

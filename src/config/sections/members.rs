@@ -88,17 +88,28 @@ fn member(item: &Item<'_>, cx: &mut Context<'_>) -> Option<RawMember> {
         datacenter: table
             .value(&m::DATACENTER, cx, |item, cx| Some(item.at(item.text(cx)?.to_owned()))),
         vips: table.value(&m::ADDRESS, cx, vips),
+        cname: table.value(&m::CNAME, cx, |item, cx| {
+            Some(item.at(item.parse(cx, values::plain_name)?.to_lowercase()))
+        }),
         weight: table.value(&m::WEIGHT, cx, Item::number),
         location: table.value(&m::LOCATION, cx, location).map(ExactLocation),
         serves: table.value(&m::SERVES, cx, serves),
         bias: table.value(&m::BIAS, cx, Item::number),
         ramp_ms: table.value(&m::RAMP, cx, Item::duration_ms),
     };
-    if !table.has(&m::DATACENTER) && !table.has(&m::ADDRESS) {
+    if !table.has(&m::DATACENTER) && !table.has(&m::ADDRESS) && !table.has(&m::CNAME) {
         let bad = Bad::new("missing-key", "has a member without address")
-            .label("needs `datacenter` or `address`")
+            .label("needs `datacenter`, `address` or `cname`")
             .help("for example: { datacenter = \"fra\" } or { address = \"203.0.113.10\" }");
         return item.bad(&bad, cx);
+    }
+    if let (Some(address), Some(cname)) = (table.get(&m::ADDRESS, cx), table.get(&m::CNAME, cx)) {
+        cx.problems.push(
+            Problem::error("conflicting-keys", "`address` and `cname` exclude each other")
+                .at_with(cname.spot, "a name")
+                .at_with(address.spot, "addresses")
+                .help("a member is answered as the one or as the other"),
+        );
     }
     Some(member)
 }

@@ -1,11 +1,14 @@
 //! One reader per section: a table in, a part of [`Raw`] out, every mistake reported.
 
+mod abuse;
 mod cookies;
 mod datacenter;
 mod health_check;
 mod members;
 mod process;
 mod records;
+mod transfers;
+pub(super) mod transports;
 mod watching;
 mod wip;
 mod zone;
@@ -51,6 +54,10 @@ pub(super) fn builtin(raw: &mut Raw, spot: Spot, cx: &mut Context<'_>) {
 fn single(table: Table<'_>, raw: &mut Raw, cx: &mut Context<'_>) {
     match table.section.name {
         "server" => raw.server = process::server(&table, cx),
+        "tls" => (raw.tls, raw.listens) = transports::tls(&table, cx),
+        "proxy" => raw.proxy = transports::proxy(&table, cx),
+        "access" => raw.access = abuse::access(&table, cx),
+        "rate_limit" => raw.rate_limit = abuse::rate_limit(&table, cx),
         "cookies" => raw.cookies = cookies::cookies(&table, cx),
         "admin" => raw.admin = process::admin(&table, cx),
         "geo" => raw.geo = process::geo(&table, cx),
@@ -94,6 +101,7 @@ fn named(
                 match section.name {
                     "datacenter" => datacenter::datacenter(&table, name, raw, cx),
                     "webhook" => watching::webhook(&table, name, raw, cx),
+                    "tsig" => transfers::tsig(&table, name, raw, cx),
                     "health_check" => health_check::health_check(&table, name, raw, cx),
                     _ => members::pool(&table, name, raw, cx),
                 }

@@ -8,7 +8,7 @@ use crate::config::keys::{
 };
 use crate::config::mistakes;
 use crate::config::model::{
-    Admin, AdminListen, AdminTls, Geo, Health, Log, LogFormat, Metrics, Safety, Server,
+    Admin, AdminListen, Geo, Health, Log, LogFormat, Metrics, Safety, Server, TlsFiles,
 };
 use crate::config::reader::{At, Context, Item, Table};
 use crate::config::values::{self, Bad};
@@ -31,6 +31,13 @@ pub(super) fn server(table: &Table<'_>, cx: &mut Context<'_>) -> Server {
         ecs: table.value_or(&s::ECS, cx, Item::bool),
         chaos_version: table.value(&s::CHAOS_VERSION, cx, |item, cx| short_text(item, 255, cx)),
         tcp_connections_max: table.value_or(&s::TCP_CONNECTIONS_MAX, cx, Item::number),
+        tcp_connections_per_client_max: table.value_or(
+            &s::TCP_CONNECTIONS_PER_CLIENT_MAX,
+            cx,
+            Item::number,
+        ),
+        tcp_message_timeout_ms: table.value_or(&s::TCP_MESSAGE_TIMEOUT, cx, Item::duration_ms),
+        tcp_write_timeout_ms: table.value_or(&s::TCP_WRITE_TIMEOUT, cx, Item::duration_ms),
         tcp_idle_timeout_ms: table.value_or(&s::TCP_IDLE_TIMEOUT, cx, Item::duration_ms),
         report_channel: table.value(&s::REPORT_CHANNEL, cx, report_channel),
     }
@@ -103,7 +110,7 @@ pub(super) fn admin(table: &Table<'_>, cx: &mut Context<'_>) -> Admin {
 }
 
 /// Both keys, or neither. What the files hold is looked at where files are read.
-fn admin_tls(table: &Table<'_>, cx: &mut Context<'_>) -> Option<AdminTls> {
+fn admin_tls(table: &Table<'_>, cx: &mut Context<'_>) -> Option<TlsFiles> {
     let certificate: Option<PathBuf> = table.value(&a::TLS_CERTIFICATE, cx, Item::existing_file);
     let key: Option<PathBuf> = table.value(&a::TLS_KEY, cx, Item::existing_file);
     let spots = (table.spot_of(&a::TLS_CERTIFICATE, cx), table.spot_of(&a::TLS_KEY, cx));
@@ -117,7 +124,7 @@ fn admin_tls(table: &Table<'_>, cx: &mut Context<'_>) -> Option<AdminTls> {
         let help = format!("add: {missing} = \"/etc/windrose/{file}\"");
         cx.problems.push(Problem::error("missing-key", title).at_with(spot, "").help(help));
     }
-    Some(AdminTls { certificate: certificate?, key: key?, spots })
+    Some(TlsFiles { certificate: certificate?, key: key?, spots })
 }
 
 /// `Some(None)` is "off".

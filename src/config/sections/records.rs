@@ -1,8 +1,8 @@
-//! `https` and `svcb` of WIPs.
+//! `https`, `svcb` and `srv` of WIPs.
 
-use crate::config::keys::{ALPN_MAX, binding as b};
+use crate::config::keys::{ALPN_MAX, binding as b, service as s};
 use crate::config::mistakes;
-use crate::config::model::ServiceBinding;
+use crate::config::model::{ServiceBinding, ServiceRecord};
 use crate::config::reader::{Context, Item, Table};
 use crate::config::values::{self, Bad};
 use crate::dns::Name;
@@ -85,4 +85,31 @@ fn mandatory(table: &Table<'_>, binding: &ServiceBinding, cx: &mut Context<'_>) 
     let mut numbers: Vec<u16> = list.into_iter().map(|at| at.value).collect();
     numbers.sort_unstable();
     numbers
+}
+
+/// SRV records by service.
+pub(super) fn services(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<ServiceRecord>> {
+    if !item.is_table() {
+        return item.wrong_type(cx);
+    }
+    let mut services: Vec<ServiceRecord> = Vec::new();
+    for (name, item) in item.map(cx) {
+        let prefix = match values::service(name.value) {
+            Ok(prefix) => prefix.to_lowercase(),
+            Err(bad) => {
+                item.bad::<()>(&bad, cx);
+                continue;
+            }
+        };
+        let Some(table) = item.table(cx) else { continue };
+        let port = table.value(&s::PORT, cx, Item::number);
+        let priority = table.value_or(&s::PRIORITY, cx, Item::number);
+        let weight = table.value_or(&s::WEIGHT, cx, Item::number);
+        if services.iter().any(|known| known.prefix == prefix) {
+            let bad = Bad::new("duplicate-value", format!("has {prefix} twice"));
+            item.bad::<()>(&bad, cx);
+        }
+        services.extend(port.map(|port| ServiceRecord { prefix, port, priority, weight }));
+    }
+    Some(services)
 }

@@ -2,7 +2,7 @@
 
 use super::datacenter::{names, require};
 use super::members::{members, policy};
-use super::records::binding;
+use super::records::{binding, services};
 use crate::config::keys::{on_all_down as o, wip as w};
 use crate::config::mistakes;
 use crate::config::raw::{Raw, RawSettings, WIPS_MAX};
@@ -74,6 +74,7 @@ pub(super) fn settings(table: &Table<'_>, cx: &mut Context<'_>) -> RawSettings {
         ramp_ms: table.value(&w::RAMP, cx, |item, cx| Some(item.at(item.duration_ms(cx)?))),
         https: table.value(&w::HTTPS, cx, |item, cx| Some(item.at(binding(item, cx)?))),
         svcb: table.value(&w::SVCB, cx, |item, cx| Some(item.at(binding(item, cx)?))),
+        srv: table.get(&w::SRV, cx).and_then(|item| Some(item.at(services(&item, cx)?))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use super::transfers;
 use crate::config::keys::{Key, zone as z};
 use crate::config::mistakes;
 use crate::config::model::{MasterFile, Zone};
@@ -28,7 +29,9 @@ pub(super) fn zone(
     if !super::first_definition(table.section, &origin.to_string(), table.spot, raw, cx) {
         return;
     }
-    authority_is_whole(table, cx);
+    if !transfers::is_secondary(table, cx) {
+        authority_is_whole(table, cx);
+    }
     let (file, master_file) = master_file(table, sources, cx).unzip();
     let nameservers = table.value_or(&z::NAMESERVERS, cx, |item, cx| {
         let list = item.list(cx, |item, cx| item.parse(cx, values::plain_name));
@@ -44,7 +47,7 @@ pub(super) fn zone(
         .into_iter()
         .map(|at| (at.value, at.spot))
         .unzip();
-    let zone = Zone {
+    let mut zone = Zone {
         origin,
         nameservers,
         hostmaster: table.value(&z::HOSTMASTER, cx, |item, cx| item.parse(cx, values::mailbox)),
@@ -53,8 +56,12 @@ pub(super) fn zone(
         ttl_s: table.value_or(&z::TTL, cx, Item::seconds),
         negative_ttl_s,
         serial: table.value(&z::SERIAL, cx, Item::number),
+        primaries: Vec::new(),
+        notify: Vec::new(),
+        allow_transfer: Vec::new(),
     };
-    raw.zones.push(RawZone { zone, spot: table.spot, master_file, record_spots });
+    let keys = transfers::of_zone(table, &mut zone, cx);
+    raw.zones.push(RawZone { zone, spot: table.spot, master_file, record_spots, keys });
 }
 
 /// SOA and NS come from `nameservers` and `hostmaster`, or from the file.

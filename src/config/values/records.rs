@@ -35,3 +35,14 @@ pub(in crate::config) fn ech(text: &str) -> Result<Vec<u8>, Bad> {
         _ => Err(bad("its length does not say how long it is".to_owned())),
     }
 }
+
+/// Service and protocol of an SRV record: "_https._tcp".
+pub(in crate::config) fn service(text: &str) -> Result<Name, Bad> {
+    let name = plain_name(text).ok().filter(|name| {
+        name.labels().count() == 2 && name.labels().all(|label| label.len() > 1 && label[0] == b'_')
+    });
+    name.ok_or_else(|| {
+        Bad::new("bad-service", format!("has a name that is no service: \"{text}\""))
+            .help("write service and protocol, for example: \"_https._tcp\"")
+    })
+}

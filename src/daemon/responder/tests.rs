@@ -70,6 +70,7 @@ fn responder(registry: &Registry) -> DnsResponder {
         scratch: Scratch::default(),
         counters: registry.worker(),
         tap: None,
+        limiting: None,
         timer: Timer::default(),
     }
 }

@@ -56,7 +56,7 @@ pub(super) struct Hello {
 }
 
 /// What there is to take. Descriptors follow in this order: of each address those of UDP
-/// and that of TCP; the admin listener's; the lock's.
+/// and that of TCP; the admin listener's; the lock's; those of encrypted transports.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Offer {
@@ -67,6 +67,9 @@ pub(super) struct Offer {
     pub(super) generation: u64,
     pub(super) serials: BTreeMap<String, (u32, u64)>,
     pub(super) addresses: Vec<OfferedAddress>,
+    /// Sockets of encrypted transports. An older version does not know them: its own
+    /// descriptors come before theirs, and these are closed there.
+    pub(super) encrypted: Vec<OfferedEncrypted>,
     /// The admin listener, as configured.
     pub(super) admin: Option<String>,
     /// It is a unix socket whose file goes with it.
@@ -83,6 +86,14 @@ pub(super) struct OfferedAddress {
     pub(super) asked: SocketAddr,
     /// So many sockets of UDP.
     pub(super) udp: usize,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct OfferedEncrypted {
+    /// Its label.
+    pub(super) transport: String,
+    /// As configured.
+    pub(super) asked: SocketAddr,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -103,7 +114,8 @@ impl Offer {
     pub(super) fn descriptors(&self) -> usize {
         let of_addresses: usize =
             self.addresses.iter().map(|address| address.udp.saturating_add(1)).sum();
-        of_addresses + usize::from(self.admin.is_some()) + usize::from(self.state_dir.is_some())
+        let others = usize::from(self.admin.is_some()) + usize::from(self.state_dir.is_some());
+        of_addresses.saturating_add(others).saturating_add(self.encrypted.len())
     }
 
     pub(super) fn serials(&self) -> Serials {

@@ -37,7 +37,7 @@ pub use self::take_over::{TakeOver, TakeOverError};
 use self::channel::{Channel, ChannelError, DESCRIPTORS_MAX};
 use self::letters::{
     CONNECTION, Connection, DESCRIPTORS, EVENTS, HEALTH, HELLO, Hello, OFFER, Offer,
-    OfferedAddress, PREPARED, Prepared, READY, STATE_END, STATE_FORMAT, TURNS,
+    OfferedAddress, OfferedEncrypted, PREPARED, Prepared, READY, STATE_END, STATE_FORMAT, TURNS,
 };
 use self::starting::{Failed, Starting};
 use super::publisher::Publisher;
@@ -45,7 +45,7 @@ use crate::admin::types::{Event, EventKind, Upgraded};
 use crate::admin::{self, ApiError, Ownership};
 use crate::config::model::AdminListen;
 use crate::dns::cookie::Secret;
-use crate::listen::{Moved, Offered, Running};
+use crate::listen::{Moved, Offered, OfferedSocket, Running};
 
 /// A new process must say that it is there within this time: it has done nothing yet.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
@@ -207,7 +207,7 @@ impl Upgrader {
             // Held no longer than needed: a stop need not wait for it.
             let running = self.running.upgrade().ok_or(STOPPING)?;
             running
-                .offered(|offered| self.offer(&starting.channel, offered))
+                .offered(|plain, encrypted| self.offer(&starting.channel, plain, encrypted))
                 .map_err(|error| Failed::at("did not take the sockets", error))?;
             drop(running);
             let prepared = starting.word(PREPARED, PREPARED_WAIT, "was not prepared")?;
@@ -233,19 +233,29 @@ impl Upgrader {
         }
     }
 
-    fn offer(&self, channel: &Channel, offered: &[Offered<'_>]) -> Result<(), ChannelError> {
+    fn offer(
+        &self,
+        channel: &Channel,
+        plain: &[Offered<'_>],
+        encrypted: &[OfferedSocket<'_>],
+    ) -> Result<(), ChannelError> {
         let snapshot = Arc::clone(&self.publisher.serving().snapshot);
         let state = self.publisher.state.as_ref();
         let lock = state.and_then(|state| state.lock());
         let mut descriptors: Vec<BorrowedFd<'_>> = Vec::new();
         let mut addresses = Vec::new();
-        for Offered { asked, udp, tcp } in offered {
+        for Offered { asked, udp, tcp } in plain {
             addresses.push(OfferedAddress { asked: *asked, udp: udp.len() });
             descriptors.extend(udp);
             descriptors.push(*tcp);
         }
         descriptors.extend(self.admin.iter().map(|admin| admin.descriptor.as_fd()));
         descriptors.extend(lock);
+        descriptors.extend(encrypted.iter().map(|one| one.socket));
+        let name = |one: &OfferedSocket<'_>| OfferedEncrypted {
+            transport: one.transport.label().to_owned(),
+            asked: one.asked,
+        };
         let offer = Offer {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -253,6 +263,7 @@ impl Upgrader {
             generation: snapshot.generation,
             serials: letters::serials_of(&snapshot.serials),
             addresses,
+            encrypted: encrypted.iter().map(name).collect(),
             admin: self.admin.as_ref().map(|admin| admin.listen.clone()),
             admin_file: self.admin.as_ref().is_some_and(|admin| admin.file.is_ours()),
             state_dir: lock.and(state).map(|state| state.path().to_owned()),

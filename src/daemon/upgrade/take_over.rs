@@ -19,13 +19,13 @@ use rustix::process::getppid;
 use super::channel::{Channel, ChannelError, Descriptors, Frame};
 use super::letters::{
     CONNECTION, Connection, DESCRIPTORS, EVENTS, FAILED, HEALTH, HELLO, Hello, OFFER, Offer,
-    PREPARED, Prepared, READY, STATE_END, STATE_FORMAT, TURNS,
+    OfferedEncrypted, PREPARED, Prepared, READY, STATE_END, STATE_FORMAT, TURNS,
 };
 use crate::admin::types::Event;
 use crate::daemon::load::Before;
 use crate::dns::cookie::Secret;
 use crate::health::saved::Saved;
-use crate::listen::{Inherited, Moved, Running};
+use crate::listen::{Inherited, InheritedSocket, Moved, Running, Transport};
 
 /// Number of the process that is to be replaced: the one that started this one, to which
 /// standard input leads.
@@ -47,6 +47,7 @@ pub struct TakeOver {
     channel: Arc<Channel>,
     offer: Offer,
     addresses: Vec<Inherited>,
+    encrypted: Vec<InheritedSocket>,
     admin: Option<OwnedFd>,
     /// And was taken.
     has_admin: bool,
@@ -114,7 +115,19 @@ impl TakeOver {
         }
         let admin = offer.admin.is_some().then(|| descriptors.next()).transpose()?;
         let lock = offer.state_dir.is_some().then(|| descriptors.next()).transpose()?;
-        Ok(TakeOver { channel: Arc::new(channel), offer, addresses, admin, has_admin: false, lock })
+        let mut encrypted = Vec::new();
+        for OfferedEncrypted { transport, asked } in &offer.encrypted {
+            let socket = descriptors.next()?;
+            let known = Transport::ALL.into_iter().find(|known| known.label() == transport);
+            // One of a later version is closed: nobody here could speak over it.
+            encrypted.extend(known.map(|transport| InheritedSocket {
+                transport,
+                asked: *asked,
+                socket,
+            }));
+        }
+        let channel = Arc::new(channel);
+        Ok(TakeOver { channel, offer, addresses, encrypted, admin, has_admin: false, lock })
     }
 
     /// What the first load goes on from.
@@ -135,6 +148,11 @@ impl TakeOver {
     /// Sockets for DNS; once.
     pub(in crate::daemon) fn addresses(&mut self) -> Vec<Inherited> {
         std::mem::take(&mut self.addresses)
+    }
+
+    /// Sockets of encrypted transports; once.
+    pub(in crate::daemon) fn encrypted(&mut self) -> Vec<InheritedSocket> {
+        std::mem::take(&mut self.encrypted)
     }
 
     /// The admin listener, if it listens where it is to; once.

@@ -74,6 +74,14 @@ pub fn kernel_drops(socket: BorrowedFd<'_>) -> Option<u32> {
 /// Words of `SO_MEMINFO` up to the drops (linux/sock_diag.h: `SK_MEMINFO_DROPS` is 8).
 const MEMINFO_WORDS: usize = 9;
 
+/// Lets clients send their first query with the first packet (RFC 7413), `queue` of them
+/// before their address is proven. Without the kernel's leave, or on a kernel whose
+/// `net.ipv4.tcp_fastopen` has it off for servers, they take the ordinary way.
+pub fn fast_open(listener: BorrowedFd<'_>, queue: u16) {
+    // Refused, it is off: nothing else depends on it.
+    let _ = set_option(listener, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, c_int::from(queue));
+}
+
 fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     // SAFETY: a pointer to one c_int, and its size.
     let result = unsafe {

@@ -59,6 +59,11 @@ fn page(wips: Option<&dyn WipSeries>) -> String {
         version: "0.1.0",
         totals: &registry.totals(),
         connections: &[(Transport::Tcp, connections)],
+        own_certificate: Some(OwnCertificate {
+            expires_s: Some(1_805_000_000),
+            renewed: 2,
+            refused: 1,
+        }),
         wips,
         transitions: &transitions,
         probes: &[check],

@@ -8,11 +8,16 @@ ROOT = Path(__file__).resolve().parents[3]
 
 PACKAGES = {
     "dig": "bind9-dnsutils",
+    "dnsdist": "dnsdist",
+    "dnspython": "python3-dnspython",
     "dnstap-read": "bind9-dnsutils",
+    "dnsviz": "dnsviz",
+    "drill": "ldnsutils",
     "faketime": "faketime",
     "ip": "iproute2",
     "iptables": "iptables",
     "kdig": "knot-dnsutils",
+    "knotd": "knot",
     "named": "bind9",
     "nft": "nftables",
     "nginx": "nginx-light",
@@ -27,7 +32,10 @@ PACKAGES = {
     "sysctl": "procps",
     "unbound": "unbound",
     "unshare": "util-linux",
+    "zonemaster-cli": "zonemaster-cli",
 }
+# Libraries of Debian's Python, by a file that says they are there.
+LIBRARIES = {"dnspython": "/usr/lib/python3/dist-packages/dns/__init__.py"}
 # Daemons are often outside an ordinary user's PATH.
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
@@ -48,11 +56,19 @@ def windrose():
     return str(path.resolve())
 
 
+def look(program):
+    """The path of a program or a library; none where it is not."""
+    if program in LIBRARIES:
+        path = LIBRARIES[program]
+        return path if Path(path).is_file() else None
+    return shutil.which(program, path=PATH)
+
+
 def find(program):
     """The path of a program."""
     if program == "windrose":
         return windrose()
-    path = shutil.which(program, path=PATH)
+    path = look(program)
     if path is None:
         package = PACKAGES.get(program, "?")
         raise Missing(f"{program} is not installed (Debian package {package})")
@@ -67,5 +83,5 @@ def demand(programs):
 
 def missing_packages(programs):
     """The packages to install for those that are not there."""
-    absent = [name for name in programs if shutil.which(name, path=PATH) is None]
+    absent = [name for name in programs if look(name) is None]
     return sorted({PACKAGES[name] for name in absent})

@@ -14,7 +14,7 @@ const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The unix second at which `certificate` expires; a time before 1970 is 0. None:
 /// this is no certificate.
-pub(super) fn expires_s(certificate: &[u8]) -> Option<u64> {
+pub fn expires_s(certificate: &[u8]) -> Option<u64> {
     let (certificate, _) = element(certificate, SEQUENCE)?;
     let (mut rest, _) = element(certificate, SEQUENCE)?;
     // Version 1 does not say so.

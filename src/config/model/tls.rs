@@ -1,0 +1,55 @@
+//! `[tls]` and `[proxy]` as checked.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use crate::metrics::Transport;
+use crate::problem::Spot;
+
+/// `[tls]`
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Tls {
+    /// With which DNS over TLS, HTTPS and QUIC are spoken; none: they are not.
+    pub files: Option<TlsFiles>,
+    /// Addresses for DNS over TLS.
+    pub dot: Vec<SocketAddr>,
+}
+
+impl Tls {
+    /// Every address to be served encrypted, with how.
+    pub fn listens(&self) -> Vec<(Transport, SocketAddr)> {
+        let of = |transport, addresses: &[SocketAddr]| -> Vec<(Transport, SocketAddr)> {
+            addresses.iter().map(|address| (transport, *address)).collect()
+        };
+        of(Transport::Dot, &self.dot)
+    }
+}
+
+/// `[proxy]`
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Proxy {
+    /// Networks whose PROXY headers are believed, and asked for.
+    pub from: Vec<IpNet>,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// PEM file of the certificate and those between it and a root.
+    pub certificate: PathBuf,
+    /// PEM file of its key.
+    pub key: PathBuf,
+    /// Where the config names them, for problems with the files.
+    pub spots: (Spot, Spot),
+}
+
+/// Where it is written makes no difference.
+impl PartialEq for TlsFiles {
+    fn eq(&self, other: &TlsFiles) -> bool {
+        (&self.certificate, &self.key) == (&other.certificate, &other.key)
+    }
+}
+
+impl Eq for TlsFiles {}
