@@ -138,8 +138,10 @@ impl<S: Stream, R: Responder> Connection<S, R> {
     /// Serves until the client, a limit or the server ends it; or gives it back, for
     /// another process to go on with.
     pub(super) async fn run(mut self, mut told: watch::Receiver<Phase>) -> Option<Moved> {
+        // Whole messages may be left that transfers held up.
+        let mut was_full = false;
         loop {
-            let wake = match self.transfers.is_sending() {
+            let wake = match self.transfers.is_sending() || was_full {
                 true => Wake::Work,
                 false => self.wait(&mut told).await,
             };
@@ -153,11 +155,16 @@ impl<S: Stream, R: Responder> Connection<S, R> {
             {
                 return None;
             }
-            if self.answer_all().await == Next::Close || !self.send_of_transfer().await {
+            if self.answer_all().await == Next::Close {
                 break;
             }
+            was_full = self.transfers.is_full();
+            if !self.send_of_transfer().await {
+                break;
+            }
+            was_full &= !self.transfers.is_full();
             let is_last = self.ended || wake == Wake::LastLook && self.input.is_empty();
-            if is_last && self.transfers.is_empty() {
+            if is_last && self.transfers.is_empty() && !was_full {
                 break;
             }
         }
