@@ -25,6 +25,7 @@ impl Prepared<'_> {
         out: &mut [u8],
     ) -> (Outcome, Option<(RateClass, RateAction)>) {
         let Outcome::Reply { rcode, cookie, .. } = outcome else { return (outcome, None) };
+        // Whoever shows one of ours is where it says.
         if cookie == CookieState::Valid {
             return (outcome, None);
         }
@@ -42,6 +43,16 @@ impl Prepared<'_> {
             // An error is as short as a truncated reply, and says more.
             (RateAction::Slip, Ok(query)) if class != RateClass::Error => {
                 let context = Context { serving, worker, peer: self.peer, query, rare: None };
+                if cookie != CookieState::None
+                    && let Some(instead) = self.bad_cookie(serving, scratch, out)
+                {
+                    return (instead, Some(limited));
+                }
+                let rare = query.edns.filter(|edns| rare::has_any(serving, edns));
+                let rare =
+                    rare.map(|edns| rare::of(serving, scratch, &edns, query.qname, self.peer));
+                let rare = rare.as_ref();
+                let context = Context { serving, worker, peer: self.peer, query, rare };
                 let opt = context.opt();
                 let writer = context.writer(out, &opt);
                 let status =

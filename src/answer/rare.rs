@@ -4,11 +4,12 @@
 //! The usual query passes by with one look at a set of bits. It must not know how an
 //! option looks on the wire.
 
-use super::{Outcome, Peer, Scratch, finish, refusal};
+use super::{Outcome, Peer, Scratch, finish, refusal, Prepared};
+use super::refusal::Bare;
 use crate::config::model::BadCookie;
 use crate::dns::cookie::{CookieState, Secret};
-use crate::dns::edns::{Asked, Edns, UDP_SIZE_MIN};
-use crate::dns::encode::{Opt, Rare, Status, Writer};
+use crate::dns::edns::{Asked, Edns};
+use crate::dns::encode::Rare;
 use crate::dns::query::{Header, Query};
 use crate::dns::types::Rcode;
 use crate::dns::{Name, name};
@@ -78,7 +79,8 @@ pub(super) fn cookie_only(
     out: &mut [u8],
 ) -> Outcome {
     let rare = of(serving, scratch, &edns, &[0], peer);
-    let rcode = match rare.cookie.map(|judged| judged.state) {
+    let bare = |rcode| Bare { header, rcode, question: &[], edns: Some(edns) };
+    match rare.cookie.map(|judged| judged.state) {
         // Cookies are off: a query without a question is nothing else.
         None => Rcode::FORMERR,
         Some(CookieState::Bad) => Rcode::BADCOOKIE,
@@ -142,6 +144,34 @@ pub(super) fn empty(
     let opt = Opt { query: edns, identity, extended_error, rare, ..Opt::default() };
     writer.reserve(opt.length());
     finish(writer, Status { rcode, authoritative: false, truncated: false }, &opt)
+        None => bare(Rcode::FORMERR).refuse(serving, Some(&rare), out),
+        Some(CookieState::Bad) => bare(Rcode::BADCOOKIE).write(serving, Some(&rare), None, out),
+        Some(_) => bare(Rcode::NOERROR).write(serving, Some(&rare), None, out),
+    }
+}
+
+impl Prepared<'_> {
+    /// Answers BADCOOKIE, with a good cookie, in place of an answer that a limit would
+    /// truncate (RFC 7873 5.2.3): the client that is where it says comes back with it at
+    /// once, over UDP, and is not limited then. None: to be limited as without cookies,
+    /// since the query has none, has a valid one, or the policy is not `limited`.
+    #[cold]
+    pub fn bad_cookie(
+        &self,
+        serving: &Serving,
+        scratch: &Scratch,
+        out: &mut [u8],
+    ) -> Option<Outcome> {
+        let Ok(Query { header, question, qname, edns, .. }) = self.parsed else { return None };
+        let edns = edns?;
+        if serving.snapshot.config.cookies.policy != BadCookie::Limited {
+            return None;
+        }
+        let rare = of(serving, scratch, &edns, qname, self.peer);
+        let is_unproven = rare.cookie.is_some_and(|judged| judged.state != CookieState::Valid);
+        let bare = Bare { header, rcode: Rcode::BADCOOKIE, question, edns: Some(edns) };
+        is_unproven.then(|| bare.write(serving, Some(&rare), None, out))
+    }
 }
 
 /// DNS over HTTPS has connections of its own kind, and over QUIC a client's keepalive is

@@ -10,7 +10,7 @@
 
 #![allow(dead_code)]
 
-use windrose::answer::{Outcome, Peer, Scratch, answer, bad_cookie};
+use windrose::answer::{Outcome, Peer, Scratch, answer, prepare_all};
 use windrose::dns::cookie::Secret;
 use windrose::geo::BaseTable;
 use windrose::snapshot::Serving;
@@ -91,7 +91,10 @@ impl Server {
     pub(crate) fn bad_cookie(&self, query: &str) -> Option<Vec<u8>> {
         let Asked { message, peer, .. } = Asked::read(query).unwrap();
         let mut out = vec![0; 65_535];
-        match bad_cookie(&self.serving, &self.scratch, &message, peer, &mut out)? {
+        let mut prepared = [None];
+        let asked = [(message.as_slice(), peer)].into_iter();
+        prepare_all(&self.serving, &self.serving.workers[0], asked, &mut prepared);
+        match prepared[0]?.bad_cookie(&self.serving, &self.scratch, &mut out)? {
             Outcome::Reply { length, .. } => Some(out[..length].to_vec()),
             Outcome::Drop(reason) => panic!("{reason:?}"),
         }

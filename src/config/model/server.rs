@@ -28,6 +28,8 @@ pub struct Server {
     pub tcp_connections_per_client_max: u32,
     /// A TCP connection idle this long is closed, in milliseconds.
     pub tcp_idle_timeout_ms: u32,
+    /// Whom resolvers tell of errors (RFC 9567).
+    pub report_channel: Option<Name>,
     /// Longest that one message may take to arrive, in milliseconds.
     pub tcp_message_timeout_ms: u32,
     /// Longest that a client may take to read what it is owed, in milliseconds.
@@ -49,6 +51,7 @@ impl Default for Server {
             tcp_connections_max: 1_000,
             tcp_connections_per_client_max: 100,
             tcp_idle_timeout_ms: 10_000,
+            report_channel: None,
             tcp_message_timeout_ms: 5_000,
             tcp_write_timeout_ms: 5_000,
             report_channel: None,

@@ -18,6 +18,7 @@ PACKAGES = {
     "ip": "iproute2",
     "iptables": "iptables",
     "kdig": "knot-dnsutils",
+    "knotd": "knot",
     "named": "bind9",
     "nft": "nftables",
     "nginx": "nginx-light",
