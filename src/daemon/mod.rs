@@ -201,6 +201,7 @@ impl Daemon {
         let options = StartOptions {
             tcp: tcp_options(&config),
             certificate,
+            doh_path: config.tls.doh_path.clone(),
             proxies: Proxies::new(&config.proxy.from).map(Arc::new),
             ..StartOptions::default()
         };

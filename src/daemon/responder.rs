@@ -11,7 +11,7 @@ use super::limiting::Limiting;
 use super::publisher::Publisher;
 use crate::answer::{self, News, Outcome, Peer, Prepared, Scratch};
 use crate::clock;
-use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory, Transport};
+use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory};
 use crate::metrics::{DropReason, Family, Registry, WorkerCounters};
 use crate::querylog::{Exchange, QueryLog, Tap};
 use crate::snapshot::Serving;
@@ -185,7 +185,7 @@ fn see(tap: &mut Option<Tap>, query: &[u8], meta: &Meta, reply: &[u8]) {
         tap.saw(&Exchange {
             client: meta.client,
             local: meta.local,
-            tcp: meta.transport == Transport::Tcp,
+            transport: meta.transport,
             query,
             reply,
         });

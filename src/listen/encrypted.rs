@@ -77,6 +77,11 @@ impl Bound {
 }
 
 impl BoundSocket {
+    /// As what it is over UDP, not blocking.
+    pub(super) fn into_datagrams(self) -> std::net::UdpSocket {
+        std::net::UdpSocket::from(self.socket)
+    }
+
     /// As what it is over TCP.
     pub(super) fn into_listener(self) -> TcpListener {
         TcpListener::from(self.socket)

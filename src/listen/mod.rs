@@ -15,13 +15,20 @@
 //! answered, and with what, is the responder's alone.
 
 mod bind;
+pub mod doh;
+mod doh3;
+mod doh3_bounds;
+mod doh_connection;
+mod doq;
 mod drops;
 mod encrypted;
 mod given;
 mod inherit;
 pub mod proxy;
+mod quic;
 mod request;
 mod running;
+mod session;
 mod tcp;
 mod tcp_accept;
 mod tcp_connection;
@@ -30,6 +37,7 @@ mod tcp_transfers;
 mod udp;
 pub mod udp_batch;
 mod udp_proxy;
+mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 

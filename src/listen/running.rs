@@ -12,14 +12,16 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio_rustls::TlsAcceptor;
 
+use super::doh::Site;
 use super::encrypted::BoundSocket;
 use super::proxy::Proxies;
-use super::tcp::{Listening, TcpServer};
+use super::quic::QuicListening;
+use super::tcp::{Listeners, Listening, TcpServer};
 use super::udp::{Stop, Worker};
 use super::udp_batch::{allowed_processors, kernel_drops, pin_to, wait_readable, wake};
 use super::{
     Bound, DropCounts, Drops, Moved, Offered, OfferedSocket, Responder, ResponderFactory,
-    TcpCounts, TcpOptions, Transport,
+    TcpCounts, TcpOptions, Transport, doh_connection, doh3, doq,
 };
 use crate::tls::Certificate;
 
@@ -43,6 +45,8 @@ pub struct StartOptions {
     pub tcp: TcpOptions,
     /// With which encrypted transports are spoken.
     pub certificate: Option<Arc<Certificate>>,
+    /// Path of DNS over HTTPS.
+    pub doh_path: String,
     /// Sources that say who their client is.
     pub proxies: Option<Arc<Proxies>>,
 }
@@ -55,6 +59,7 @@ impl Default for StartOptions {
             pin: false,
             tcp: TcpOptions::default(),
             certificate: None,
+            doh_path: "/dns-query".to_owned(),
             proxies: None,
         }
     }
@@ -150,16 +155,34 @@ impl Bound {
             let copy = address.tcp.try_clone().map_err(|error| failed((address.local, error)))?;
             asked.push((address.asked, copy));
             let (address, listener) = (address.local, address.tcp);
-            listeners.push(Listening { address, listener, tls: None });
+            listeners.push(Listening { address, listener, transport: Transport::Tcp, tls: None });
         }
         let mut kept = Vec::new();
+        let mut quic = Vec::new();
+        let is_http3 = |bound: &&BoundSocket| bound.transport == Transport::Doh3;
+        let http3_port = self.encrypted.iter().find(is_http3).map(|bound| bound.local.port());
+        let site = Arc::new(Site::new(options.doh_path.clone(), http3_port));
         for bound in self.encrypted {
             let address = bound.local;
             kept.push(bound.copy().map_err(|error| failed((address, error)))?);
-            listeners.push(dot(bound, options.certificate.as_ref())?);
+            let tls = tls_of(&bound, options.certificate.as_ref())?;
+            let (address, transport) = (bound.local, bound.transport);
+            if transport.is_datagram() {
+                let socket = bound.into_datagrams();
+                quic.push(QuicListening { address, socket, transport, tls });
+            } else {
+                let tls = Some(TlsAcceptor::from(tls));
+                listeners.push(Listening {
+                    address,
+                    listener: bound.into_listener(),
+                    transport,
+                    tls,
+                });
+            }
         }
         let proxies = &options.proxies;
-        let tcp = TcpServer::start(listeners, factory, &options.tcp, proxies.clone(), runtime);
+        let listeners = Listeners { tcp: listeners, quic, site, proxies: proxies.clone() };
+        let tcp = TcpServer::start(listeners, factory, &options.tcp, runtime);
         let mut running = Running {
             local,
             stop: Arc::default(),
@@ -193,17 +216,21 @@ impl Bound {
     }
 }
 
-/// A listener that speaks DNS over TLS (RFC 7858).
-fn dot(
-    bound: BoundSocket,
+/// TLS of an encrypted transport, with its protocols (ALPN).
+fn tls_of(
+    bound: &BoundSocket,
     certificate: Option<&Arc<Certificate>>,
-) -> Result<Listening, StartError> {
+) -> Result<Arc<rustls::ServerConfig>, StartError> {
     let (transport, address) = (bound.transport, bound.local);
     let failed = |why: String| StartError::Encrypted { transport, address, why };
     let certificate = certificate.ok_or_else(|| failed("no certificate".to_owned()))?;
-    let config = certificate.server_config(&[b"dot"]).map_err(|error| failed(error.to_string()))?;
-    let listener = bound.into_listener();
-    Ok(Listening { address, listener, tls: Some(TlsAcceptor::from(config)) })
+    let protocols: &[&[u8]] = match transport {
+        Transport::Doh => &doh_connection::PROTOCOLS,
+        Transport::Doq => &[doq::PROTOCOL],
+        Transport::Doh3 => &[doh3::PROTOCOL],
+        _ => &[b"dot"],
+    };
+    certificate.server_config(protocols).map_err(|error| failed(error.to_string()))
 }
 
 fn spawn<R: Responder + 'static>(

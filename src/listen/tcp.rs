@@ -14,7 +14,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
+use super::doh::Site;
 use super::proxy::Proxies;
+use super::quic::{QuicAcceptor, QuicListening};
 use super::tcp_accept::Acceptor;
 use super::tcp_registry::{Registry, TcpCounts};
 use super::{Moved, Responder, ResponderFactory, Transport};
@@ -92,6 +94,12 @@ pub(super) enum Phase {
     Gone,
 }
 
+/// Resolves when the server is to do anything but serve.
+pub(super) async fn leaves(told: &mut watch::Receiver<Phase>) {
+    // An error means that the server itself is gone.
+    let _ = told.wait_for(|&phase| phase > Phase::Serving).await;
+}
+
 impl<R: Responder> Shared<R> {
     pub(super) fn new(options: TcpOptions, responder: impl Fn(usize) -> R) -> Shared<R> {
         let desk = |index| {
@@ -121,13 +129,24 @@ impl<R: Responder> Shared<R> {
 pub(super) struct Listening {
     pub(super) address: SocketAddr,
     pub(super) listener: std::net::TcpListener,
+    /// [`Transport::Tcp`], or one over it.
+    pub(super) transport: Transport,
     /// Speaks TLS on it.
     pub(super) tls: Option<TlsAcceptor>,
 }
 
-/// The TCP side at work.
+/// All listeners but those of plain UDP, and what they share.
+pub(super) struct Listeners {
+    pub(super) tcp: Vec<Listening>,
+    pub(super) quic: Vec<QuicListening>,
+    /// Of DNS over HTTPS.
+    pub(super) site: Arc<Site>,
+    pub(super) proxies: Option<Arc<Proxies>>,
+}
+
+/// The TCP side at work, and QUIC, whose connections begin, end and are counted with it.
 pub(super) struct TcpServer {
-    /// Of TCP, and of DNS over TLS where it is spoken.
+    /// Of TCP, and of each other transport that is spoken.
     registries: Vec<(Transport, Arc<Registry>)>,
     phase: watch::Sender<Phase>,
     /// Connections on their way to another process. Every task holds a sender: they are
@@ -143,10 +162,9 @@ impl TcpServer {
     /// # Errors
     /// When the runtime cannot watch a listener, with its address.
     pub(super) fn start<F: ResponderFactory>(
-        listeners: Vec<Listening>,
+        listeners: Listeners,
         factory: &F,
         options: &TcpOptions,
-        proxies: Option<Arc<Proxies>>,
         runtime: &Handle,
     ) -> Result<TcpServer, (SocketAddr, io::Error)> {
         let shared = Arc::new(Shared::new(options.clone(), |index| factory.tcp(index)));
@@ -154,16 +172,38 @@ impl TcpServer {
         let (sender, moved) = channel();
         let (adopted, adoptions) = mpsc::unbounded_channel();
         let _context = runtime.enter();
-        let tcp = Acceptor::new(shared, proxies, told, sender);
+        let Listeners { tcp: listening, quic, site, proxies } = listeners;
+        let tcp = Acceptor::new(Arc::clone(&shared), proxies, told.clone(), sender.clone());
         let dot = tcp.of_transport(Transport::Dot);
+        let doh = tcp.of_https(Arc::clone(&site));
         let mut registries = vec![tcp.registry()];
-        if listeners.iter().any(|listening| listening.tls.is_some()) {
-            registries.push(dot.registry());
+        for other in [&dot, &doh] {
+            if listening.iter().any(|one| one.transport == other.registry().0) {
+                registries.push(other.registry());
+            }
         }
-        for Listening { address, listener, tls } in listeners {
+        for Listening { address, listener, transport, tls } in listening {
             let listener = TcpListener::from_std(listener).map_err(|error| (address, error))?;
-            let acceptor = if tls.is_some() { dot.clone() } else { tcp.clone() };
+            let acceptor = match transport {
+                Transport::Doh => doh.clone(),
+                Transport::Dot => dot.clone(),
+                _ => tcp.clone(),
+            };
             runtime.spawn(acceptor.run(listener, tls));
+        }
+        let acceptor = QuicAcceptor::new(shared, site, told, sender);
+        for transport in [Transport::Doq, Transport::Doh3] {
+            let acceptor = acceptor.of_transport(transport);
+            let of_it = quic.iter().filter(|one| one.transport == transport);
+            let mut is_spoken = false;
+            for listening in of_it {
+                let address = listening.address;
+                acceptor.start(listening, runtime).map_err(|error| (address, error))?;
+                is_spoken = true;
+            }
+            if is_spoken {
+                registries.push(acceptor.registry());
+            }
         }
         runtime.spawn(tcp.adopt_all(adoptions));
         Ok(TcpServer { registries, phase, moved: Mutex::new(moved), adopted })

@@ -19,12 +19,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use super::doh::Site;
 use super::proxy::{self, Proxies};
+use super::session::Session;
 use super::tcp::{Phase, Shared, TcpOptions};
 use super::tcp_connection::{Connection, Stream};
 use super::tcp_registry::{Caps, Registry};
-use super::{Meta, Moved, Responder, Transport};
+use super::{Meta, Moved, Responder, Transport, doh_connection};
 
 /// Pause after `accept` failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -41,6 +44,8 @@ pub(super) struct Acceptor<R> {
     registry: Arc<Registry>,
     greetings: Arc<Registry>,
     proxies: Option<Arc<Proxies>>,
+    /// Of DNS over HTTPS.
+    site: Option<Arc<Site>>,
     told: watch::Receiver<Phase>,
     moved: Sender<Moved>,
 }
@@ -53,6 +58,7 @@ impl<R> Clone for Acceptor<R> {
             registry: Arc::clone(&self.registry),
             greetings: Arc::clone(&self.greetings),
             proxies: self.proxies.clone(),
+            site: self.site.clone(),
             told: self.told.clone(),
             moved: self.moved.clone(),
         }
@@ -77,13 +83,18 @@ impl<R: Responder + 'static> Acceptor<R> {
     ) -> Acceptor<R> {
         let (registry, greetings) = registries(&shared.options);
         let transport = Transport::Tcp;
-        Acceptor { shared, transport, registry, greetings, proxies, told, moved }
+        Acceptor { shared, transport, registry, greetings, proxies, site: None, told, moved }
     }
 
     /// Of another transport, with caps of its own.
     pub(super) fn of_transport(&self, transport: Transport) -> Acceptor<R> {
         let (registry, greetings) = registries(&self.shared.options);
         Acceptor { transport, registry, greetings, ..self.clone() }
+    }
+
+    /// Of DNS over HTTPS, at this site.
+    pub(super) fn of_https(&self, site: Arc<Site>) -> Acceptor<R> {
+        Acceptor { site: Some(site), ..self.of_transport(Transport::Doh) }
     }
 
     /// Its transport, and who is connected over it.
@@ -175,7 +186,10 @@ impl<R: Responder + 'static> Acceptor<R> {
         if is_within && !read_header(&mut stream, limit, &mut meta).await {
             return no_header();
         }
-        self.admit(stream, meta, Vec::new(), 0);
+        match &self.site {
+            Some(site) => self.admit_https(stream, meta, Arc::clone(site)),
+            None => self.admit(stream, meta, Vec::new(), 0),
+        }
     }
 
     /// Gives the connection a task of its own, or closes it.
@@ -193,6 +207,22 @@ impl<R: Responder + 'static> Acceptor<R> {
             if let Some(moved) = moved {
                 // Without a receiver there is no server that could hand it over.
                 let _ = sender.send(moved);
+            }
+        });
+    }
+
+    /// The same for one that speaks HTTP.
+    fn admit_https(&self, stream: TlsStream<TcpStream>, meta: Meta, site: Arc<Site>) {
+        let Some(place) = self.registry.admit(meta.client.ip()) else { return };
+        let session = Session::new(Arc::clone(&self.shared), meta, place);
+        let (told, mut gone) = (self.told.clone(), self.told.clone());
+        // Held until it ends: so it is waited for.
+        let sender = self.moved.clone();
+        tokio::spawn(async move {
+            let _sender = sender;
+            tokio::select! {
+                () = doh_connection::serve(stream, session, site, told) => {}
+                _ = gone.wait_for(|&phase| phase == Phase::Gone) => {}
             }
         });
     }

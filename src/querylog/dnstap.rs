@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::tap::Kept;
+use crate::metrics::Transport;
 
 /// What the messages say of the server.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,7 @@ pub(super) fn encode(
     number(inner, 1, kind as u64);
     let ip = kept.client.ip();
     number(inner, 2, if ip.is_ipv4() { 1 } else { 2 });
-    number(inner, 3, if kept.tcp { 2 } else { 1 });
+    number(inner, 3, socket_protocol(kept.transport));
     address(inner, 4, ip);
     if let Some(local) = kept.local.filter(|local| local.is_ipv4() == ip.is_ipv4()) {
         address(inner, 5, local);
@@ -56,6 +57,17 @@ pub(super) fn encode(
     bytes(out, 2, server.version.as_bytes());
     bytes(out, 14, inner);
     number(out, 15, MESSAGE);
+}
+
+/// `SocketProtocol`; HTTP/3 has none of its own.
+fn socket_protocol(transport: Transport) -> u64 {
+    match transport {
+        Transport::Udp => 1,
+        Transport::Tcp => 2,
+        Transport::Dot => 3,
+        Transport::Doh | Transport::Doh3 => 4,
+        Transport::Doq => 7,
+    }
 }
 
 //------------ Protocol Buffers -----------------------------------------------

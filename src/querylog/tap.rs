@@ -7,13 +7,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::ring::Ring;
 use super::{QUERIES, RESPONSES, Shared, Slot};
+use crate::metrics::Transport;
 
 /// Words before the messages.
 pub(super) const HEADER: u64 = 7;
-/// Bit of the first word: over TCP.
-const TCP: u64 = 1 << 16;
 /// Bit of the first word: the address it was sent to is known.
-const HAS_LOCAL: u64 = 1 << 17;
+const HAS_LOCAL: u64 = 1 << 16;
+/// Where the transport's number begins in the first word.
+const TRANSPORT_SHIFT: u32 = 24;
 
 /// One worker's end of the log: neither `Clone` nor shared, for its ring has one writer.
 #[derive(Debug)]
@@ -39,8 +40,8 @@ pub struct Exchange<'a> {
     pub client: SocketAddr,
     /// Where, if that is known.
     pub local: Option<IpAddr>,
-    /// Whether over TCP.
-    pub tcp: bool,
+    /// How.
+    pub transport: Transport,
     /// The request.
     pub query: &'a [u8],
     /// The reply; empty: none.
@@ -109,7 +110,7 @@ impl Tap {
         ring.set(
             self.head,
             u64::from(exchange.client.port())
-                | if exchange.tcp { TCP } else { 0 }
+                | (exchange.transport as u64) << TRANSPORT_SHIFT
                 | if local.is_some() { HAS_LOCAL } else { 0 },
         );
         ring.set(self.head + 1, self.now_ns);
@@ -136,7 +137,7 @@ fn octets(ip: IpAddr) -> [u8; 16] {
 pub(super) struct Kept {
     pub(super) client: SocketAddr,
     pub(super) local: Option<IpAddr>,
-    pub(super) tcp: bool,
+    pub(super) transport: Transport,
     pub(super) at_ns: u64,
     /// Empty: not asked for.
     pub(super) query: Vec<u8>,
@@ -149,7 +150,7 @@ impl Default for Kept {
         Kept {
             client: SocketAddr::from(([0; 16], 0)),
             local: None,
-            tcp: false,
+            transport: Transport::Udp,
             at_ns: 0,
             query: Vec::new(),
             reply: Vec::new(),
@@ -170,7 +171,8 @@ impl Kept {
         };
         self.client = SocketAddr::new(ip(tail + 2), first as u16);
         self.local = (first & HAS_LOCAL != 0).then(|| ip(tail + 4));
-        self.tcp = first & TCP != 0;
+        let transport = Transport::ALL.get((first >> TRANSPORT_SHIFT) as usize);
+        self.transport = transport.copied().unwrap_or(Transport::Udp);
         self.at_ns = ring.get(tail + 1);
         let lengths = ring.get(tail + 6);
         self.query.clear();

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::frames::{Control, control};
 use super::tap::Kept;
 use super::*;
+use crate::metrics::Transport;
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -20,7 +21,7 @@ fn settings(to: QueryLogTo, sample: u32) -> Settings {
 }
 
 fn exchange<'a>(query: &'a [u8], reply: &'a [u8]) -> Exchange<'a> {
-    Exchange { client: client(), local: None, tcp: false, query, reply }
+    Exchange { client: client(), local: None, transport: Transport::Udp, query, reply }
 }
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -76,8 +77,8 @@ fn what_a_worker_puts_in_a_reader_takes_out_while_both_go_on() {
             let query = [at as u8; 29];
             let reply = &[at as u8; 40][..(at % 41) as usize];
             let before = tap.slot_dropped();
-            let exchange =
-                Exchange { local: Some(local), tcp: at % 2 == 0, ..exchange(&query, reply) };
+            let transport = Transport::ALL[usize::from(at as u8) % Transport::ALL.len()];
+            let exchange = Exchange { local: Some(local), transport, ..exchange(&query, reply) };
             tap.saw(&exchange);
             kept += u64::from(tap.slot_dropped() == before);
         }
@@ -94,7 +95,7 @@ fn what_a_worker_puts_in_a_reader_takes_out_while_both_go_on() {
             assert_eq!(kept.query, [byte; 29]);
             assert!(kept.reply.iter().all(|&other| other == byte));
             assert_eq!((kept.client, kept.local), (client(), Some("2001:db8::1".parse().unwrap())));
-            assert_eq!(kept.tcp, byte % 2 == 0);
+            assert_eq!(kept.transport, Transport::ALL[usize::from(byte) % Transport::ALL.len()]);
             assert!(kept.at_ns > 1_700_000_000_000_000_000);
         }
         if ended {
@@ -136,6 +137,20 @@ fn a_reader_at_a_socket_gets_messages_of_a_sample_and_an_end() {
     assert_eq!(frame(&mut stream), Err(Control::Stop as u32));
     stream.write_all(&control(Control::Finish)).unwrap();
     stopped.join().unwrap();
+}
+
+#[test]
+fn each_transport_has_its_socket_protocol() {
+    // dnstap.proto: UDP 1, TCP 2, DOT 3, DOH 4, DOQ 7.
+    let expected = [1, 2, 3, 4, 7, 4];
+    for (transport, number) in Transport::ALL.into_iter().zip(expected) {
+        let kept = Kept { transport, ..Kept::default() };
+        let (mut inner, mut out) = (Vec::new(), Vec::new());
+        let kind = dnstap::Kind::AuthQuery;
+        dnstap::encode(&Default::default(), kind, &kept, &mut inner, &mut out);
+        // Type, family and protocol come first: fields 1, 2, 3 as varints.
+        assert_eq!(inner[4..6], [3 << 3, number], "{transport:?}");
+    }
 }
 
 #[test]

@@ -18,6 +18,9 @@ identity = "battery"
 certificate = "dns.crt"
 key = "dns.key"
 dot = ["127.0.0.1:0"]
+doh = ["127.0.0.1:0"]
+doq = ["127.0.0.1:0"]
+doh3 = ["127.0.0.1:0"]
 
 [admin]
 listen = "off"
@@ -48,6 +51,9 @@ vip = ["198.51.100.10", "2001:db8:1::10"]
 members = ["fra"]
 "#;
 
+/// Behind this line are keys that a test adds.
+const KEYS: &str = "identity = \"battery\"\n";
+
 /// Records of the large name: more than any datagram takes.
 const LARGE: usize = 40;
 
@@ -58,6 +64,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Server {
+        Server::with("")
+    }
+
+    /// With further keys of `[server]`.
+    pub(crate) fn with(keys: &str) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let made = rcgen::generate_simple_self_signed(["dns.example".to_owned()]).unwrap();
         let write = |name: &str, text: String| {
@@ -67,7 +78,10 @@ impl Server {
         write("dns.key", made.signing_key.serialize_pem());
         let line = |number| format!("    \"large 300 IN TXT {number}{}\",\n", "x".repeat(100));
         let large: String = (0..LARGE).map(line).collect();
-        write("windrose.toml", CONFIG.replace("    LARGE\n", &large));
+        write(
+            "windrose.toml",
+            CONFIG.replace("    LARGE\n", &large).replace(KEYS, &format!("{KEYS}{keys}\n")),
+        );
         let daemon = Daemon::start(&directory.path().join("windrose.toml"));
         let daemon = daemon.unwrap_or_else(|error| panic!("{error}"));
         Server { daemon: Some(daemon), directory }
@@ -103,6 +117,13 @@ impl Server {
             .with_no_client_auth();
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         Arc::new(config)
+    }
+}
+
+impl Server {
+    /// Ends it, as a signal does.
+    pub(crate) fn stop(mut self) {
+        self.daemon.take().into_iter().for_each(Daemon::stop);
     }
 }
 

@@ -17,6 +17,18 @@ section! {
     DOT "dot" Kind::OneOrMore(&Kind::Text { what: "an address and port", example: "\"0.0.0.0:853\"" }),
         Is("[]"),
         "Addresses for DNS over TLS (RFC 7858), at port 853 as a rule.";
+    DOH "doh" Kind::OneOrMore(&Kind::Text { what: "an address and port", example: "\"0.0.0.0:443\"" }),
+        Is("[]"),
+        "Addresses for DNS over HTTPS (RFC 8484) with HTTP/1.1 and HTTP/2, at port 443 as a rule.";
+    DOQ "doq" Kind::OneOrMore(&Kind::Text { what: "an address and port", example: "\"0.0.0.0:853\"" }),
+        Is("[]"),
+        "Addresses for DNS over QUIC (RFC 9250), at port 853 of UDP as a rule.";
+    DOH3 "doh3" Kind::OneOrMore(&Kind::Text { what: "an address and port", example: "\"0.0.0.0:443\"" }),
+        Is("[]"),
+        "Addresses for DNS over HTTPS with HTTP/3, at port 443 of UDP as a rule; replies over `doh` name the first port (Alt-Svc).";
+    DOH_PATH "doh_path" Kind::Text { what: "a path", example: "\"/dns-query\"" },
+        Is("\"/dns-query\""),
+        "Path of DNS over HTTPS; nothing is at any other.";
 }
 
 section! {

@@ -15,15 +15,30 @@ pub struct Tls {
     pub files: Option<TlsFiles>,
     /// Addresses for DNS over TLS.
     pub dot: Vec<SocketAddr>,
+    /// Addresses for DNS over HTTPS, HTTP/1.1 and HTTP/2.
+    pub doh: Vec<SocketAddr>,
+    /// Addresses for DNS over QUIC.
+    pub doq: Vec<SocketAddr>,
+    /// Addresses for DNS over HTTPS, HTTP/3.
+    pub doh3: Vec<SocketAddr>,
+    /// Path of DNS over HTTPS.
+    pub doh_path: String,
 }
 
 impl Tls {
     /// Every address to be served encrypted, with how.
     pub fn listens(&self) -> Vec<(Transport, SocketAddr)> {
-        let of = |transport, addresses: &[SocketAddr]| -> Vec<(Transport, SocketAddr)> {
-            addresses.iter().map(|address| (transport, *address)).collect()
+        let keys = [
+            (Transport::Dot, &self.dot),
+            (Transport::Doh, &self.doh),
+            (Transport::Doq, &self.doq),
+            (Transport::Doh3, &self.doh3),
+        ];
+        let of = |(transport, addresses)| {
+            let addresses: &Vec<SocketAddr> = addresses;
+            addresses.iter().map(move |address| (transport, *address))
         };
-        of(Transport::Dot, &self.dot)
+        keys.into_iter().flat_map(of).collect()
     }
 }
 

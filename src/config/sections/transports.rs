@@ -15,6 +15,8 @@ use crate::problem::{Problem, Problems, Spot};
 
 /// Most addresses of one transport.
 const LISTEN_MAX: usize = 256;
+/// Longest path of DNS over HTTPS.
+const PATH_MAX: usize = 256;
 /// Most networks of proxies.
 const PROXIES_MAX: usize = 1024;
 
@@ -30,6 +32,10 @@ pub(super) fn tls(table: &Table<'_>, cx: &mut Context<'_>) -> (Tls, Listens) {
         found.into_iter().map(|(address, _)| address).collect::<Vec<_>>()
     };
     let dot = listen(Transport::Dot, &t::DOT, cx);
+    let doh = listen(Transport::Doh, &t::DOH, cx);
+    let doq = listen(Transport::Doq, &t::DOQ, cx);
+    let doh3 = listen(Transport::Doh3, &t::DOH3, cx);
+    let doh_path = table.value_or(&t::DOH_PATH, cx, path);
     let written = table.has(&t::CERTIFICATE) || table.has(&t::KEY);
     match listens.first() {
         Some((.., spot)) if !written => cx.problems.push(
@@ -45,7 +51,21 @@ pub(super) fn tls(table: &Table<'_>, cx: &mut Context<'_>) -> (Tls, Listens) {
         ),
         _ => {}
     }
-    (Tls { files, dot }, listens)
+    (Tls { files, dot, doh, doq, doh3, doh_path }, listens)
+}
+
+/// An absolute path that is written in a request as it is here.
+fn path(item: &Item<'_>, cx: &mut Context<'_>) -> Option<String> {
+    let text = item.text(cx)?;
+    // RFC 3986 3.3: what stands for itself in a path. Percent signs have two spellings.
+    let stands = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte);
+    if text.starts_with('/') && text.len() <= PATH_MAX && text.bytes().all(stands) {
+        return Some(text.to_owned());
+    }
+    let bad = Bad::new("bad-path", "is no path of DNS over HTTPS")
+        .help("for example: \"/dns-query\": it begins with a slash, and has letters, digits and -._~ alone")
+        .help("the `{?dns}` of a URI template is not part of it");
+    item.bad(&bad, cx)
 }
 
 /// Both keys, or neither. What the files hold is looked at where files are read.
