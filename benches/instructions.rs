@@ -223,13 +223,19 @@ struct Case {
     rcode: Rcode,
     answers: u8,
     /// What makes of a sound query the one that is asked.
-    spoil: fn(&mut Vec<u8>),
+    spoil: fn(Vec<u8>) -> Vec<u8>,
 }
 
 impl Case {
     fn one(pattern: &'static str) -> Case {
         let world = World::of(QUERIES);
-        Case { world, kind: Kind::a(pattern), rcode: Rcode::NOERROR, answers: 1, spoil: |_| {} }
+        Case {
+            world,
+            kind: Kind::a(pattern),
+            rcode: Rcode::NOERROR,
+            answers: 1,
+            spoil: |message| message,
+        }
     }
 
     fn none(pattern: &'static str, rcode: Rcode) -> Case {
@@ -249,7 +255,7 @@ impl Case {
     }
 
     /// A query for a WIP that is refused once it is spoilt.
-    fn refused(rcode: Rcode, spoil: fn(&mut Vec<u8>)) -> Case {
+    fn refused(rcode: Rcode, spoil: fn(Vec<u8>) -> Vec<u8>) -> Case {
         Case { spoil, ..Case::none(WIP, rcode) }
     }
 
@@ -279,40 +285,45 @@ struct Asked {
 }
 
 fn spoilt(case: Case) -> Vec<Vec<u8>> {
-    let mut requests = case.kind.queries(QUERIES);
-    requests.iter_mut().for_each(case.spoil);
-    requests
+    case.kind.queries(QUERIES).into_iter().map(case.spoil).collect()
 }
 
 // What is refused, by what is wrong with it.
 
-fn opcode(message: &mut Vec<u8>) {
+fn opcode(mut message: Vec<u8>) -> Vec<u8> {
     message[2] |= 2 << 3;
+    message
 }
 
-fn two_questions(message: &mut Vec<u8>) {
+fn two_questions(mut message: Vec<u8>) -> Vec<u8> {
     message[5] = 2;
+    message
 }
 
-fn pointer(message: &mut Vec<u8>) {
+fn pointer(mut message: Vec<u8>) -> Vec<u8> {
     message[12] = 0xc0;
+    message
 }
 
-fn trailing_byte(message: &mut Vec<u8>) {
+fn trailing_byte(mut message: Vec<u8>) -> Vec<u8> {
     message.push(0);
+    message
 }
 
-fn edns_version(message: &mut Vec<u8>) {
+fn edns_version(mut message: Vec<u8>) -> Vec<u8> {
     message[11] = 1;
     message.extend([0, 0, 41, 4, 208, 0, 1, 0, 0, 0, 0]);
+    message
 }
 
-fn class_chaos(message: &mut Vec<u8>) {
+fn class_chaos(mut message: Vec<u8>) -> Vec<u8> {
     *message.last_mut().expect("a query ends with its class") = 3;
+    message
 }
 
-fn class_any(message: &mut Vec<u8>) {
+fn class_any(mut message: Vec<u8>) -> Vec<u8> {
     *message.last_mut().expect("a query ends with its class") = 255;
+    message
 }
 
 /// Everything is answered once, which also takes what a first time costs out of the count.

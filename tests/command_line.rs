@@ -88,3 +88,44 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     assert!(demo.wait().unwrap().success());
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_static_record_in_a_wips_way_is_shown_with_the_wip() {
+    let dir = tempfile::tempdir().unwrap();
+    let zone = "$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns.example.net.\n\n\
+        shop TXT ( \"a\"\n  \"b\" )\nshop HTTPS 1 . alpn=h2\n_http._tcp.shop SRV 0 0 80 shop\n";
+    std::fs::write(dir.path().join("zone"), zone).unwrap();
+    let config = "[zone.\"example.com\"]\nfile = \"zone\"\nrecords = [\"x TXT y\", \"cdn 60 TXT y\"]\n\
+        [datacenter.a]\nvip = \"192.0.2.1\"\n[wip_defaults]\nmembers = [\"a\"]\n\
+        [wip.\"shop.example.com\"]\nhttps = true\nsvcb = true\nsrv = { \"_http._tcp\" = { port = 80 } }\n\
+        [wip.\"cdn.example.com\"]\nmembers = [{ cname = \"c.example.net\" }]\n\
+        [wip.\"example.com\"]\nmembers = [{ cname = \"c.example.net\" }]\n\
+        [wip.\"*.w.example.com\"]\nsrv = { \"_http._tcp\" = { port = 80 } }\n";
+    let check = |config: &str| {
+        let path = dir.path().join("windrose.toml");
+        std::fs::write(&path, config).unwrap();
+        let output = windrose(&["check", "--config", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = check(config);
+    for expected in [
+        "`srv` makes a record where one of type SRV stands",
+        "zone:8:1",
+        "`srv` needs a name of its own, and this is a wildcard",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    // Zones are made once what they are made of is right.
+    let said = check(&config.replace("srv = { \"_http._tcp\" = { port = 80 } }", ""));
+    for expected in [
+        "shop.example.com: `https` and a static record both say its HTTPS record",
+        "zone:7:1",
+        "cdn.example.com: static records of type TXT stand beside members that are names",
+        "\"cdn 60 TXT y\"",
+        "example.com: a zone's apex cannot be a CNAME, as its members are",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(!said.contains("svcb"), "{said}");
+}

@@ -13,7 +13,7 @@ use windrose::config::{Loaded, load};
 use windrose::steer::Policy;
 
 /// Files that the shipped configs name.
-const OTHERS: [(&str, &str); 17] = [
+const OTHERS: [(&str, &str); 18] = [
     ("/etc/windrose/transfer.key", "3sDh4GGJhlUNnV0tGKlgXDPjyDEqBrMRGDfsKYTn7yM="),
     ("/etc/windrose/webhook.secret", "secret"),
     ("/etc/windrose/hooks-ca.pem", ""),
@@ -22,6 +22,7 @@ const OTHERS: [(&str, &str); 17] = [
     ("/etc/windrose/dns.key", "key"),
     ("/etc/windrose/admin.crt", "certificate"),
     ("/etc/windrose/admin.key", "key"),
+    ("/etc/windrose/cookies.secret", "e5e973e5a6b2a43f48e7dc849e37bfcf\n"),
     ("ca.pem", ""),
     ("client.pem", ""),
     ("client.key", ""),

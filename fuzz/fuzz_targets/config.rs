@@ -1,19 +1,14 @@
 //! Any text as a config: a config or problems, shown without trouble; and what is
 //! taken compiles or is refused with reasons.
-#![no_main]
-
-#[path = "../../tests/config_support/mod.rs"]
-mod config_support;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use config_support::MemoryFiles;
-use libfuzzer_sys::fuzz_target;
+use crate::config_support::MemoryFiles;
 use windrose::geo::BaseTable;
 use windrose::snapshot::{Input, Serials, compile};
 
-fuzz_target!(|text: &[u8]| {
+pub(crate) fn run(text: &[u8]) {
     let mut files = MemoryFiles::default();
     files.insert("windrose.toml", text);
     files.insert("a.zone", "@ SOA a b 1 2 3 4 5\n@ NS a\na A 192.0.2.1\n");
@@ -33,4 +28,4 @@ fuzz_target!(|text: &[u8]| {
             assert!(!problems.is_empty());
         }
     }
-});
+}

@@ -1,10 +1,8 @@
 //! Any bytes as what a gRPC server answers: only SERVING passes, and only status 0.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use windrose::probe::grpc_reply::{judge_message, judge_status};
 
-fuzz_target!(|bytes: &[u8]| {
+pub(crate) fn run(bytes: &[u8]) {
     match judge_message(bytes) {
         // A varint of 1 stands for it, in one byte or, needlessly, in more.
         Ok(()) => {
@@ -21,4 +19,4 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(failure.kind.judges() && !failure.detail.contains(char::is_control))
         }
     }
-});
+}

@@ -1,11 +1,9 @@
 //! Any bytes as kept health state: a whole history, which comes back as it is when
 //! it is written again, or an error.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use windrose::health::saved::Saved;
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     if let Ok(saved) = Saved::decode(data) {
         check(&saved);
     }
@@ -15,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(saved) = Saved::decode(&forged) {
         check(&saved);
     }
-});
+}
 
 fn check(saved: &Saved) {
     assert_eq!(&Saved::decode(&saved.encode()).unwrap(), saved);

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::limit::Limiter;
-use super::{Context, Outcome, Prepared, Scratch, finish};
+use super::{Context, Outcome, Prepared, Scratch, finish, rare};
+use crate::dns::cookie::CookieState;
 use crate::dns::encode::Status;
 use crate::dns::types::Rcode;
 use crate::metrics::{DropReason, RateAction, RateClass};
@@ -23,16 +24,24 @@ impl Prepared<'_> {
         outcome: Outcome,
         out: &mut [u8],
     ) -> (Outcome, Option<(RateClass, RateAction)>) {
-        let Outcome::Reply { rcode, .. } = outcome else { return (outcome, None) };
+        let Outcome::Reply { rcode, cookie, .. } = outcome else { return (outcome, None) };
+        if cookie == CookieState::Valid {
+            return (outcome, None);
+        }
         let (class, subject) = self.class_of(rcode, scratch, out);
         let Some(limited) = limiter.judge(self.peer.address, class, subject) else {
             return (outcome, None);
         };
+        if let (true, Ok(query)) = (cookie != CookieState::None, &self.parsed)
+            && let Some(reply) = rare::bad_cookie_to(serving, scratch, query, self.peer, out)
+        {
+            return (reply, Some((limited.0, RateAction::Slip)));
+        }
         let instead = match (limited.1, &self.parsed) {
             (RateAction::Drop, _) => Outcome::Drop(DropReason::RateLimited),
             // An error is as short as a truncated reply, and says more.
             (RateAction::Slip, Ok(query)) if class != RateClass::Error => {
-                let context = Context { serving, worker, peer: self.peer, query };
+                let context = Context { serving, worker, peer: self.peer, query, rare: None };
                 let opt = context.opt();
                 let writer = context.writer(out, &opt);
                 let status =

@@ -18,15 +18,18 @@ pub mod explain;
 pub mod limit;
 mod limited;
 mod prepared;
+mod rare;
+mod refusal;
 mod resolve;
 mod wip;
 
 use std::net::IpAddr;
 
-use crate::dns::edns::{Edns, UDP_SIZE_MIN};
-use crate::dns::encode::{Opt, Status, Writer};
-use crate::dns::query::{Header, Query};
-use crate::dns::types::{Rcode, class, rtype};
+use crate::dns::cookie::{CookieState, Secret};
+use crate::dns::edns::UDP_SIZE_MIN;
+use crate::dns::encode::{Opt, Rare, Status, Writer};
+use crate::dns::query::Query;
+use crate::dns::types::{Rcode, class};
 use crate::metrics::{DropReason, Refusal, Transport};
 use crate::snapshot::{Serving, WorkerState};
 use crate::steer::choose::Room;
@@ -35,9 +38,8 @@ use crate::zone::{Located, Lookup};
 pub use client::{Client, Source};
 pub use limited::{Limited, News};
 pub use prepared::{Prepared, prepare_all};
+pub use rare::bad_cookie;
 
-/// Extended error of a client that may not ask (RFC 8914 4.19).
-const EXTENDED_ERROR_PROHIBITED: u16 = 18;
 /// Largest reply over a stream (RFC 1035 4.2.2).
 const STREAM_SIZE_MAX: usize = 65_535;
 
@@ -54,6 +56,8 @@ pub enum Outcome {
         rcode: Rcode,
         /// Why it is no answer, if it is a refusal.
         refusal: Option<Refusal>,
+        /// What the query's cookie is worth: a valid one proves the client's address.
+        cookie: CookieState,
     },
     /// Silence.
     Drop(DropReason),
@@ -68,6 +72,8 @@ pub struct Scratch {
     zone: u32,
     /// Unix time of this batch, in seconds.
     now_s: u32,
+    /// The process's own secret for cookies, where the config has none.
+    cookie_secret: Option<Secret>,
 }
 
 impl Scratch {
@@ -75,6 +81,12 @@ impl Scratch {
     /// limits, and nothing that answers reads a clock.
     pub fn set_time(&mut self, now_s: u32) {
         self.now_s = now_s;
+    }
+
+    /// Gives the process's own secret for cookies, which counts where the config has
+    /// none; without either there are no cookies.
+    pub fn set_cookie_secret(&mut self, secret: Option<Secret>) {
+        self.cookie_secret = secret;
     }
 
     /// The time that was set last.
@@ -108,47 +120,10 @@ pub fn answer(
     prepared.answer(serving, worker, scratch, out)
 }
 
-/// A reply that is an rcode alone.
-fn error(
-    serving: &Serving,
-    header: Header,
-    rcode: Rcode,
-    question: &[u8],
-    edns: Option<Edns<'_>>,
-    out: &mut [u8],
-) -> Outcome {
-    let (refusal, extended_error) = match rcode {
-        Rcode::NOTIMP => (Refusal::Opcode, None),
-        Rcode::BADVERS => (Refusal::EdnsVersion, None),
-        // No message is that bad: its sender is.
-        Rcode::REFUSED => (Refusal::Access, Some((EXTENDED_ERROR_PROHIBITED, ""))),
-        _ => (Refusal::Format, None),
-    };
-    if refusal == Refusal::Access
-        && serving.snapshot.access.as_ref().is_some_and(|access| access.is_silent)
-    {
-        return Outcome::Drop(DropReason::Denied);
-    }
-    let writer = Writer::new(out, usize::from(UDP_SIZE_MIN), header, question);
-    let identity = serving.snapshot.identity();
-    let opt = Opt { query: edns, identity, extended_error, ..Opt::default() };
-    let status = Status { rcode, authoritative: false, truncated: false };
-    refused(finish(writer, status, &opt), refusal)
-}
-
-/// The same reply, as a refusal.
-fn refused(outcome: Outcome, reason: Refusal) -> Outcome {
-    match outcome {
-        Outcome::Reply { length, rcode, .. } => {
-            Outcome::Reply { length, rcode, refusal: Some(reason) }
-        }
-        dropped => dropped,
-    }
-}
-
 /// Flags, counts and OPT: a reply's end.
 fn finish(writer: Writer<'_>, status: Status, opt: &Opt<'_>) -> Outcome {
-    Outcome::Reply { length: writer.finish(status, opt), rcode: status.rcode, refusal: None }
+    let length = writer.finish(status, opt);
+    Outcome::Reply { length, rcode: status.rcode, refusal: None, cookie: opt.cookie_state() }
 }
 
 //------------ Context --------------------------------------------------------
@@ -160,6 +135,8 @@ struct Context<'a> {
     worker: &'a WorkerState,
     peer: Peer,
     query: &'a Query<'a>,
+    /// What the query's rare options are answered with.
+    rare: Option<&'a Rare<'a>>,
 }
 
 impl<'a> Context<'a> {
@@ -168,7 +145,7 @@ impl<'a> Context<'a> {
             scratch.zone = 0;
             return chaos::respond(self, out);
         }
-        if let Some((rcode, refusal)) = refusal_of_type(self.query.qtype) {
+        if let Some((rcode, refusal)) = refusal::of_type(self.query.qtype) {
             return self.refuse(rcode, refusal, out);
         }
         match self.serving.snapshot.zones.finish(self.query.qname, located, self.query.qtype) {
@@ -205,7 +182,12 @@ impl<'a> Context<'a> {
 
     /// OPT of a reply whose answer does not depend on the client.
     fn opt(&self) -> Opt<'a> {
-        Opt { query: self.query.edns, identity: self.serving.snapshot.identity(), ..Opt::default() }
+        Opt {
+            query: self.query.edns,
+            identity: self.serving.snapshot.identity(),
+            rare: self.rare,
+            ..Opt::default()
+        }
     }
 
     /// A reply that is an rcode alone.
@@ -215,25 +197,8 @@ impl<'a> Context<'a> {
         finish(writer, self.failure(rcode), &opt)
     }
 
-    /// The same where the query is to blame.
-    fn refuse(&self, rcode: Rcode, reason: Refusal, out: &mut [u8]) -> Outcome {
-        refused(self.rcode(rcode, out), reason)
-    }
-
     /// The status of a reply that tells nothing of the name: no AA.
     fn failure(&self, rcode: Rcode) -> Status {
         Status { rcode, authoritative: false, truncated: false }
-    }
-}
-
-/// The refusal of types that are no data: transfers are granted to
-/// nobody, MAILA, MAILB and TKEY are not implemented, and OPT, TSIG and the
-/// other meta types make no sense in a question.
-fn refusal_of_type(qtype: u16) -> Option<(Rcode, Refusal)> {
-    match qtype {
-        rtype::AXFR | rtype::IXFR => Some((Rcode::REFUSED, Refusal::Transfer)),
-        rtype::MAILA | rtype::MAILB | rtype::TKEY => Some((Rcode::NOTIMP, Refusal::Type)),
-        _ if rtype::is_meta(qtype) => Some((Rcode::FORMERR, Refusal::Type)),
-        _ => None,
     }
 }

@@ -12,10 +12,10 @@
 
 use std::hint::black_box;
 
-use super::{Context, Outcome, Peer, Scratch, error};
+use super::{Context, Outcome, Peer, Scratch, rare, refusal};
 use crate::dns::query::{Query, Unanswerable};
 use crate::dns::types::Rcode;
-use crate::metrics::DropReason;
+use crate::metrics::{DropReason, Refusal};
 use crate::snapshot::{Serving, WorkerState};
 use crate::zone::{Located, hash_of};
 
@@ -86,6 +86,7 @@ impl<'q> Prepared<'q> {
         let (header, question, edns) = match self.parsed {
             Ok(query) => (query.header, query.question, query.edns),
             Err(Unanswerable::Error { header, question, edns, .. }) => (header, question, edns),
+            Err(Unanswerable::CookieOnly { header, edns }) => (header, &[][..], Some(edns)),
             Err(Unanswerable::Short | Unanswerable::Response) => return,
         };
         self.parsed = Err(Unanswerable::Error { header, rcode: Rcode::REFUSED, question, edns });
@@ -138,13 +139,35 @@ impl<'q> Prepared<'q> {
     ) -> Outcome {
         match &self.parsed {
             Ok(query) => {
-                let context = Context { serving, worker, peer: self.peer, query };
+                let rare;
+                let mut context = Context { serving, worker, peer: self.peer, query, rare: None };
+                if let Some(edns) = &query.edns
+                    && rare::has_any(serving, edns)
+                {
+                    rare = rare::of(serving, scratch, edns, query.qname, self.peer);
+                    context.rare = Some(&rare);
+                    if let Some(rcode) = rare::refusal(serving, scratch, edns, &rare, self.peer) {
+                        return context.refuse(rcode, refusal::of_rcode(rcode), out);
+                    }
+                }
                 context.respond(self.located, scratch, out)
             }
             Err(Unanswerable::Short) => Outcome::Drop(DropReason::Short),
             Err(Unanswerable::Response) => Outcome::Drop(DropReason::Response),
+            &Err(Unanswerable::CookieOnly { header, edns }) => {
+                rare::cookie_only(serving, scratch, header, edns, self.peer, out)
+            }
             &Err(Unanswerable::Error { header, rcode, question, edns }) => {
-                error(serving, header, rcode, question, edns, out)
+                let refusal = refusal::of_rcode(rcode);
+                if refusal == Refusal::Access
+                    && serving.snapshot.access.as_ref().is_some_and(|access| access.is_silent)
+                {
+                    return Outcome::Drop(DropReason::Denied);
+                }
+                let rare = edns.filter(|edns| rare::has_any(serving, edns));
+                let rare = rare.map(|edns| rare::of(serving, scratch, &edns, &[0], self.peer));
+                let reply = rare::empty(serving, header, rcode, question, edns, rare.as_ref(), out);
+                refusal::refused(reply, refusal)
             }
         }
     }

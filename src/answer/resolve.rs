@@ -288,11 +288,8 @@ impl<'a> Walk<'_, 'a, '_> {
         self.writer.put_rrset(Section::Answer, owner, rtype, ttl_s, rdatas)
     }
 
-    /// Adds an extended error, if there is room.
+    /// Adds an extended error.
     fn tell(&mut self, extended_error: Option<(u16, &'static str)>) {
-        let opt = Opt { extended_error, ..self.opt };
-        if self.writer.try_reserve(opt.length() - self.opt.length()).is_ok() {
-            self.opt = opt;
-        }
+        self.opt.extended_error = extended_error;
     }
 }

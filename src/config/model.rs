@@ -18,6 +18,7 @@ use crate::steer::{Families, OnAllDown, Policy};
 
 mod abuse;
 mod admin;
+mod cookies;
 mod records;
 mod server;
 mod tls;
@@ -25,12 +26,13 @@ mod transfers;
 mod watching;
 
 pub use self::abuse::{Access, AccessLists, RateLimit};
-pub use self::admin::{Admin, AdminListen};
 pub use self::records::{ServiceBinding, ServiceRecord};
 pub use self::server::Server;
 pub use self::tls::{Proxy, Tls, TlsFiles};
 pub use self::transfers::{Grant, Remote, TsigKey};
 
+pub use self::admin::{Admin, AdminListen};
+pub use self::cookies::{BadCookie, Cookies};
 pub use self::watching::{EventClass, QueryLog, QueryLogTo, Webhook};
 pub use super::wips::{Matched, Run, Wips};
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub access: Access,
     /// `[rate_limit]`
     pub rate_limit: RateLimit,
+    /// `[cookies]`
+    pub cookies: Cookies,
     /// `[admin]`
     pub admin: Admin,
     /// `[geo]`

@@ -14,8 +14,9 @@ use std::sync::Arc;
 
 use super::block::{Block, Reading};
 use super::model::{
-    Access, Admin, Geo, Health, HealthCheck, Log, Metrics, Proxy, QueryLog, RateLimit, Safety,
-    Server, ServiceBinding, ServiceRecord, SettingsId, Tls, TsigKey, Vip, Webhook, Wips, Zone,
+    Access, Admin, Cookies, Geo, Health, HealthCheck, Log, Metrics, Proxy, QueryLog, RateLimit,
+    Safety, Server, ServiceBinding, ServiceRecord, SettingsId, Tls, TsigKey, Vip, Webhook, Wips,
+    Zone,
 };
 use super::reader::At;
 use super::sections::transports::Listens;
@@ -38,6 +39,7 @@ pub(super) struct Raw {
     pub(super) proxy: Proxy,
     pub(super) access: Access,
     pub(super) rate_limit: RateLimit,
+    pub(super) cookies: Cookies,
     pub(super) admin: Admin,
     pub(super) geo: Geo,
     pub(super) health: Health,

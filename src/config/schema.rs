@@ -107,7 +107,7 @@ fn json_of(toml: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::{location, member, on_all_down, vip};
+    use super::super::keys::{binding, location, member, on_all_down, service, vip};
     use super::*;
 
     /// `key = value` lines of the documented file, commented or not, by section.
@@ -161,8 +161,14 @@ mod tests {
             let known = sections().find(|s| s.name == *section).and_then(|s| s.key(key));
             assert!(known.is_some(), "[{section}] {key} is shown and does not exist");
         }
-        for section in [&location::SECTION, &vip::SECTION, &member::SECTION, &on_all_down::SECTION]
-        {
+        for section in [
+            &location::SECTION,
+            &vip::SECTION,
+            &member::SECTION,
+            &on_all_down::SECTION,
+            &binding::SECTION,
+            &service::SECTION,
+        ] {
             for key in section.keys {
                 let (plain, quoted) = (format!("{} =", key.name), format!("`{}`", key.name));
                 let text = default_file();

@@ -90,6 +90,7 @@ pub fn load_after(path: &Path, before: Before) -> Result<Candidate, Box<Refused>
     let config = Arc::new(config);
     verify::checks(&config, in_force_config, &loaded.origins, &mut loaded.problems);
     verify::listeners(&config, in_force_config, &mut loaded.problems);
+    verify::cookies(&config, &mut loaded.problems);
     let serials = match before.generation {
         0 => state::read_serials(&config).unwrap_or_else(|problem| {
             loaded.problems.push(problem);

@@ -28,6 +28,7 @@ use super::{log_level, probing};
 use crate::admin::Journal;
 use crate::admin::types::{EventKind, ReloadRefused, ReloadReport};
 use crate::clock::Clock;
+use crate::dns::cookie::Secret;
 use crate::listen::udp_batch;
 use crate::metrics::{Registry, TransitionCounters};
 use crate::probe::Prober;
@@ -77,6 +78,8 @@ pub(super) struct Publisher {
     pub(super) wake: Wake,
     /// Tells a service manager.
     pub(super) teller: Teller,
+    /// Makes cookies where the config has no secret.
+    pub(super) cookie_secret: Option<Secret>,
     path: PathBuf,
     /// Both clocks.
     pub(super) clock: Clock,

@@ -11,6 +11,7 @@ use super::limiting::Limiting;
 use super::publisher::Publisher;
 use crate::answer::{self, News, Outcome, Peer, Prepared, Scratch};
 use crate::clock;
+use crate::dns::cookie::Secret;
 use crate::listen::{GROUP_MAX, Meta, Replies, Request, Responder, ResponderFactory};
 use crate::metrics::{DropReason, Family, Registry, WorkerCounters};
 use crate::querylog::{Exchange, QueryLog, Tap};
@@ -28,6 +29,7 @@ pub(super) struct Factory {
     udp_threads: usize,
     /// One for each UDP thread.
     news: Vec<Arc<News>>,
+    cookie_secret: Option<Secret>,
 }
 
 impl Factory {
@@ -42,6 +44,7 @@ impl Factory {
             query_log: Arc::clone(query_log),
             udp_threads,
             news: (0..udp_threads).map(|_| Arc::default()).collect(),
+            cookie_secret: publisher.cookie_secret,
         }
     }
 
@@ -51,11 +54,13 @@ impl Factory {
     }
 
     fn responder(&self, worker: usize) -> DnsResponder {
+        let mut scratch = Scratch::default();
+        scratch.set_cookie_secret(self.cookie_secret);
         DnsResponder {
             cell: Arc::clone(&self.cell),
             guard: None,
             worker,
-            scratch: Scratch::default(),
+            scratch,
             counters: self.registry.worker(),
             timer: Timer::default(),
             tap: self.query_log.tap(worker),
@@ -197,7 +202,7 @@ fn see(tap: &mut Option<Tap>, query: &[u8], meta: &Meta, reply: &[u8]) {
 fn count(counters: &WorkerCounters, peer: Peer, outcome: Outcome) -> usize {
     counters.query(peer.transport, Family::of(peer.address));
     match outcome {
-        Outcome::Reply { length, rcode, refusal } => {
+        Outcome::Reply { length, rcode, refusal, .. } => {
             counters.response(peer.transport, rcode.0);
             if let Some(reason) = refusal {
                 counters.refused(reason);

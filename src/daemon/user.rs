@@ -103,7 +103,8 @@ fn read_later(config: &Config) -> Vec<&Path> {
         client.chain(&tls.ca_file)
     });
     let files = config.files.iter().chain(&config.geo.databases).chain(&config.admin.token_file);
-    files.chain(admin).chain(hooks).chain(checks).map(PathBuf::as_path).collect()
+    let cookies = config.cookies.secret_file.iter().map(|(path, _)| path);
+    files.chain(cookies).chain(admin).chain(hooks).chain(checks).map(PathBuf::as_path).collect()
 }
 
 fn tls_of(probe: &ProbeKind) -> Option<&TlsProbe> {

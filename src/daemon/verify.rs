@@ -1,5 +1,7 @@
 //! Checks that cannot work on this host, as problems with their place in the config.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::clock;
 use crate::config::Origins;
 use crate::config::model::{CheckId, Config, TlsFiles};
@@ -89,6 +91,20 @@ fn expiring(expires_s: u64, files: &TlsFiles, config: &Config, who: &str) -> Opt
     };
     let problem = Problem::warning("certificate-expires", title).at_with(files.spots.0, "");
     Some(problem.help("replace its files: a new pair counts within seconds, without a restart"))
+}
+
+/// Warns of a file of cookie secrets that everybody on this host can read.
+pub(super) fn cookies(config: &Config, problems: &mut Problems) {
+    let Some((path, spot)) = &config.cookies.secret_file else { return };
+    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o007 != 0 {
+        let title = format!("everybody on this host can use {}", path.display());
+        problems.push(
+            Problem::warning("secret-readable", title)
+                .at_with(*spot, format!("mode {:04o}", mode & 0o7777))
+                .help("who knows the secret has everybody's cookies: chmod o= that file"),
+        );
+    }
 }
 
 fn problem(flaw: &Flaw, name: &str) -> Problem {

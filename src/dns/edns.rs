@@ -18,6 +18,10 @@ pub const OPTION_PADDING: u16 = 12;
 /// EDNS option code of the extended error (RFC 8914).
 pub const OPTION_EXTENDED_ERROR: u16 = 15;
 
+/// EDNS option code of the agent that resolvers tell of errors (RFC 9567). Queries do not
+/// ask for it.
+pub const OPTION_REPORT_CHANNEL: u16 = 18;
+
 /// What a query's OPT record says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Edns<'a> {
@@ -51,6 +55,10 @@ impl Asked {
     /// A keepalive with data: malformed where the option means anything (RFC 7828 3.2.1),
     /// which is not over UDP, where it is ignored.
     pub const KEEPALIVE_WITH_DATA: Asked = Asked(16);
+    /// A cookie that is malformed (RFC 7873 5.2.2); where cookies are off it means nothing.
+    pub const COOKIE_MALFORMED: Asked = Asked(32);
+
+    const ANY_COOKIE: Asked = Asked(Asked::COOKIE.0 | Asked::COOKIE_MALFORMED.0);
 
     /// Whether any of `others` is in it.
     #[inline]
@@ -95,7 +103,7 @@ impl<'a> Edns<'a> {
                     (Some(subnet), None) => edns.subnet = Some(subnet),
                     _ => is_good = false,
                 },
-                OPTION_COOKIE..=OPTION_PADDING => is_good &= edns.take_rare(code, data),
+                OPTION_COOKIE..=OPTION_PADDING => edns.take_rare(code, data),
                 _ => {}
             }
             rest = next;
@@ -107,23 +115,20 @@ impl<'a> Edns<'a> {
         Err(edns)
     }
 
-    /// Takes an option that few queries have; false: it is malformed.
+    /// Takes an option that few queries have.
     #[cold]
-    fn take_rare(&mut self, code: u16, data: &'a [u8]) -> bool {
+    fn take_rare(&mut self, code: u16, data: &'a [u8]) {
         self.asked.insert(match code {
             OPTION_PADDING => Asked::PADDING,
             OPTION_KEEPALIVE if data.is_empty() => Asked::KEEPALIVE,
             OPTION_KEEPALIVE => Asked::KEEPALIVE_WITH_DATA,
-            _ if self.cookie.is_some() => return true,
-            _ => match Cookie::parse(data) {
-                Some(cookie) => {
-                    self.cookie = Some(cookie);
-                    Asked::COOKIE
-                }
-                None => return false,
-            },
+            // The first alone counts.
+            _ if self.asked.has(Asked::ANY_COOKIE) => return,
+            _ => {
+                self.cookie = Cookie::parse(data);
+                if self.cookie.is_some() { Asked::COOKIE } else { Asked::COOKIE_MALFORMED }
+            }
         });
-        true
     }
 
     /// Largest UDP answer this client gets.
@@ -157,7 +162,9 @@ mod tests {
         for length in 0..64 {
             let rdata = option(OPTION_COOKIE, &vec![7; length]);
             let is_good = length == 8 || (16..=40).contains(&length);
-            assert_eq!(parse(&rdata).is_ok(), is_good, "{length} bytes");
+            let edns = parse(&rdata).unwrap();
+            assert_eq!(edns.cookie.is_some(), is_good, "{length} bytes");
+            assert_eq!(edns.asked.has(Asked::COOKIE_MALFORMED), !is_good, "{length} bytes");
         }
     }
 
@@ -166,6 +173,8 @@ mod tests {
         let rdata = [option(OPTION_COOKIE, &[1; 8]), option(OPTION_COOKIE, &[2; 3])].concat();
         let edns = parse(&rdata).unwrap();
         assert_eq!(edns.cookie.unwrap().client(), [1; 8]);
+        let rdata = [option(OPTION_COOKIE, &[1; 3]), option(OPTION_COOKIE, &[2; 8])].concat();
+        assert!(parse(&rdata).unwrap().cookie.is_none());
     }
 
     #[test]

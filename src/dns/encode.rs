@@ -5,13 +5,14 @@
 //! are compressed where RFC 1035 4.1.4 and RFC 3597 4 allow it.
 
 mod opt;
+mod pieces;
 mod soa;
 
 use super::name;
 use super::query::{HEADER_LENGTH, Header};
 use super::types::{Rcode, class, rtype};
 
-pub use opt::Opt;
+pub use opt::{Opt, Rare};
 pub use soa::ReadySoa;
 
 /// Owner of a record that is the question's name: a pointer to offset 12.
@@ -95,13 +96,6 @@ impl<'a> Writer<'a> {
     /// Keeps `length` bytes free for what [`finish`](Self::finish) writes.
     pub fn reserve(&mut self, length: usize) {
         self.limit = self.limit.saturating_sub(length);
-    }
-
-    /// Keeps `length` more bytes free, if there are as many.
-    pub fn try_reserve(&mut self, length: usize) -> Result<(), Full> {
-        self.limit =
-            self.limit.checked_sub(length).filter(|&limit| limit >= self.at).ok_or(Full)?;
-        Ok(())
     }
 
     /// Length so far.
@@ -205,27 +199,6 @@ impl<'a> Writer<'a> {
         let length = (self.at - length_at - 2) as u16;
         self.out[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
         self.counts[section as usize] += 1;
-    }
-
-    /// Writes a record whose data stands in pieces, names in it as they are, or nothing.
-    pub fn put_pieces(
-        &mut self,
-        section: Section,
-        owner: &[u8],
-        rtype: u16,
-        ttl_s: u32,
-        pieces: &[&[u8]],
-    ) -> Result<(), Full> {
-        let (at, offset_count) = (self.at, self.offset_count);
-        let written = self.put_head(owner, rtype, ttl_s).and_then(|length_at| {
-            pieces.iter().try_for_each(|piece| self.put(piece))?;
-            self.end_record(section, length_at);
-            Ok(())
-        });
-        if written.is_err() {
-            (self.at, self.offset_count) = (at, offset_count);
-        }
-        written
     }
 
     /// RDATA, with the names compressed that RFC 1035 defined.

@@ -11,6 +11,7 @@ pub mod encode;
 pub mod message;
 pub mod name;
 pub mod query;
+pub mod siphash;
 pub mod tsig;
 pub mod types;
 

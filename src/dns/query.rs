@@ -47,6 +47,13 @@ pub enum Unanswerable<'a> {
     Short,
     /// It says it is a response: silence, or two servers talk for ever.
     Response,
+    /// No question but a cookie: the client wants one of ours (RFC 7873 5.4).
+    CookieOnly {
+        /// What of the header the reply echoes.
+        header: Header,
+        /// The OPT record, which has a cookie.
+        edns: Edns<'a>,
+    },
     /// To be answered with an rcode alone.
     Error {
         /// What of the header the reply echoes.
@@ -78,6 +85,9 @@ impl<'a> Query<'a> {
             return Err(error(Rcode::NOTIMP, &[], None));
         }
         let count = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
+        if count(4) == 0 {
+            return Err(without_question(header, body, [count(6), count(8), count(10)]));
+        }
         if count(4) != 1 {
             return Err(error(Rcode::FORMERR, &[], None));
         }
@@ -100,6 +110,22 @@ impl<'a> Query<'a> {
             edns,
         })
     }
+}
+
+/// What a query without a question is: its records follow the header.
+#[cold]
+fn without_question<'a>(header: Header, body: &'a [u8], counts: [u16; 3]) -> Unanswerable<'a> {
+    let skipped = u32::from(counts[0]) + u32::from(counts[1]);
+    let found = Records { rest: body }.find_opt(skipped, counts[2]);
+    let (edns, is_good) = found.map_or_else(|edns| (edns, false), |edns| (edns, true));
+    let rcode = match edns {
+        Some(edns) if edns.version != 0 => Rcode::BADVERS,
+        Some(edns) if is_good && edns.cookie.is_some() => {
+            return Unanswerable::CookieOnly { header, edns };
+        }
+        _ => Rcode::FORMERR,
+    };
+    Unanswerable::Error { header, rcode, question: &[], edns }
 }
 
 /// The question at the start of `body`, and the length of its name. A

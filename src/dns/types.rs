@@ -142,6 +142,8 @@ impl Rcode {
     pub const YXDOMAIN: Rcode = Rcode(6);
     /// An EDNS version that is not spoken (RFC 6891 6.1.3).
     pub const BADVERS: Rcode = Rcode(16);
+    /// A cookie is asked for that is ours and fresh (RFC 7873 8).
+    pub const BADCOOKIE: Rcode = Rcode(23);
 
     /// The registry's mnemonic, or "RCODE" with the number elsewhere.
     pub fn mnemonic(self) -> &'static str {

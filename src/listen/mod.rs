@@ -22,6 +22,7 @@ mod doh_connection;
 mod doq;
 mod drops;
 mod encrypted;
+pub mod frame;
 mod given;
 mod inherit;
 pub mod proxy;

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::server::TlsStream;
 
+use super::frame::{self, Frame};
 use super::tcp::{Desk, Phase, Shared};
 use super::tcp_registry::Place;
 use super::tcp_transfers::{TRANSFER_WAIT, Transfers};
@@ -41,9 +42,6 @@ const OUTPUT_FLUSH: usize = 16 * 1024;
 /// Messages that get no reply before a client is taken for something else than DNS
 /// (a TLS hello, HTTP).
 const UNANSWERED_MAX: usize = 3;
-
-/// The length in front of each message.
-const PREFIX: usize = 2;
 
 /// What messages come over.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -286,7 +284,7 @@ impl<S: Stream, R: Responder> Connection<S, R> {
         let (transfers, output) = (&mut self.transfers, &mut self.output);
         shared.at_desk(self.place.id(), |desk| {
             if let Some(message) = transfers.next(&mut desk.out) {
-                frame(message, output);
+                frame::put(message, output);
             }
         });
         self.write_out().await
@@ -297,26 +295,19 @@ impl<S: Stream, R: Responder> Connection<S, R> {
         let mut used = 0;
         desk.responder.begin_batch();
         let next = loop {
-            let Some((prefix, rest)) = self.input[used..].split_first_chunk::<PREFIX>() else {
-                break Next::ReadOn;
+            let request = match frame::first(&self.input[used..]) {
+                Frame::Message(request) if !self.transfers.is_full() => request,
+                Frame::Empty => break Next::Close,
+                _ => break Next::ReadOn,
             };
-            let length = usize::from(u16::from_be_bytes(*prefix));
-            if length == 0 {
-                // No DNS message is empty: whoever sends this counts differently.
-                break Next::Close;
-            }
-            if self.transfers.is_full() {
-                break Next::ReadOn;
-            }
-            let Some(request) = rest.get(..length) else { break Next::ReadOn };
-            used += PREFIX + length;
+            used += frame::PREFIX + request.len();
             if let Some(messages) = desk.responder.begin_transfer(request, &self.meta) {
                 self.transfers.begin(messages, &self.shared.transfers);
                 continue;
             }
             let reply = desk.responder.respond(request, &self.meta, &mut desk.out);
             match desk.out.get(..reply) {
-                Some(reply) if !reply.is_empty() => frame(reply, &mut self.output),
+                Some(reply) if !reply.is_empty() => frame::put(reply, &mut self.output),
                 _ => {
                     self.unanswered += 1;
                     if self.unanswered >= UNANSWERED_MAX {
@@ -343,13 +334,6 @@ impl<S: Stream, R: Responder> Connection<S, R> {
             self.message_deadline = Some(Instant::now() + self.shared.options.message_timeout);
         }
     }
-}
-
-/// Adds a message with its length in front. It has at most 65,535 bytes: the room there
-/// is at a desk.
-fn frame(message: &[u8], output: &mut Vec<u8>) {
-    output.extend_from_slice(&(message.len() as u16).to_be_bytes());
-    output.extend_from_slice(message);
 }
 
 /// Takes what has arrived, up to [`READ_MAX`]; true: the client sends no more.

@@ -88,7 +88,7 @@ impl Services {
             let Some(&rtype) = theirs.get(&record.owner) else { continue };
             let kind = rtype::text(rtype);
             let message =
-                format!("{}: `srv` makes a record where a {kind} record stands", record.owner);
+                format!("{}: `srv` makes a record where one of type {kind} stands", record.owner);
             let place = place_of(zone as u32, &config.zones[zone], &record.owner, rtype);
             let wip = super::problem::Subject::Wip(*wip);
             problems.push(

@@ -29,6 +29,8 @@ struct Words {
 }
 
 impl Asked {
+    /// A name, a type and [`Words::word`]s; `-` and words for no question; `hex` and
+    /// bytes for any message.
     pub(crate) fn read(text: &str) -> Result<Asked, String> {
         let mut words = Words {
             flags: [0, 0],
@@ -41,6 +43,11 @@ impl Asked {
             client: [192, 0, 2, 53].into(),
             transport: Transport::Udp,
         };
+        let (text, is_bare) = match text.strip_prefix("- ") {
+            Some(rest) => (format!(". A {rest}"), true),
+            None => (text.to_owned(), false),
+        };
+        let text = text.as_str();
         if let Some(rest) = text.strip_prefix("hex") {
             let peer = Peer { address: words.client, transport: words.transport };
             return Ok(Asked { message: read_hex(rest)?, peer, udp_size: None });
@@ -56,9 +63,13 @@ impl Asked {
         let additional = u8::from(words.udp_size.is_some());
         let mut message =
             vec![0xab, 0xcd, words.flags[0], words.flags[1], 0, 1, 0, 0, 0, 0, 0, additional];
-        message.extend(name.wire());
-        message.extend(rtype.to_be_bytes());
-        message.extend(words.class.to_be_bytes());
+        if is_bare {
+            message[5] = 0;
+        } else {
+            message.extend(name.wire());
+            message.extend(rtype.to_be_bytes());
+            message.extend(words.class.to_be_bytes());
+        }
         if let Some(size) = words.udp_size {
             message.extend([0, 0, 41]);
             message.extend(size.to_be_bytes());

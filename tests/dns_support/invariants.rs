@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hickory_proto::op::Message as HickoryMessage;
 use windrose::answer::Peer;
-use windrose::dns::query::Query;
+use windrose::dns::query::{Query, Unanswerable};
 use windrose::metrics::Transport;
 
 use super::message::{self, Message, Record};
@@ -27,6 +27,9 @@ pub(crate) fn check(request: &[u8], reply: Option<&[u8]>, peer: Peer) {
         Ok(query) => {
             assert_eq!(message.question, query.question, "the question is echoed");
             assert_eq!(message.opt().is_some(), query.edns.is_some(), "OPT in, OPT out");
+        }
+        Err(Unanswerable::CookieOnly { .. }) => {
+            assert!([0, 1, 23].contains(&rcode), "rcode {rcode} to a request for a cookie");
         }
         Err(_) => assert!([1, 4, 16].contains(&rcode), "rcode {rcode} to a bad request"),
     }

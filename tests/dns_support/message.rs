@@ -6,7 +6,7 @@ use std::fmt::Write;
 const SECTIONS: [&str; 3] = ["answer", "authority", "additional"];
 const RCODES: [&str; 7] =
     ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN"];
-const TYPES: [(u16, &str); 21] = [
+const TYPES: [(u16, &str); 22] = [
     (1, "A"),
     (2, "NS"),
     (5, "CNAME"),
@@ -21,6 +21,7 @@ const TYPES: [(u16, &str); 21] = [
     (39, "DNAME"),
     (43, "DS"),
     (46, "RRSIG"),
+    (47, "NSEC"),
     (48, "DNSKEY"),
     (52, "TLSA"),
     (64, "SVCB"),

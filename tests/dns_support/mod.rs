@@ -7,6 +7,7 @@
 pub(crate) mod asked;
 pub(crate) mod invariants;
 pub(crate) mod message;
+pub(crate) mod oracles;
 pub(crate) mod requests;
 pub(crate) mod rich;
 pub(crate) mod serving;

@@ -94,11 +94,15 @@ fn opt(message: &mut Vec<u8>, random: &mut Random) {
     message.extend([0, version, (random.next() & 0x80) as u8, 0]);
     let length_at = message.len();
     message.extend([0, 0]);
-    for _ in 0..random.below(3) {
-        let (code, data): (u16, Vec<u8>) = match random.below(5) {
+    for _ in 0..random.below(4) {
+        let (code, data): (u16, Vec<u8>) = match random.below(6) {
             0 => (3, Vec::new()),
             1 | 2 => (8, subnet(random)),
-            3 => (10, (0..8).map(|_| random.next() as u8).collect()),
+            3 => {
+                let length = *random.pick(&[0, 8, 8, 8, 9, 16, 24, 24, 40, 41]);
+                (10, (0..length).map(|_| random.next() as u8).collect())
+            }
+            4 => (*random.pick(&[11, 12, 15, 18]), vec![0; random.below(3)]),
             _ => (random.next() as u16, vec![0; random.below(20)]),
         };
         message.extend(code.to_be_bytes());

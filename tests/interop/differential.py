@@ -5,7 +5,9 @@ Zones and queries come from a seed (`zones.py`). Where the peers agree and
 Windrose differs, the run fails. Where they disagree among themselves, Windrose
 the split must be one of `SPLITS`, each with its reason; one that is not fails too.
 
-    tests/interop/differential.py [--seed N] [--zones N] [--windrose PATH] [--keep]
+Then one zone is asked in every shape a query may have (`shapes.py`).
+
+    tests/interop/differential.py [--seed N] [--zones N] [--shapes N] [--windrose PATH] [--keep]
 
 Exit status: 0 no difference; 1 differences, or a server is missing or refuses a zone.
 """
@@ -21,6 +23,7 @@ import sys
 import tempfile
 
 import servers
+import shapes
 import types_of_records
 import wire
 import zones
@@ -38,6 +41,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--zones", type=int, default=150)
+    arguments.add_argument("--shapes", type=int, default=3000)
     arguments.add_argument("--windrose", default=os.environ.get(
         "WINDROSE", os.path.join(ROOT, "target/debug/windrose")))
     arguments.add_argument("--keep", action="store_true", help="keep the folder with zones and logs")
@@ -67,6 +71,8 @@ def run(options, folder):
     for origin, text, _, _ in types_of_records.zones():
         servers.write(folder, f"{origin}zone", text)
         origins.append(origin)
+    servers.write(folder, f"{shapes.ORIGIN}zone", shapes.ZONE)
+    origins.append(shapes.ORIGIN)
     running = servers.start_all(folder, origins, os.path.abspath(options.windrose))
     try:
         report = Report()
@@ -75,6 +81,9 @@ def run(options, folder):
                 compare(report, of_case, query, [ask(server, query) for server in running])
         for record in types_of_records.zones():
             compare_type(report, record, running)
+        for _ in range(options.shapes):
+            shape = shapes.Shape(source)
+            report.add_shape(shape, [ask_shape(server, shape) for server in running])
     finally:
         for server in running:
             server.stop()
@@ -99,6 +108,21 @@ def ask(server, query):
     return reply
 
 
+def ask_shape(server, shape):
+    """The reply, read wholly; none is silence."""
+    message = shape.encode(random.getrandbits(16))
+    try:
+        return wire.Reply((ask_tcp if shape.tcp else ask_udp)(server, message))
+    except Silence:
+        return None
+    except (wire.Malformed, struct.error) as error:
+        raise RuntimeError(f"{server.name}: malformed reply to {shape}: {error}") from error
+
+
+class Silence(RuntimeError):
+    """No reply, however often asked."""
+
+
 def ask_udp(server, message):
     sock = SOCKETS.get(server.name)
     if sock is None:
@@ -114,7 +138,7 @@ def ask_udp(server, message):
                     return reply
         except socket.timeout:
             continue
-    raise RuntimeError(f"{server.name} is silent")
+    raise Silence(f"{server.name} is silent")
 
 
 def ask_tcp(server, message):
@@ -124,7 +148,7 @@ def ask_tcp(server, message):
         while len(data) < 2 or len(data) < 2 + struct.unpack_from("!H", data)[0]:
             part = sock.recv(65535)
             if not part:
-                raise RuntimeError(f"{server.name} closed the connection")
+                raise Silence(f"{server.name} closed the connection")
             data += part
         return data[2:]
 
@@ -350,6 +374,24 @@ class Report:
         if len(self.examples[kind]) < EXAMPLES_MAX:
             self.examples[kind].append(difference)
 
+    def add_shape(self, shape, replies):
+        self.compared += 1
+        split = shapes.differences(shape, replies)
+        if split is None:
+            return
+        name = shapes.explanation(split)
+        if name:
+            self.splits[name] += 1
+            return
+        kind = f"shape: {split.kind()}"
+        self.kinds[kind] += 1
+        if self.kinds[kind] <= EXAMPLES_MAX:
+            print(f"\n=== {kind}\n{shape}")
+            for server, reply, value in zip((*PEERS, "windrose"), replies,
+                                            (*split.peers.values(), split.mine)):
+                print(f"--- {server}: {value!r}")
+                print("\n".join(reply.lines() if reply else ["silence"]))
+
     def add_type(self, text, replies):
         self.kinds["data of a type"] += 1
         print(f"\n=== data of a type: {text.splitlines()[-1]}")
@@ -363,9 +405,9 @@ class Report:
               f"{sum(self.kinds.values())} unexplained differences")
         for name, count in self.splits.most_common():
             print(f"{count:6} known: {name}")
-        for kind, examples in self.examples.items():
-            print(f"{self.kinds[kind]:6} {kind}")
-            for difference in examples:
+        for kind, count in self.kinds.most_common():
+            print(f"{count:6} {kind}")
+            for difference in self.examples[kind]:
                 self.show(difference)
         return 1 if self.kinds else 0
 

@@ -15,7 +15,7 @@ TYPES = {
 }
 TYPE_TEXTS = {number: text for text, number in TYPES.items()}
 RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED",
-          6: "YXDOMAIN", 16: "BADVERS"}
+          6: "YXDOMAIN", 9: "NOTAUTH", 16: "BADVERS", 23: "BADCOOKIE"}
 OPT = 41
 
 # Where names stand in RDATA: bytes before the first, number of names.
@@ -77,11 +77,13 @@ class Reply:
         self.id, flags, *counts = struct.unpack_from("!6H", message)
         self.aa, self.tc = bool(flags & 0x400), bool(flags & 0x200)
         self.ra, self.ad, self.cd = bool(flags & 0x80), bool(flags & 0x20), bool(flags & 0x10)
+        self.rd, self.z, self.opcode = bool(flags & 0x100), bool(flags & 0x40), flags >> 11 & 15
         rcode = flags & 15
         at = 12
         for _ in range(counts[0]):
             _, at = read_name(message, at)
             at += 4
+        self.question = message[12:at]
         self.sections = [[], [], []]
         self.opt = False
         for section, count in enumerate(counts[1:]):
@@ -93,6 +95,7 @@ class Reply:
                     raise Malformed("RDLENGTH past the end")
                 if rtype == OPT:
                     self.opt = True
+                    self.opt_version, self.opt_flags = ttl >> 16 & 255, ttl & 0xFFFF
                     rcode |= ttl >> 24 << 4
                 else:
                     rdata = read_rdata(message, at, rtype, length)

@@ -56,7 +56,7 @@ const NAMES: [&str; 13] = [
 ];
 const TYPES: [&str; 14] = [
     "A", "AAAA", "NS", "SOA", "MX", "TXT", "ANY", "SRV", "DNSKEY", "DS", "CNAME", "HTTPS", "RRSIG",
-    "NSEC",
+    "TYPE47",
 ];
 
 /// The largest ratio of the bytes of reply and query, and the query.

@@ -119,6 +119,6 @@ fn a_size_of_512_is_kept_to() {
 #[test]
 fn do_is_echoed() {
     server().gets("example.com SOA do", &format!("NOERROR aa\n{ANSWER}\nopt size=1232 do"));
-    server().gets("example.net SOA do", "REFUSED\nopt size=1232 do");
+    server().gets("example.net SOA do", "REFUSED\nopt size=1232 do ede=20:\"\"");
     server().gets("example.com SOA do version=1", "BADVERS\nopt size=1232 do");
 }

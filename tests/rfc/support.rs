@@ -10,7 +10,8 @@
 
 #![allow(dead_code)]
 
-use windrose::answer::{Peer, Scratch};
+use windrose::answer::{Outcome, Peer, Scratch, answer, bad_cookie};
+use windrose::dns::cookie::Secret;
 use windrose::geo::BaseTable;
 use windrose::snapshot::Serving;
 
@@ -55,9 +56,45 @@ impl Server {
         Server { serving, scratch: Scratch::default() }
     }
 
+    /// [`Server::of_zone`] with lines of config before it, and files these name.
+    pub(crate) fn configured(config: &str, files: &[(&str, &str)]) -> Server {
+        let zone = "@ SOA ns1 hostmaster 1 7200 900 1209600 300\n@ NS ns1\n\
+                    ns1 A 192.0.2.1\nwww A 192.0.2.80\n$GENERATE 1-60 big A 198.51.100.$\n";
+        let config = format!("{config}\n[zone.\"example.com\"]\nfile = \"example.com.zone\"\n");
+        let zone = format!("$TTL 3600\n{zone}");
+        Server::new(&config, &[&[("example.com.zone", zone.as_str())], files].concat())
+    }
+
     /// Sets a member of all its WIPs: `up`, `down`, … (`serving::set_member`).
     pub(crate) fn set_member(&self, member: &str, word: &str) {
         serving::set_member(&self.serving, member, word).unwrap();
+    }
+
+    /// Says what time it is, in unix seconds.
+    pub(crate) fn set_time(&mut self, now_s: u32) {
+        self.scratch.set_time(now_s);
+    }
+
+    /// Gives the process a secret of its own for cookies.
+    pub(crate) fn set_cookie_secret(&mut self, hex: &str) {
+        self.scratch.set_cookie_secret(Secret::parse(hex));
+    }
+
+    /// What became of a query in words.
+    pub(crate) fn outcome(&mut self, query: &str) -> Outcome {
+        let Asked { message, peer, .. } = Asked::read(query).unwrap();
+        let (serving, mut out) = (&self.serving, vec![0; 65_535]);
+        answer(serving, &serving.workers[0], &mut self.scratch, &message, peer, &mut out)
+    }
+
+    /// BADCOOKIE in place of the answer to a query in words, if that is how it is limited.
+    pub(crate) fn bad_cookie(&self, query: &str) -> Option<Vec<u8>> {
+        let Asked { message, peer, .. } = Asked::read(query).unwrap();
+        let mut out = vec![0; 65_535];
+        match bad_cookie(&self.serving, &self.scratch, &message, peer, &mut out)? {
+            Outcome::Reply { length, .. } => Some(out[..length].to_vec()),
+            Outcome::Drop(reason) => panic!("{reason:?}"),
+        }
     }
 
     /// The reply to a message; nothing is silence.

@@ -12,6 +12,7 @@
 
 pub(super) use abuse::{access, access_lists, rate_limit};
 pub(super) use checks::health_check;
+pub(super) use edns::cookies;
 pub(super) use process::{admin, geo, health, log, metrics, root, safety, server};
 pub(super) use records::{ALPN_MAX, ECH_LENGTH_MAX, binding, service};
 pub(super) use steering::{
@@ -67,6 +68,7 @@ macro_rules! section {
 
 mod abuse;
 mod checks;
+mod edns;
 mod process;
 mod records;
 mod steering;
@@ -88,12 +90,13 @@ pub(super) enum Form {
 }
 
 /// Sections with a header of their own, in the order they are documented.
-pub(super) static SECTIONS: [&Section; 20] = [
+pub(super) static SECTIONS: [&Section; 21] = [
     &server::SECTION,
     &tls::SECTION,
     &proxy::SECTION,
     &access::SECTION,
     &rate_limit::SECTION,
+    &cookies::SECTION,
     &admin::SECTION,
     &geo::SECTION,
     &health::SECTION,

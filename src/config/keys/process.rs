@@ -54,6 +54,9 @@ section! {
     TCP_WRITE_TIMEOUT "tcp_write_timeout" Kind::Duration { min_ms: 100, max_ms: 600_000 },
         Is("\"5s\""),
         "A client that has not taken the replies it is owed within this time is cut off.";
+    REPORT_CHANNEL "report_channel" Kind::Text { what: "a domain name", example: "\"er.example.com\"" },
+        Absent("none"),
+        "Under which name resolvers may report that answers failed (RFC 9567): the domain of a monitoring agent, given in replies to queries with EDNS.";
 }
 
 section! {

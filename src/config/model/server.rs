@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::dns::Name;
+
 /// `[server]`
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -30,6 +32,8 @@ pub struct Server {
     pub tcp_message_timeout_ms: u32,
     /// Longest that a client may take to read what it is owed, in milliseconds.
     pub tcp_write_timeout_ms: u32,
+    /// Whom resolvers tell of errors (RFC 9567).
+    pub report_channel: Option<Name>,
 }
 
 impl Default for Server {
@@ -47,6 +51,7 @@ impl Default for Server {
             tcp_idle_timeout_ms: 10_000,
             tcp_message_timeout_ms: 5_000,
             tcp_write_timeout_ms: 5_000,
+            report_channel: None,
         }
     }
 }

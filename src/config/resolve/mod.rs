@@ -86,6 +86,7 @@ fn finish(
         proxy: raw.proxy,
         access: raw.access,
         rate_limit: raw.rate_limit,
+        cookies: raw.cookies,
         admin: raw.admin,
         geo: raw.geo,
         health: raw.health,

@@ -33,24 +33,29 @@ impl Resolver<'_> {
                 "give all members `cname`, or write the addresses of that name as `address`",
             ));
         }
-        let mut clash = |key: &str, spot: Option<Spot>| {
+        let mut clash = |key: &str, spot: Option<Spot>, help: &str| {
             if let Some(spot) = spot {
                 let title = format!("`{key}` cannot stand beside members that are names");
                 self.problems.push(
                     Problem::error("beside-cname", title)
-                        .at_with(spot, "never answered: the CNAME is, to every type")
-                        .help(format!("leave `{key}` out: the target's own counts")),
+                        .at_with(spot, "the answer is one CNAME, to every type")
+                        .help(help),
                 );
             }
         };
         let has_addresses = |at: &OnAllDown| matches!(at, OnAllDown::Addresses(_));
         let on_all_down = own.on_all_down.as_ref().filter(|at| has_addresses(&at.value));
-        clash("https", own.https.as_ref().filter(|at| at.value.is_some()).map(|at| at.spot));
-        clash("svcb", own.svcb.as_ref().filter(|at| at.value.is_some()).map(|at| at.spot));
-        clash("srv", own.srv.as_ref().filter(|at| !at.value.is_empty()).map(|at| at.spot));
-        clash("on_all_down.addresses", on_all_down.map(|at| at.spot));
+        let https = own.https.as_ref().filter(|at| at.value.is_some());
+        let svcb = own.svcb.as_ref().filter(|at| at.value.is_some());
+        let srv = own.srv.as_ref().filter(|at| !at.value.is_empty());
         let several = own.max_answers.filter(|at| at.value > 1);
-        clash("max_answers", several.map(|at| at.spot));
+        clash("https", https.map(|at| at.spot), "leave it out: the target's own counts");
+        clash("svcb", svcb.map(|at| at.spot), "leave it out: the target's own counts");
+        let help = "leave it out: what an SRV record names cannot be an alias (RFC 2782)";
+        clash("srv", srv.map(|at| at.spot), help);
+        clash("max_answers", several.map(|at| at.spot), "leave it out: one name is answered");
+        let help = "name what is to be done, for example: on_all_down = \"first\"";
+        clash("on_all_down.addresses", on_all_down.map(|at| at.spot), help);
         // What is inherited gives way.
         (settings.https, settings.svcb, settings.max_answers) = (None, None, 1);
         if has_addresses(&settings.on_all_down) {

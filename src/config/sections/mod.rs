@@ -1,6 +1,7 @@
 //! One reader per section: a table in, a part of [`Raw`] out, every mistake reported.
 
 mod abuse;
+mod cookies;
 mod datacenter;
 mod health_check;
 mod members;
@@ -57,6 +58,7 @@ fn single(table: Table<'_>, raw: &mut Raw, cx: &mut Context<'_>) {
         "proxy" => raw.proxy = transports::proxy(&table, cx),
         "access" => raw.access = abuse::access(&table, cx),
         "rate_limit" => raw.rate_limit = abuse::rate_limit(&table, cx),
+        "cookies" => raw.cookies = cookies::cookies(&table, cx),
         "admin" => raw.admin = process::admin(&table, cx),
         "geo" => raw.geo = process::geo(&table, cx),
         "health" => (raw.health, raw.reference_spots) = process::health(&table, cx),

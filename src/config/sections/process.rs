@@ -12,6 +12,7 @@ use crate::config::model::{
 };
 use crate::config::reader::{At, Context, Item, Table};
 use crate::config::values::{self, Bad};
+use crate::dns::Name;
 use crate::health::plan::LimiterRules;
 use crate::problem::{Problem, Spot};
 
@@ -38,7 +39,18 @@ pub(super) fn server(table: &Table<'_>, cx: &mut Context<'_>) -> Server {
         tcp_message_timeout_ms: table.value_or(&s::TCP_MESSAGE_TIMEOUT, cx, Item::duration_ms),
         tcp_write_timeout_ms: table.value_or(&s::TCP_WRITE_TIMEOUT, cx, Item::duration_ms),
         tcp_idle_timeout_ms: table.value_or(&s::TCP_IDLE_TIMEOUT, cx, Item::duration_ms),
+        report_channel: table.value(&s::REPORT_CHANNEL, cx, report_channel),
     }
+}
+
+/// The root would tell resolvers not to report (RFC 9567 5).
+fn report_channel(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Name> {
+    let name = item.parse(cx, values::plain_name)?;
+    if name.is_root() {
+        let bad = Bad::new("bad-name", "is the root, where nobody listens to reports");
+        return item.bad(&bad.help("leave it out for no reports"), cx);
+    }
+    Some(name)
 }
 
 fn listen(item: &Item<'_>, cx: &mut Context<'_>) -> Option<Vec<SocketAddr>> {

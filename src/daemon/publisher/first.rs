@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustix::rand::GetRandomFlags;
 
 use super::{Loading, Publisher, lock};
 use crate::admin::Journal;
@@ -18,12 +19,29 @@ use crate::daemon::overrides::Keeper;
 use crate::daemon::state::{StateDir, Wake, save_serials};
 use crate::daemon::supervised::Teller;
 use crate::daemon::upgrade::Handed;
+use crate::dns::cookie::Secret;
 use crate::health::Engine;
 use crate::health::saved::Saved;
 use crate::health::stable::target_key;
 use crate::metrics::{Registry, TransitionCounters};
 use crate::probe::Prober;
 use crate::snapshot::Serving;
+
+/// A secret that nobody knows. None: the system has no random numbers, and without a
+/// configured one there are no cookies, rather than cookies that can be forged.
+fn random_secret() -> Option<Secret> {
+    let mut bytes = [0; 16];
+    match rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty()) {
+        Ok(16) => Some(Secret::new(bytes)),
+        failed => {
+            tracing::error!(
+                ?failed,
+                "no random numbers: there are no cookies without a [cookies] secret_file"
+            );
+            None
+        }
+    }
+}
 
 /// While it lives, no load begins.
 pub(in crate::daemon) struct LoadsHeld<'p> {
@@ -45,7 +63,8 @@ impl Publisher {
         let plan = std::mem::take(&mut snapshot.plan);
         snapshot.plan = plan.clone();
         let taken_over = handed.is_some();
-        let Handed { health, turns, events, version, pid } = handed.unwrap_or_default();
+        let Handed { health, turns, events, version, pid, cookie_secret } =
+            handed.unwrap_or_default();
         let journal = Arc::new(Journal::resume(events, clock.unix_us()));
         let overrides = Keeper::open(state.clone(), Arc::clone(&journal), clock, taken_over)
             .map_err(|error| error.to_string())?;
@@ -98,6 +117,7 @@ impl Publisher {
             watching: OnceLock::new(),
             wake,
             teller: Teller::default(),
+            cookie_secret: cookie_secret.or_else(random_secret),
             path,
             clock,
             workers,

@@ -94,7 +94,14 @@ impl Secrets {
         };
         let clients = config.health_checks.iter().filter_map(client);
         clients.for_each(|client| self.add_file(&client.key));
-        config.admin.token_file.iter().chain(key).for_each(|path| self.add_file(path));
+        let cookies = config.cookies.secret_file.iter().map(|(path, _)| path);
+        config
+            .admin
+            .token_file
+            .iter()
+            .chain(key)
+            .chain(cookies)
+            .for_each(|path| self.add_file(path));
     }
 
     /// A config file's text without them and without comments. None: it is not TOML, and

@@ -76,6 +76,8 @@ pub(super) struct Offer {
     pub(super) admin_file: bool,
     /// The state directory whose lock is held.
     pub(super) state_dir: Option<PathBuf>,
+    /// The process's own secret for cookies: those given before go on being good.
+    pub(super) cookie_secret: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]

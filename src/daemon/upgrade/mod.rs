@@ -44,6 +44,7 @@ use super::publisher::Publisher;
 use crate::admin::types::{Event, EventKind, Upgraded};
 use crate::admin::{self, ApiError, Ownership};
 use crate::config::model::AdminListen;
+use crate::dns::cookie::Secret;
 use crate::listen::{Moved, Offered, OfferedSocket, Running};
 
 /// A new process must say that it is there within this time: it has done nothing yet.
@@ -266,6 +267,7 @@ impl Upgrader {
             admin: self.admin.as_ref().map(|admin| admin.listen.clone()),
             admin_file: self.admin.as_ref().is_some_and(|admin| admin.file.is_ours()),
             state_dir: lock.and(state).map(|state| state.path().to_owned()),
+            cookie_secret: self.publisher.cookie_secret.map(Secret::to_hex),
         };
         let text = serde_json::to_vec(&offer).map_err(|_| ChannelError::Strange("no JSON"))?;
         channel.send(OFFER, &text, &[])?;

@@ -23,6 +23,7 @@ use super::letters::{
 };
 use crate::admin::types::Event;
 use crate::daemon::load::Before;
+use crate::dns::cookie::Secret;
 use crate::health::saved::Saved;
 use crate::listen::{Inherited, InheritedSocket, Moved, Running, Transport};
 
@@ -62,6 +63,8 @@ pub(in crate::daemon) struct Handed {
     /// Which server it was.
     pub(in crate::daemon) version: String,
     pub(in crate::daemon) pid: u32,
+    /// Its own secret for cookies; none: a version that had none.
+    pub(in crate::daemon) cookie_secret: Option<Secret>,
 }
 
 impl TakeOver {
@@ -175,7 +178,8 @@ impl TakeOver {
         say(&self.channel, PREPARED, &Prepared { admin: self.has_admin })?;
         let known = self.offer.state_format == STATE_FORMAT;
         let (version, pid) = (self.offer.version.clone(), self.offer.pid);
-        let mut handed = Handed { version, pid, ..Handed::default() };
+        let cookie_secret = self.offer.cookie_secret.as_deref().and_then(Secret::parse);
+        let mut handed = Handed { version, pid, cookie_secret, ..Handed::default() };
         loop {
             let frame = self.channel.receive(WORD_WAIT, &|| true)?;
             match frame.kind {
