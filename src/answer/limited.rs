@@ -25,7 +25,6 @@ impl Prepared<'_> {
         out: &mut [u8],
     ) -> (Outcome, Option<(RateClass, RateAction)>) {
         let Outcome::Reply { rcode, cookie, .. } = outcome else { return (outcome, None) };
-        // Whoever shows one of ours is where it says.
         if cookie == CookieState::Valid {
             return (outcome, None);
         }
@@ -33,8 +32,8 @@ impl Prepared<'_> {
         let Some(limited) = limiter.judge(self.peer.address, class, subject) else {
             return (outcome, None);
         };
-        if let (true, Ok(query)) = (cookie != CookieState::None, &self.parsed)
-            && let Some(reply) = rare::bad_cookie_to(serving, scratch, query, self.peer, out)
+        if cookie != CookieState::None
+            && let Some(reply) = self.bad_cookie(serving, scratch, out)
         {
             return (reply, Some((limited.0, RateAction::Slip)));
         }
@@ -42,12 +41,6 @@ impl Prepared<'_> {
             (RateAction::Drop, _) => Outcome::Drop(DropReason::RateLimited),
             // An error is as short as a truncated reply, and says more.
             (RateAction::Slip, Ok(query)) if class != RateClass::Error => {
-                let context = Context { serving, worker, peer: self.peer, query, rare: None };
-                if cookie != CookieState::None
-                    && let Some(instead) = self.bad_cookie(serving, scratch, out)
-                {
-                    return (instead, Some(limited));
-                }
                 let rare = query.edns.filter(|edns| rare::has_any(serving, edns));
                 let rare =
                     rare.map(|edns| rare::of(serving, scratch, &edns, query.qname, self.peer));

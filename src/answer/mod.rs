@@ -31,7 +31,7 @@ use crate::dns::cookie::{CookieState, Secret};
 use crate::dns::edns::UDP_SIZE_MIN;
 use crate::dns::encode::{Opt, Rare, Status, Writer};
 use crate::dns::query::Query;
-use crate::dns::types::{Rcode, class, rtype};
+use crate::dns::types::{Rcode, class};
 use crate::metrics::{DropReason, Refusal, Transport};
 use crate::snapshot::{Serving, WorkerState};
 use crate::steer::choose::Room;
@@ -40,7 +40,6 @@ use crate::zone::{Located, Lookup};
 pub use client::{Client, Source};
 pub use limited::{Limited, News};
 pub use prepared::{Prepared, prepare_all};
-pub use rare::bad_cookie;
 
 /// Largest reply over a stream (RFC 1035 4.2.2).
 const STREAM_SIZE_MAX: usize = 65_535;
@@ -122,16 +121,6 @@ pub fn answer(
     prepared.answer(serving, worker, scratch, out)
 }
 
-/// The same reply, as a refusal.
-fn refused(outcome: Outcome, reason: Refusal) -> Outcome {
-    match outcome {
-        Outcome::Reply { length, rcode, cookie, .. } => {
-            Outcome::Reply { length, rcode, refusal: Some(reason), cookie }
-        }
-        dropped => dropped,
-    }
-}
-
 /// Flags, counts and OPT: a reply's end.
 fn finish(writer: Writer<'_>, status: Status, opt: &Opt<'_>) -> Outcome {
     let length = writer.finish(status, opt);
@@ -161,7 +150,6 @@ impl<'a> Context<'a> {
             if refusal == Refusal::Transfer {
                 return transfer::alone(self, None, out);
             }
-        if let Some((rcode, refusal)) = refusal_of_type(self.query.qtype) {
             return self.refuse(rcode, refusal, out);
         }
         match self.serving.snapshot.zones.finish(self.query.qname, located, self.query.qtype) {
@@ -216,30 +204,8 @@ impl<'a> Context<'a> {
         finish(writer, self.failure(rcode), &opt)
     }
 
-    /// The same where the query is to blame, with the reason for clients that speak EDNS.
-    fn refuse(&self, rcode: Rcode, reason: Refusal, out: &mut [u8]) -> Outcome {
-        let opt = Opt { extended_error: refusal::extended_error(reason), ..self.opt() };
-        let writer = self.writer(out, &opt);
-        refused(finish(writer, self.failure(rcode), &opt), reason)
-    }
-
     /// The status of a reply that tells nothing of the name: no AA.
     fn failure(&self, rcode: Rcode) -> Status {
         Status { rcode, authoritative: false, truncated: false }
     }
 }
-<<<<<<< HEAD
-=======
-
-/// The refusal of types that are no data: transfers are granted to
-/// nobody, MAILA, MAILB and TKEY are not implemented, and OPT, TSIG and the
-/// other meta types make no sense in a question.
-fn refusal_of_type(qtype: u16) -> Option<(Rcode, Refusal)> {
-    match qtype {
-        rtype::AXFR | rtype::IXFR => Some((Rcode::REFUSED, Refusal::Transfer)),
-        rtype::MAILA | rtype::MAILB | rtype::TKEY => Some((Rcode::NOTIMP, Refusal::Type)),
-        _ if rtype::is_meta(qtype) => Some((Rcode::FORMERR, Refusal::Type)),
-        _ => None,
-    }
-}
->>>>>>> edns

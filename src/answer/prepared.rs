@@ -12,8 +12,7 @@
 
 use std::hint::black_box;
 
-use super::{Context, Outcome, Peer, Scratch, rare, refusal, refused};
-use super::refusal::Bare;
+use super::{Context, Outcome, Peer, Scratch, rare, refusal};
 use crate::dns::query::{Query, Unanswerable};
 use crate::dns::types::Rcode;
 use crate::metrics::{DropReason, Refusal};
@@ -151,11 +150,9 @@ impl<'q> Prepared<'q> {
                     rare = rare::of(serving, scratch, edns, query.qname, self.peer);
                     context.rare = Some(&rare);
                     if let Some(rcode) = rare::refusal(serving, scratch, edns, &rare, self.peer) {
-                        return context.refuse(rcode, refusal::of_rcode(rcode), out);
-                        let outcome = context.rcode(rcode, out);
                         return match rcode {
-                            Rcode::FORMERR => refused(outcome, Refusal::Format),
-                            _ => outcome,
+                            Rcode::FORMERR => context.refuse(rcode, Refusal::Format, out),
+                            _ => context.rcode(rcode, out),
                         };
                     }
                 }
@@ -180,8 +177,6 @@ impl<'q> Prepared<'q> {
                 let rare = rare.map(|edns| rare::of(serving, scratch, &edns, &[0], self.peer));
                 let reply = rare::empty(serving, header, rcode, question, edns, rare.as_ref(), out);
                 refusal::refused(reply, refusal)
-                let bare = Bare { header, rcode, question, edns };
-                bare.refuse(serving, rare.as_ref(), out)
             }
         }
     }

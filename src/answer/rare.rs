@@ -4,12 +4,11 @@
 //! The usual query passes by with one look at a set of bits. It must not know how an
 //! option looks on the wire.
 
-use super::{Outcome, Peer, Scratch, finish, refusal, Prepared};
-use super::refusal::Bare;
+use super::{Outcome, Peer, Prepared, Scratch, finish, refusal};
 use crate::config::model::BadCookie;
 use crate::dns::cookie::{CookieState, Secret};
-use crate::dns::edns::{Asked, Edns};
-use crate::dns::encode::Rare;
+use crate::dns::edns::{Asked, Edns, UDP_SIZE_MIN};
+use crate::dns::encode::{Opt, Rare, Status, Writer};
 use crate::dns::query::{Header, Query};
 use crate::dns::types::Rcode;
 use crate::dns::{Name, name};
@@ -79,8 +78,7 @@ pub(super) fn cookie_only(
     out: &mut [u8],
 ) -> Outcome {
     let rare = of(serving, scratch, &edns, &[0], peer);
-    let bare = |rcode| Bare { header, rcode, question: &[], edns: Some(edns) };
-    match rare.cookie.map(|judged| judged.state) {
+    let rcode = match rare.cookie.map(|judged| judged.state) {
         // Cookies are off: a query without a question is nothing else.
         None => Rcode::FORMERR,
         Some(CookieState::Bad) => Rcode::BADCOOKIE,
@@ -89,72 +87,11 @@ pub(super) fn cookie_only(
     empty(serving, header, rcode, &[], Some(edns), Some(&rare), out)
 }
 
-/// Answers BADCOOKIE, with a good cookie, in place of an answer that a limit forbids: the
-/// client that is where it says comes back with it at once, and is not limited then.
-/// None: to be limited as without cookies, since the query has none, has a valid one, or
-/// the policy is not `limited`.
-///
-/// For limits of what goes to unproven addresses (RFC 7873 5.2.3): ask it before an
-/// answer is dropped or truncated, where the outcome's cookie is [`CookieState::Client`]
-/// or [`CookieState::Bad`]. It reads the request anew and looks nothing up.
-#[cold]
-pub fn bad_cookie(
-    serving: &Serving,
-    scratch: &Scratch,
-    request: &[u8],
-    peer: Peer,
-    out: &mut [u8],
-) -> Option<Outcome> {
-    bad_cookie_to(serving, scratch, &Query::parse(request).ok()?, peer, out)
-}
-
-/// The same for a query that was read already.
-#[cold]
-pub(super) fn bad_cookie_to(
-    serving: &Serving,
-    scratch: &Scratch,
-    query: &Query<'_>,
-    peer: Peer,
-    out: &mut [u8],
-) -> Option<Outcome> {
-    if serving.snapshot.config.cookies.policy != BadCookie::Limited {
-        return None;
-    }
-    let &Query { header, question, qname, edns, .. } = query;
-    let edns = edns?;
-    let rare = of(serving, scratch, &edns, qname, peer);
-    let is_unproven = rare.cookie.is_some_and(|judged| judged.state != CookieState::Valid);
-    is_unproven
-        .then(|| empty(serving, header, Rcode::BADCOOKIE, question, Some(edns), Some(&rare), out))
-}
-
-/// A reply that is an rcode and OPT.
-pub(super) fn empty(
-    serving: &Serving,
-    header: Header,
-    rcode: Rcode,
-    question: &[u8],
-    edns: Option<Edns<'_>>,
-    rare: Option<&Rare<'_>>,
-    out: &mut [u8],
-) -> Outcome {
-    let mut writer = Writer::new(out, usize::from(UDP_SIZE_MIN), header, question);
-    let identity = serving.snapshot.identity();
-    let extended_error = refusal::extended_error(rcode, refusal::of_rcode(rcode));
-    let opt = Opt { query: edns, identity, extended_error, rare, ..Opt::default() };
-    writer.reserve(opt.length());
-    finish(writer, Status { rcode, authoritative: false, truncated: false }, &opt)
-        None => bare(Rcode::FORMERR).refuse(serving, Some(&rare), out),
-        Some(CookieState::Bad) => bare(Rcode::BADCOOKIE).write(serving, Some(&rare), None, out),
-        Some(_) => bare(Rcode::NOERROR).write(serving, Some(&rare), None, out),
-    }
-}
-
 impl Prepared<'_> {
-    /// Answers BADCOOKIE, with a good cookie, in place of an answer that a limit would
-    /// truncate (RFC 7873 5.2.3): the client that is where it says comes back with it at
-    /// once, over UDP, and is not limited then. None: to be limited as without cookies,
-    /// since the query has none, has a valid one, or the policy is not `limited`.
+    /// Answers BADCOOKIE, with a good cookie, in place of an answer that a limit forbids
+    /// (RFC 7873 5.2.3): the client that is where it says comes back with it at once, over
+    /// UDP, and is not limited then. None: to be limited as without cookies, since the query
+    /// has none, has a valid one, or the policy is not `limited`.
     #[cold]
     pub fn bad_cookie(
         &self,
@@ -169,9 +106,27 @@ impl Prepared<'_> {
         }
         let rare = of(serving, scratch, &edns, qname, self.peer);
         let is_unproven = rare.cookie.is_some_and(|judged| judged.state != CookieState::Valid);
-        let bare = Bare { header, rcode: Rcode::BADCOOKIE, question, edns: Some(edns) };
-        is_unproven.then(|| bare.write(serving, Some(&rare), None, out))
+        let (edns, rare) = (Some(edns), Some(&rare));
+        is_unproven.then(|| empty(serving, header, Rcode::BADCOOKIE, question, edns, rare, out))
     }
+}
+
+/// A reply that is an rcode and OPT.
+pub(super) fn empty(
+    serving: &Serving,
+    header: Header,
+    rcode: Rcode,
+    question: &[u8],
+    edns: Option<Edns<'_>>,
+    rare: Option<&Rare<'_>>,
+    out: &mut [u8],
+) -> Outcome {
+    let mut writer = Writer::new(out, usize::from(UDP_SIZE_MIN), header, question);
+    let identity = serving.snapshot.identity();
+    let extended_error = refusal::extended_error(refusal::of_rcode(rcode));
+    let opt = Opt { query: edns, identity, extended_error, rare, ..Opt::default() };
+    writer.reserve(opt.length());
+    finish(writer, Status { rcode, authoritative: false, truncated: false }, &opt)
 }
 
 /// DNS over HTTPS has connections of its own kind, and over QUIC a client's keepalive is

@@ -26,8 +26,6 @@ mod transfers;
 mod watching;
 
 pub use self::abuse::{Access, AccessLists, RateLimit};
-pub use self::admin::{Admin, AdminListen};
-pub use self::cookies::{BadCookie, Cookies};
 pub use self::records::{ServiceBinding, ServiceRecord};
 pub use self::server::Server;
 pub use self::tls::{Proxy, Tls, TlsFiles};

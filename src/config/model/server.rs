@@ -34,8 +34,6 @@ pub struct Server {
     pub tcp_message_timeout_ms: u32,
     /// Longest that a client may take to read what it is owed, in milliseconds.
     pub tcp_write_timeout_ms: u32,
-    /// Whom resolvers tell of errors (RFC 9567).
-    pub report_channel: Option<Name>,
 }
 
 impl Default for Server {
@@ -51,7 +49,6 @@ impl Default for Server {
             tcp_connections_max: 1_000,
             tcp_connections_per_client_max: 100,
             tcp_idle_timeout_ms: 10_000,
-            report_channel: None,
             tcp_message_timeout_ms: 5_000,
             tcp_write_timeout_ms: 5_000,
             report_channel: None,
