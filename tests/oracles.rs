@@ -78,3 +78,8 @@ fn messages_of_a_stream_come_out_however_it_is_cut() {
 fn a_proxy_header_says_what_stands_in_it() {
     survives("proxy", oracles::proxy);
 }
+
+#[test]
+fn a_query_string_holds_the_message_that_another_decoder_finds() {
+    survives("doh_get", oracles::doh_get);
+}

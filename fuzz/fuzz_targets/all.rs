@@ -24,10 +24,11 @@ use dns_support::oracles;
 type Body = fn(&[u8]);
 
 /// `fuzz/run --list` reads the names here.
-const TARGETS: [(&str, Body); 14] = [
+const TARGETS: [(&str, Body); 15] = [
     ("answer", oracles::answer),
     ("config", config::run),
     ("dns_reply", dns_reply::run),
+    ("doh_get", oracles::doh_get),
     ("edns", oracles::edns),
     ("grpc_reply", grpc_reply::run),
     ("master", master::run),

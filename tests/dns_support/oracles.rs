@@ -18,6 +18,7 @@ use windrose::dns::name;
 use windrose::dns::query::{Query, Unanswerable};
 use windrose::dns::tsig::{self, Algorithm, Key, Keys};
 use windrose::dns::types::Rcode;
+use windrose::listen::doh::{ParameterError, dns_parameter};
 use windrose::listen::frame::{self, Frame};
 use windrose::listen::proxy as proxy_header;
 use windrose::metrics::Transport;
@@ -315,4 +316,39 @@ pub(crate) fn proxy(data: &[u8]) {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = *addresses;
     let at = |address: [u8; 4], port| SocketAddr::from((address, u16::from_be_bytes(port)));
     assert_eq!(read.addresses, Some((at([a, b, c, d], [i, j]), at([e, f, g, h], [k, l]))));
+}
+
+/// Any text as a query string of DoH: the one message in it, as a decoder of our own has it,
+/// or a reason; and any bytes encoded come back.
+pub(crate) fn doh_get(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let values: Vec<&str> = text.split('&').filter_map(|pair| pair.strip_prefix("dns=")).collect();
+    match (dns_parameter(&text), &values[..]) {
+        (Err(ParameterError::Missing), []) | (Err(ParameterError::Twice), [_, _, ..]) => {}
+        (Err(ParameterError::TooLong), [value]) => assert!(value.len() > 65_535),
+        (read, [value]) => assert_eq!(read.ok(), decoded(value), "{value}"),
+        (read, _) => panic!("{read:?} of {} parameters", values.len()),
+    }
+    let spelled = encoded(&data[..data.len().min(1000)]);
+    let read = dns_parameter(&format!("a=b&dns={spelled}"));
+    assert_eq!(read.as_deref(), Ok(&data[..data.len().min(1000)]));
+}
+
+const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// RFC 4648 5 without padding, bit by bit.
+fn encoded(bytes: &[u8]) -> String {
+    let bit = |at: usize| bytes.get(at / 8).map_or(0, |byte| usize::from(byte >> (7 - at % 8) & 1));
+    let six = |at: usize| (0..6).fold(0, |value, next| value << 1 | bit(at + next));
+    (0..bytes.len() * 8).step_by(6).map(|at| char::from(BASE64URL[six(at)])).collect()
+}
+
+/// What it encodes, if it is the one spelling of that.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let place = |byte: u8| BASE64URL.iter().position(|&other| other == byte);
+    let sixes: Vec<usize> = text.bytes().map(place).collect::<Option<_>>()?;
+    let bit = |at: usize| (sixes[at / 6] >> (5 - at % 6) & 1) as u8;
+    let eight = |at: usize| (0..8).fold(0, |value, next| value << 1 | bit(at + next));
+    let bytes: Vec<u8> = (0..sixes.len() * 6 / 8).map(|at| eight(at * 8)).collect();
+    (encoded(&bytes) == text).then_some(bytes)
 }
