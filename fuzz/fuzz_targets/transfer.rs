@@ -1,14 +1,11 @@
 //! Messages of a transfer: whatever a primary sends, what is taken is a zone with one SOA,
 //! and what is written of it is read back.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use windrose::dns::Name;
 use windrose::zone::master;
 use windrose::zone::transfer_in::{Bounds, Incoming, Received, apply, check};
 
-fuzz_target!(|data: &[u8]| {
+pub(crate) fn run(data: &[u8]) {
     let origin = Name::parse("example").unwrap();
     let Some((&held, rest)) = data.split_first() else { return };
     let held = (held & 1 == 1).then_some(u32::from(held >> 1));
@@ -38,4 +35,4 @@ fuzz_target!(|data: &[u8]| {
             Ok(Some(Received::Current)) | Err(_) => return,
         }
     }
-});
+}

@@ -31,6 +31,10 @@ pub(crate) fn check(request: &[u8], reply: Option<&[u8]>, peer: Peer) {
         Err(Unanswerable::CookieOnly { .. }) => {
             assert!([0, 1, 23].contains(&rcode), "rcode {rcode} to a request for a cookie");
         }
+        // NOTIFY and UPDATE have refusals of their own (RFC 1996 3.10, RFC 2136 3.1).
+        Err(_) if [4, 5].contains(&(request[2] >> 3 & 15)) => {
+            assert!([0, 1, 2, 4, 5, 9].contains(&rcode), "rcode {rcode} to NOTIFY or UPDATE");
+        }
         Err(_) => assert!([1, 4, 16].contains(&rcode), "rcode {rcode} to a bad request"),
     }
     if rcode == 0 || rcode == 3 {

@@ -109,7 +109,7 @@ fn every_test_that_the_document_names_exists() {
 #[test]
 fn every_point_of_the_checklist_has_a_test() {
     let document = document();
-    for point in (1..=POINTS).filter(|point| !OPEN.contains(point)) {
+    for point in 1..=POINTS {
         let row = document.lines().find(|line| line.starts_with(&format!("| {point} |")));
         let row = row.unwrap_or_else(|| panic!("docs/RFCS.md has no row for point {point}"));
         let tests = spans(row).filter(|span| span.contains("::") || span.starts_with("e2e:"));

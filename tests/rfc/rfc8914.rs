@@ -20,7 +20,7 @@ fn refusals_say_why() {
         ("example.net A", "REFUSED", 20),
         ("version.bind TXT ch", "REFUSED", 21),
         ("www.example.com A class=4", "REFUSED", 21),
-        ("example.com AXFR", "REFUSED", 18),
+        ("example.com AXFR tcp", "REFUSED", 18),
         ("www.example.com TYPE254", "NOTIMP", 21),
     ] {
         let expected = format!("{rcode}\nopt size=1232 ede={code}:\"\"");

@@ -14,6 +14,8 @@ from support.world import Story, report
 
 # Addresses as of the internet, on this namespace's loopback: judges look at them.
 ROOT, NS1, NS2 = "45.10.0.53", "45.10.1.1", "45.20.2.1"
+# A secondary's, to which the zone is granted.
+SECONDARY = "45.30.3.1"
 NS1_V6, NS2_V6 = "2a0e:fd45:1::1", "2a0e:fd46:2::1"
 ZONE = "gslb.example.com"
 PYTHON = "/usr/bin/python3"
@@ -57,6 +59,7 @@ identity = "gtm1"
 
 [zone."{ZONE}"]
 file = "zone"
+allow_transfer = ["{SECONDARY}"]
 
 [datacenter.fra]
 vip = ["203.0.113.10", "2001:db8:f::10"]
@@ -170,11 +173,12 @@ print(asked)
 
 
 class Compliance(Story):
-    REQUIRES = ("named", "dig", "kdig", "drill", "dnsviz", "zonemaster-cli", "dnspython")
+    REQUIRES = ("named", "dig", "kdig", "drill", "dnsviz", "zonemaster-cli", "dnspython",
+                "named-checkzone", "ldns-read-zone")
 
     def setUp(self):
         super().setUp()
-        self.address(ROOT, NS1, NS2, NS1_V6, NS2_V6)
+        self.address(ROOT, NS1, NS2, NS1_V6, NS2_V6, SECONDARY)
         self.write("windrose/zone", ZONE_FILE)
         self.server = Windrose(self, CONFIG, address=NS1).start()
 
@@ -258,6 +262,17 @@ class Compliance(Story):
             self.assertNotIn("WARNING", out, extra)
         self.assertIn("gtm1", kdig("+nsid", ZONE, "SOA"))
         self.assertEqual(len(kdig("+short", f"big.{ZONE}").split()), 200)
+
+    def test_what_axfr_gives_is_a_sound_zone(self):
+        whole = self.tool("dig", f"@{NS1}", "-b", SECONDARY, ZONE, "AXFR", "+onesoa", "+nocookie")
+        path = self.write("transferred", whole)
+        said = self.tool("named-checkzone", "-i", "local", ZONE, path)
+        self.assertIn("OK", said)
+        faults = [line for line in said.splitlines() if line.startswith("zone ")
+                  and "loaded serial" not in line]
+        self.explained("named-checkzone", {fault.split(": ", 1)[-1]: fault for fault in faults})
+        self.assertEqual(len(self.tool("ldns-read-zone", "-c", path).splitlines()),
+                         whole.count(" IN ") + whole.count("\tIN\t"))
 
     def test_dnspython_reads_what_is_answered(self):
         out = self.tool(PYTHON, self.write("ask.py", DNSPYTHON), NS1, ZONE)
