@@ -140,7 +140,8 @@ mod tests {
     fn an_answer_is_fresh_for_its_smallest_ttl() {
         let soa = soa(5);
         let authority: &[_] = &[(rtype::SOA, 7, &*soa)];
-        let cases: [(&[(u16, u32, &[u8])], &[_], Option<u32>); 5] = [
+        type Records = &'static [(u16, u32, &'static [u8])];
+        let cases: [(Records, &[_], Option<u32>); 5] = [
             (&[(A, 30, &[1, 2, 3, 4]), (A, 20, &[1, 2, 3, 4])], authority, Some(20)),
             (&[(A, 0, &[1, 2, 3, 4])], &[], Some(0)),
             (&[], authority, Some(5)),

@@ -21,13 +21,16 @@ pub struct SecondaryState {
     pub notified: AtomicBool,
 }
 
+/// A zone's state, and whether there is data.
+type Known = (Arc<SecondaryState>, bool);
+
 /// All zones that come from other servers.
 #[derive(Debug, Default)]
 pub struct Secondaries {
     /// Whether there is any: most servers have none, and ask no further.
     any: bool,
     /// By zone: its state, and whether there is data.
-    zones: Box<[Option<(Arc<SecondaryState>, bool)>]>,
+    zones: Box<[Option<Known>]>,
 }
 
 impl Secondaries {
@@ -47,7 +50,7 @@ impl Secondaries {
             });
             Some((before.unwrap_or_default(), has_data.get(index).copied().unwrap_or(false)))
         };
-        let any = config.zones.iter().any(|zone| zone.is_secondary());
+        let any = config.zones.iter().any(Zone::is_secondary);
         let count = if any { config.zones.len() } else { 0 };
         Secondaries { any, zones: (0..count).map(state).collect() }
     }

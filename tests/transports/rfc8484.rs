@@ -71,7 +71,7 @@ fn each_request_has_its_status_over_each_version() {
             let response = client.send(request);
             assert_eq!(response.status(), status, "{what} over {version:?}");
             assert_eq!(response.body().is_empty(), is_head, "{what} over {version:?}");
-            let allow = response.headers().get("allow").map(|value| value.as_bytes());
+            let allow = response.headers().get("allow").map(hyper::http::HeaderValue::as_bytes);
             let expected = (status == 405).then_some(&b"GET, HEAD, POST"[..]);
             assert_eq!(allow, expected, "{what} over {version:?}");
             if is_head {
@@ -327,18 +327,18 @@ fn one_client_has_so_many_connections() {
 fn a_stop_says_goodbye() {
     let server = Server::start();
     let runtime = runtime();
-    let connection = runtime.block_on(async {
+    let mut connection = None;
+    runtime.block_on(async {
         let stream = tls(&server, "h2").await.unwrap();
-        let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-        let connection = tokio::spawn(connection);
+        let (sender, driver) = h2::client::handshake(stream).await.unwrap();
+        connection = Some(tokio::spawn(driver));
         let mut sender = sender.ready().await.unwrap();
         let request =
             Request::get(format!("https://dns.example{}", get(&query(NAME, A, IN)).uri()));
         let (response, _) = sender.send_request(request.body(()).unwrap(), true).unwrap();
         assert_eq!(response.await.unwrap().status(), 200);
-        connection
     });
     server.stop();
-    let ended = runtime.block_on(async { timeout(WITHIN, connection).await.unwrap().unwrap() });
+    let ended = runtime.block_on(async { timeout(WITHIN, connection.unwrap()).await.unwrap().unwrap() });
     assert!(ended.is_ok(), "{ended:?}");
 }
