@@ -14,8 +14,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const POINTS: usize = 32;
-/// Points whose tests are still to come.
-const OPEN: [usize; 0] = [];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -339,6 +339,7 @@ fn a_stop_says_goodbye() {
         assert_eq!(response.await.unwrap().status(), 200);
     });
     server.stop();
-    let ended = runtime.block_on(async { timeout(WITHIN, connection.unwrap()).await.unwrap().unwrap() });
+    let ended =
+        runtime.block_on(async { timeout(WITHIN, connection.unwrap()).await.unwrap().unwrap() });
     assert!(ended.is_ok(), "{ended:?}");
 }
