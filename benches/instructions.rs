@@ -376,7 +376,7 @@ fn asked(case: Case) -> &'static mut Asked {
 #[bench::refused_edns_version(Case::refused(Rcode::BADVERS, edns_version))]
 #[bench::refused_chaos(Case::refused(Rcode::REFUSED, class_chaos))]
 #[bench::refused_class(Case::refused(Rcode::REFUSED, class_any))]
-#[bench::refused_transfer(Case::none(WIP, Rcode::REFUSED).qtype(rtype::AXFR))]
+#[bench::refused_transfer(Case::none(WIP, Rcode::NOTIMP).qtype(rtype::AXFR))]
 #[bench::refused_type(Case::none(WIP, Rcode::NOTIMP).qtype(rtype::MAILA))]
 #[bench::refused_meta(Case::none(WIP, Rcode::FORMERR).qtype(rtype::TSIG))]
 #[bench::refused_access(Case::none(WIP, Rcode::REFUSED).with("access.deny = '91.0.0.0/8'"))]

@@ -79,9 +79,9 @@ families! {
     CONNECTIONS_CUT Counter "windrose_connections_cut_total" ["transport", "reason"]
         "DNS connections this server refused or closed, by reason.";
     TLS_CERTIFICATE_EXPIRY Gauge "windrose_tls_certificate_expiry_timestamp_seconds" []
-        "Unix time at which the certificate of [tls] expires.";
+        "Unix time at which the certificate of the encrypted transports expires.";
     TLS_CERTIFICATE_CHANGES Counter "windrose_tls_certificate_changes_total" ["result"]
-        "Changes of the files of [tls]: taken, or refused, so that the pair before goes on.";
+        "Changes of the certificate's files of the encrypted transports: taken, or refused, so that the pair before goes on.";
     WIP_ANSWERS Counter "windrose_wip_answers_total" ["wip", "member"]
         "Answers that held this member's address.";
     WIP_FAIL_OPEN Counter "windrose_wip_fail_open_total" ["wip"]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::clock;
@@ -38,9 +38,17 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    /// Connects to `server`.
-    pub(super) async fn connect(server: SocketAddr) -> Result<Conversation, ExchangeError> {
-        let connected = timeout(WAIT, TcpStream::connect(server)).await;
+    /// Connects to `server` from `source`.
+    pub(super) async fn connect(
+        source: IpAddr,
+        server: SocketAddr,
+    ) -> Result<Conversation, ExchangeError> {
+        let socket = match server {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.bind((source, 0).into())?;
+        let connected = timeout(WAIT, socket.connect(server)).await;
         let stream = connected.map_err(|_| ExchangeError::Timeout)??;
         Ok(Conversation { stream, session: None })
     }
@@ -79,19 +87,29 @@ impl Conversation {
     }
 }
 
-/// Sends `message` over UDP and waits until `wait` is over for its answer: anything else
+/// The address that `server` knows this one by: that of a listener, where one is named, for
+/// the other side goes by it (`allow-notify`, `masters`, transfer lists).
+pub(super) fn source(listen: &[SocketAddr], server: SocketAddr) -> IpAddr {
+    let is_near = |address: &IpAddr| address.is_loopback() == server.ip().is_loopback();
+    let named = listen.iter().map(SocketAddr::ip).find(|address| {
+        !address.is_unspecified() && address.is_ipv4() == server.is_ipv4() && is_near(address)
+    });
+    named.unwrap_or(match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    })
+}
+
+/// Sends `message` from `source` over UDP and waits until `wait` is over for its answer: anything else
 /// that comes is passed over.
 pub(super) async fn over_udp(
+    source: IpAddr,
     server: SocketAddr,
     mut message: Vec<u8>,
     key: Option<&Arc<Key>>,
     wait: Duration,
 ) -> Result<Vec<u8>, ExchangeError> {
-    let any: IpAddr = match server {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0)).await?;
+    let socket = UdpSocket::bind((source, 0)).await?;
     socket.connect(server).await?;
     let question = [&message[..2], &message[12..]].concat();
     let mut session = key.map(|key| tsig::sign_request(key, &mut message, now_s()));
@@ -130,4 +148,29 @@ pub(super) fn random_id() -> [u8; 2] {
 
 fn now_s() -> u64 {
     u64::from(clock::unix_s())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_is_the_listener_of_the_same_kind() {
+        let listen: Vec<SocketAddr> =
+            ["0.0.0.0:53", "127.0.0.1:53", "192.0.2.1:53", "192.0.2.9:53", "[2001:db8::1]:53"]
+                .iter()
+                .map(|address| address.parse().unwrap())
+                .collect();
+        for (server, expected) in [
+            ("198.51.100.1:53", "192.0.2.1"),
+            ("127.0.0.2:53", "127.0.0.1"),
+            ("[2001:db8::9]:53", "2001:db8::1"),
+            ("[::1]:53", "::"),
+        ] {
+            let source = source(&listen, server.parse().unwrap());
+            assert_eq!(source, expected.parse::<IpAddr>().unwrap(), "{server}");
+        }
+        let wildcard = source(&listen[..1], "198.51.100.1:53".parse().unwrap());
+        assert!(wildcard.is_unspecified());
+    }
 }

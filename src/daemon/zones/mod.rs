@@ -137,8 +137,9 @@ impl Supervisor {
                         let message = notify::message(zone);
                         let exchanges = Arc::clone(&publisher.exchanges);
                         let (origin, key) = (config.origin.clone(), key.cloned());
-                        let told =
-                            notify::tell(origin, serial, message, remote.address, key, exchanges);
+                        let listen = &snapshot.config.server.listen;
+                        let between = (exchange::source(listen, remote.address), remote.address);
+                        let told = notify::tell(origin, serial, message, between, key, exchanges);
                         (serial, tokio::spawn(told).abort_handle())
                     }
                 };

@@ -1,7 +1,7 @@
 //! NOTIFY on its way out (RFC 1996): told until it is acknowledged, with growing pauses,
 //! and a bounded number of times.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,12 +43,12 @@ pub(super) fn message(zone: &Zone) -> Vec<u8> {
     out
 }
 
-/// Tells one server.
+/// Tells one server, from an address of ours.
 pub(super) async fn tell(
     origin: Name,
     serial: u32,
     message: Vec<u8>,
-    server: SocketAddr,
+    (source, server): (IpAddr, SocketAddr),
     key: Option<Arc<Key>>,
     exchanges: Arc<Exchanges>,
 ) {
@@ -59,7 +59,7 @@ pub(super) async fn tell(
         let mut message = message.clone();
         message[..2].copy_from_slice(&random_id());
         let begun = tokio::time::Instant::now();
-        match over_udp(server, message, key.as_ref(), wait).await {
+        match over_udp(source, server, message, key.as_ref(), wait).await {
             Ok(reply) => {
                 let rcode = Message::parse(&reply).map_or(1, |reply| reply.rcode());
                 if rcode == 0 {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{CheckError, Refresh, state_dir};
 use crate::config::model::Remote;
 use crate::daemon::publisher::Publisher;
-use crate::daemon::zones::exchange::{Conversation, random_id};
+use crate::daemon::zones::exchange::{Conversation, ExchangeError, random_id, source};
 use crate::daemon::zones::kept;
 use crate::dns::encode::Section;
 use crate::dns::message::Message;
@@ -14,6 +14,14 @@ use crate::dns::tsig::Key;
 use crate::dns::types::{class, is_newer, rtype};
 use crate::zone::transfer_in::{self, Bounds, Incoming, Received, TransferError};
 use crate::zone::{Record, master};
+
+async fn connect(
+    publisher: &Publisher,
+    primary: SocketAddr,
+) -> Result<Conversation, ExchangeError> {
+    let listen = publisher.serving().snapshot.config.server.listen.clone();
+    Conversation::connect(source(&listen, primary), primary).await
+}
 
 impl Refresh {
     /// Asks one primary; the new serial, or none where there is none.
@@ -31,7 +39,7 @@ impl Refresh {
             None => None,
         };
         let key = key.as_ref();
-        let mut conversation = Conversation::connect(primary.address).await?;
+        let mut conversation = connect(publisher, primary.address).await?;
         let offered = self.ask_serial(&mut conversation, key).await?;
         if let Some(held) = held {
             if held == offered {
@@ -47,7 +55,7 @@ impl Refresh {
                 Ok(received) => received,
                 Err(error) => {
                     tracing::debug!(zone = %self.origin, %error, "IXFR failed, AXFR follows");
-                    self.fetch_whole(primary.address, key).await?
+                    self.fetch_whole(publisher, primary.address, key).await?
                 }
             },
         };
@@ -58,7 +66,7 @@ impl Refresh {
                 Ok(records) => records,
                 Err(error) => {
                     tracing::debug!(zone = %self.origin, %error, "IXFR does not fit, AXFR follows");
-                    match self.fetch_whole(primary.address, key).await? {
+                    match self.fetch_whole(publisher, primary.address, key).await? {
                         Received::Whole(records) => records,
                         _ => return Err(TransferError::Soa.into()),
                     }
@@ -70,10 +78,11 @@ impl Refresh {
 
     async fn fetch_whole(
         &self,
+        publisher: &Publisher,
         primary: SocketAddr,
         key: Option<&Arc<Key>>,
     ) -> Result<Received, CheckError> {
-        let mut conversation = Conversation::connect(primary).await?;
+        let mut conversation = connect(publisher, primary).await?;
         self.fetch(&mut conversation, key, None).await
     }
 
