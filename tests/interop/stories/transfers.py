@@ -46,7 +46,8 @@ NAMED = """
 key "transfer" { algorithm hmac-sha256; secret "%s"; };
 options {
     directory "%s"; listen-on { 192.0.2.2; }; listen-on-v6 { none; }; recursion no;
-    pid-file none; session-keyfile none; notify explicit; ixfr-from-differences yes;
+    pid-file none; session-keyfile none; notify explicit;
+    notify-source 192.0.2.2; transfer-source 192.0.2.2; ixfr-from-differences yes;
     max-ixfr-ratio unlimited; dnssec-validation no;
 };
 controls { };
@@ -98,9 +99,10 @@ class Transfers(Story):
         self.address(OURS, BIND, NSD)
         self.write("bind/corp", corp(1, "192.0.2.80"))
         self.conf = self.write("bind/named.conf", NAMED % (SECRET, self.directory / "bind"))
+        # First: a BIND that found nobody looks again after a minute. It tells us of its zone.
+        self.server = Windrose(self, CONFIG % (SECRET, 30)).start()
         self.named = self.start("named", "named", "-g", "-c", self.conf)
         wait_until("BIND answers", lambda: self.is_there(BIND), 20)
-        self.server = Windrose(self, CONFIG % (SECRET, 30)).start()
         conf = self.write("nsd/nsd.conf", NSD_CONF.format(self.directory / "nsd", SECRET))
         self.start("nsd", "nsd", "-d", "-c", conf)
 
