@@ -4,6 +4,8 @@ are told, and that it ends with the outage.
 
 import re
 
+import time
+
 from support import parts
 from support.server import Windrose
 from support.world import Story, report, wait_until
@@ -77,6 +79,8 @@ class AllDown(Story):
         wait_until("fra is down", lambda: self.states() == [2, 1], 5)
         after = self.ask("all")
         self.assertEqual((after.addresses(), after.ttl, after.error_code), ([IAD], TTL_S, None))
+        # Who went down last is told by the second.
+        time.sleep(1)
         self.iad.stop()
         seconds = wait_until("both are down", lambda: self.states() == [2, 2], 5)
         report(f"the second site's stop was seen after {seconds:.2f} s")
