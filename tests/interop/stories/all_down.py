@@ -3,7 +3,6 @@ are told, and that it ends with the outage.
 """
 
 import re
-
 import time
 
 from support import parts
